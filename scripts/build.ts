@@ -1,0 +1,104 @@
+/**
+ * Builds dist/: validators compiled from schemas/, the native binding, and the bundle.
+ * Steps can be named on the command line (`node scripts/build.ts validators native bundle`).
+ */
+import {execFileSync} from 'node:child_process';
+import {mkdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {createRequire} from 'node:module';
+import path from 'node:path';
+import {Ajv2020} from 'ajv/dist/2020.js';
+import standaloneModule from 'ajv/dist/standalone/index.js';
+import {build} from 'esbuild';
+
+const root = path.dirname(import.meta.dirname);
+const require = createRequire(import.meta.url);
+const standaloneCode = standaloneModule as unknown as typeof standaloneModule.default;
+
+/** Schema file → module that gets its compiled validator as default export. */
+const compiledSchemas: Record<string, string> = {
+  'manifest.schema.json': 'src/manifest/manifest-schema.generated.js',
+  'config.schema.json': 'src/cli/config-schema.generated.js',
+};
+
+const validatorTypes = `import type {ErrorObject} from 'ajv';
+declare const validate: {(value: unknown): boolean; errors?: ErrorObject[] | null};
+export default validate;
+`;
+
+async function buildValidators(): Promise<void> {
+  for (const [schemaName, target] of Object.entries(compiledSchemas)) {
+    const schema = JSON.parse(readFileSync(path.join(root, 'schemas', schemaName), 'utf8'));
+    const ajv = new Ajv2020({allErrors: true, verbose: true, strict: true, code: {source: true}});
+    const code = standaloneCode(ajv, ajv.compile(schema));
+    const result = await build({
+      stdin: {contents: code, resolveDir: root, loader: 'js'},
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      write: false,
+    });
+    writeFileSync(path.join(root, target), result.outputFiles[0]?.text ?? '');
+    writeFileSync(path.join(root, target.replace(/\.js$/, '.d.ts')), validatorTypes);
+  }
+}
+
+/** Node-API is stable across Node versions, so the headers of one package serve every Node. */
+function buildNative(): void {
+  const headers = path.join(path.dirname(require.resolve('node-api-headers/package.json')), 'include');
+  mkdirSync(path.join(root, 'dist'), {recursive: true});
+  const target = path.join(root, 'dist/native.node');
+  const temporary = `${target}.${process.pid}`;
+  execFileSync(
+    process.env.CC ?? 'cc',
+    [
+      '-O2',
+      '-Wall',
+      '-Wextra',
+      '-Werror',
+      '-std=gnu11',
+      '-shared',
+      '-fPIC',
+      `-I${headers}`,
+      '-o',
+      temporary,
+    ].concat(path.join(root, 'src/sys/native.c')),
+    {stdio: 'inherit'},
+  );
+  renameSync(temporary, target);
+}
+
+async function buildBundle(): Promise<void> {
+  rmSync(path.join(root, 'dist/chunks'), {recursive: true, force: true});
+  await build({
+    entryPoints: {
+      main: path.join(root, 'src/cli/main.ts'),
+      'unpack-child': path.join(root, 'src/engine/embedded/unpack-child.ts'),
+    },
+    outdir: path.join(root, 'dist'),
+    chunkNames: 'chunks/[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node26',
+    external: ['sqlite3', 'lzma-native', '@oclif/core'],
+    banner: {
+      js: "import {createRequire as createRequireOfBundle} from 'node:module'; const require = createRequireOfBundle(import.meta.url);",
+    },
+    logLevel: 'warning',
+    legalComments: 'none',
+    keepNames: true,
+  });
+}
+
+const steps: Record<string, () => void | Promise<void>> = {
+  validators: buildValidators,
+  native: buildNative,
+  bundle: buildBundle,
+};
+const chosen = process.argv.slice(2);
+for (const name of chosen.length > 0 ? chosen : Object.keys(steps)) {
+  const step = steps[name];
+  if (!step) throw new Error(`unknown build step "${name}"`);
+  await step();
+}

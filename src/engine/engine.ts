@@ -1,0 +1,126 @@
+/**
+ * The storage engine: what moves image data and keeps it in class directories (style.md §2, design.md §6).
+ * Two implementations: `embedded/` here, and a client of org.freedesktop.import1 in `dbus/`. Whoever uses an
+ * engine sees only this file. Removing, cloning and marking are separate small interfaces, because
+ * import1 has no methods for them.
+ */
+
+import type {ImageClass} from '../import1/image-class.ts';
+
+/** What the bytes are once decompressed; `auto` lets the engine sniff them. */
+export type ImageFormat = 'auto' | 'tar' | 'raw' | 'directory';
+
+export type TransferType =
+  | 'import-tar'
+  | 'import-raw'
+  | 'import-fs'
+  | 'export-tar'
+  | 'export-raw'
+  | 'pull-tar'
+  | 'pull-raw';
+
+/** A place that holds images: a class and its directory. The directory is made (0700) when missing. */
+export interface ImageStore {
+  imageClass: ImageClass;
+  /** Absolute path of the class directory. */
+  directory: string;
+}
+
+export interface ImportRequest {
+  format: ImageFormat;
+  store: ImageStore;
+  /** Name of the image in the store; must be a valid local name. */
+  localName: string;
+  /** Absolute path of the file (tar, raw; any known compression) or directory. Never written. */
+  sourcePath: string;
+  /** Replace every form of the name that is there. */
+  force?: boolean;
+  readOnly?: boolean;
+  /** Decompressed bytes above this end the import (`LimitExceeded`). */
+  maxUnpackedBytes?: number;
+  /**
+   * Called once, after the data is complete and synced under a temporary name and before it becomes
+   * visible. A rejection ends the transfer and removes the temporary data. Over the bus it is called
+   * before the call, since nothing can be inserted later.
+   */
+  beforeCommit?: () => Promise<void>;
+  signal?: AbortSignal;
+}
+
+/** One running pull, import or export. */
+export interface Transfer {
+  /** Unique among the running transfers of the engine. */
+  readonly id: number;
+  readonly type: TransferType;
+  readonly imageClass: ImageClass;
+  readonly localName: string;
+  /** The URL of a pull; empty for imports and exports. */
+  readonly remote: string;
+  /** Listeners get a fraction 0..1, or undefined while unknown. Returns a function that stops it. */
+  onProgress(listener: (fraction: number | undefined) => void): () => void;
+  /** Listeners get the engine's own log lines with their syslog level (0..7). */
+  onLog(listener: (level: number, line: string) => void): () => void;
+  /** Asks the transfer to stop; it then ends by rejecting `finished` with `Interrupted`. */
+  cancel(): void;
+  /** Resolves when the image is in place; rejects with an ImgctlError, with nothing left behind. */
+  readonly finished: Promise<TransferResult>;
+}
+
+export interface TransferResult {
+  /** Absolute path of the image now in place. */
+  path: string;
+  format: 'tar' | 'raw' | 'directory';
+  /** Parts of the input that this user or file system could not keep, a sentence each. */
+  notices: string[];
+}
+
+export interface TransferSummary {
+  id: number;
+  type: TransferType;
+  imageClass: ImageClass;
+  localName: string;
+  remote: string;
+  fraction: number | undefined;
+}
+
+export interface StoredImage {
+  imageClass: ImageClass;
+  name: string;
+  type: 'directory' | 'subvolume' | 'raw' | 'block';
+  path: string;
+  readOnly: boolean;
+  /** Microseconds since the epoch; 0 when unknown. */
+  createdUs: number;
+  modifiedUs: number;
+  /** Allocated bytes; undefined when the file system cannot tell cheaply. */
+  usageBytes: number | undefined;
+  limitBytes: number | undefined;
+}
+
+export interface Engine {
+  readonly name: 'embedded' | 'dbus';
+  /** Stores a local file as an image. Rejects at once for a bad name or a name that exists. */
+  import(request: ImportRequest): Promise<Transfer>;
+  /** Transfers that run now, of this and other processes. */
+  listTransfers(): Promise<TransferSummary[]>;
+  /** Images in a store, by name; hidden names and temporary data are left out. */
+  listImages(store: ImageStore): Promise<StoredImage[]>;
+}
+
+/** An engine that can delete an image, read-only ones too. Resolves false if it was not there. */
+export interface ImageRemover {
+  removeImage(store: ImageStore, name: string): Promise<boolean>;
+}
+
+/** An engine that can mark an image read-only after the fact. */
+export interface ImageMarker {
+  markReadOnly(store: ImageStore, name: string): Promise<void>;
+}
+
+export function canRemove(engine: Engine): engine is Engine & ImageRemover {
+  return 'removeImage' in engine;
+}
+
+export function canMark(engine: Engine): engine is Engine & ImageMarker {
+  return 'markReadOnly' in engine;
+}

@@ -1,0 +1,126 @@
+/**
+ * The one error class of the program. Every failure a user can meet carries a stable code; two tables
+ * (`cli/exit-codes.ts` and, on the bus, `dbus/error-names.ts`) translate codes outward and nothing else does.
+ */
+
+/** Codes of spec/imgadm.md §11 and spec/imgapi.md §2 that imgctl raises itself, plus its own. */
+export type ErrorCode =
+  | 'ActiveImageNotFound'
+  | 'CatalogCorrupt'
+  | 'ClientError'
+  | 'ConfigError'
+  | 'DownloadError'
+  | 'FileSystem'
+  | 'ImageAlreadyExists'
+  | 'ImageHasDependentClones'
+  | 'ImageNotActive'
+  | 'ImageNotFound'
+  | 'ImageNotInstalled'
+  | 'InstanceExists'
+  | 'Interrupted'
+  | 'InternalError'
+  | 'InvalidArchive'
+  | 'InvalidArgument'
+  | 'InvalidManifest'
+  | 'InvalidUUID'
+  | 'LimitExceeded'
+  | 'LockTimeout'
+  | 'ManifestValidation'
+  | 'NoCommand'
+  | 'NoSources'
+  | 'NoSpace'
+  | 'NotAuthorized'
+  | 'NotSupported'
+  | 'OriginNotFoundInSource'
+  | 'OriginNotInstalled'
+  | 'SourcePing'
+  | 'Timeout'
+  | 'UncompressionError'
+  | 'UnknownCommand'
+  | 'UnknownOption'
+  | 'UpgradeError'
+  | 'UploadError'
+  | 'Usage';
+
+export interface ErrorOptions {
+  cause?: unknown;
+  /** What the user can do next; a command that works when pasted where there is one. */
+  hint?: string;
+  /** Machine-readable facts for the JSON error object (ux.md §7.3). */
+  details?: Record<string, unknown>;
+  /** Whether the same call may succeed later without any change (network, lock, disk). */
+  retryable?: boolean;
+}
+
+export class ImgctlError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly details: Record<string, unknown> | undefined;
+  readonly retryable: boolean;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : {cause: options.cause});
+    this.name = 'ImgctlError';
+    this.code = code;
+    this.hint = options.hint;
+    this.details = options.details;
+    this.retryable = options.retryable ?? false;
+  }
+
+  /** The code shown to the user; a server's own code passes through unchanged (spec/imgadm.md §11). */
+  get publicCode(): string {
+    return this.code;
+  }
+}
+
+/** One line of a server's validation answer (spec/imgapi.md §2). */
+export interface ServerErrorItem {
+  field: string;
+  code: string;
+  message?: string;
+}
+
+/** An error an image server answered with; its code and items are the server's own. */
+export class ServerError extends ImgctlError {
+  readonly serverCode: string;
+  readonly statusCode: number;
+  readonly items: ServerErrorItem[];
+
+  constructor(
+    message: string,
+    answer: {serverCode: string; statusCode: number; items?: ServerErrorItem[]},
+    options: ErrorOptions = {},
+  ) {
+    super('ClientError', message, options);
+    this.name = 'ServerError';
+    this.serverCode = answer.serverCode;
+    this.statusCode = answer.statusCode;
+    this.items = answer.items ?? [];
+  }
+
+  override get publicCode(): string {
+    return this.serverCode;
+  }
+}
+
+/** Several independent failures of one command (spec/imgadm.md §6, §11). */
+export class MultiError extends ImgctlError {
+  readonly errors: readonly ImgctlError[];
+
+  constructor(errors: readonly ImgctlError[]) {
+    const lines = errors.map((error) => `    error (${error.publicCode}): ${error.message}`);
+    super('InternalError', [`multiple (${errors.length}) errors`, ...lines].join('\n'));
+    this.name = 'MultiError';
+    this.errors = errors;
+  }
+
+  override get publicCode(): string {
+    return 'MultiError';
+  }
+}
+
+/** The errno name of a system error, else undefined. */
+export function errnoOf(error: unknown): string | undefined {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
+  return undefined;
+}

@@ -1,0 +1,1 @@
+../fixtures/oracle/cases.sh
