@@ -3,7 +3,7 @@
  * Steps can be named on the command line (`node scripts/build.ts validators native bundle`).
  */
 import {execFileSync} from 'node:child_process';
-import {mkdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import path from 'node:path';
 import {Ajv2020} from 'ajv/dist/2020.js';
@@ -20,25 +20,74 @@ const compiledSchemas: Record<string, string> = {
   'config.schema.json': 'src/cli/config-schema.generated.js',
 };
 
-const validatorTypes = `import type {ErrorObject} from 'ajv';
+/** Schemas compiled to one validator per property and definition (by name), each stopping at the first fault. */
+const compiledByPart = new Set(['manifest.schema.json']);
+
+interface ValidatorModule {
+  code: string;
+  types: string;
+}
+
+interface PartedSchema {
+  properties?: Record<string, PartedSchema>;
+  $defs?: object;
+}
+
+function compileWhole(schema: object): ValidatorModule {
+  const ajv = new Ajv2020({allErrors: true, verbose: true, strict: true, code: {source: true}});
+  const types = `import type {ErrorObject} from 'ajv';
 declare const validate: {(value: unknown): boolean; errors?: ErrorObject[] | null};
 export default validate;
 `;
+  return {code: standaloneCode(ajv, ajv.compile(schema)), types};
+}
+
+function compileParts(schema: PartedSchema & {$id: string}): ValidatorModule {
+  const ajv = new Ajv2020({
+    strict: true,
+    allowUnionTypes: true,
+    messages: false,
+    code: {source: true},
+  });
+  ajv.addSchema(schema);
+  const refs: Record<string, string> = {};
+  for (const [name, pointer] of partsOf(schema, '#')) {
+    if (name in refs) throw new Error(`${schema.$id} has two parts named "${name}"`);
+    refs[name] = schema.$id + pointer;
+  }
+  const members = Object.keys(refs).map((name) => `  readonly ${name}: (value: unknown) => boolean;\n`);
+  const types = `declare const parts: {\n${members.join('')}};\nexport default parts;\n`;
+  return {code: standaloneCode(ajv, refs), types};
+}
+
+/** Name and pointer of every property, also of nested objects, and of every definition. */
+function* partsOf(schema: PartedSchema, pointer: string): Generator<[name: string, pointer: string]> {
+  for (const [name, part] of Object.entries(schema.properties ?? {})) {
+    yield [name, `${pointer}/properties/${name}`];
+    yield* partsOf(part, `${pointer}/properties/${name}`);
+  }
+  for (const name of Object.keys(schema.$defs ?? {})) yield [name, `${pointer}/$defs/${name}`];
+}
 
 async function buildValidators(): Promise<void> {
   for (const [schemaName, target] of Object.entries(compiledSchemas)) {
-    const schema = JSON.parse(readFileSync(path.join(root, 'schemas', schemaName), 'utf8'));
-    const ajv = new Ajv2020({allErrors: true, verbose: true, strict: true, code: {source: true}});
-    const code = standaloneCode(ajv, ajv.compile(schema));
+    const schemaPath = path.join(root, 'schemas', schemaName);
+    if (!existsSync(schemaPath)) {
+      console.warn(`no validator for ${schemaName}: the schema does not exist yet`);
+      continue;
+    }
+    const schema = JSON.parse(readFileSync(schemaPath, 'utf8'));
+    const {code, types} = compiledByPart.has(schemaName) ? compileParts(schema) : compileWhole(schema);
     const result = await build({
       stdin: {contents: code, resolveDir: root, loader: 'js'},
       bundle: true,
       format: 'esm',
       platform: 'node',
+      minify: true,
       write: false,
     });
     writeFileSync(path.join(root, target), result.outputFiles[0]?.text ?? '');
-    writeFileSync(path.join(root, target.replace(/\.js$/, '.d.ts')), validatorTypes);
+    writeFileSync(path.join(root, target.replace(/\.js$/, '.d.ts')), types);
   }
 }
 
