@@ -1,0 +1,94 @@
+/**
+ * Loads the native binding (native.c) on the first call and turns its errno results into errors.
+ * Only the other files of this room import it.
+ */
+import {existsSync} from 'node:fs';
+import {createRequire} from 'node:module';
+import {constants} from 'node:os';
+import path from 'node:path';
+
+/** A path or name as the kernel takes it; bytes where it may not be UTF-8. */
+export type PathBytes = string | Buffer;
+
+/** Functions of native.c: a result, or a negative errno. Times are nanoseconds. */
+export interface NativeBinding {
+  flock(fd: number, operation: number): number;
+  openat(dir: number, path: PathBytes, flags: number, mode: number): number;
+  openat2(dir: number, path: PathBytes, flags: number, mode: number, resolve: number): number;
+  mkdirat(dir: number, path: PathBytes, mode: number): number;
+  symlinkat(target: PathBytes, dir: number, path: PathBytes): number;
+  linkat(fromDir: number, from: PathBytes, toDir: number, to: PathBytes, flags: number): number;
+  unlinkat(dir: number, path: PathBytes, flags: number): number;
+  mknodat(dir: number, path: PathBytes, mode: number, major: number, minor: number): number;
+  fchownat(dir: number, path: PathBytes, uid: number, gid: number, flags: number): number;
+  fchmodat(dir: number, path: PathBytes, mode: number): number;
+  renameat2(fromDir: number, from: PathBytes, toDir: number, to: PathBytes, flags: number): number;
+  utimensat(dir: number, path: PathBytes, atimeNs: bigint, mtimeNs: bigint, flags: number): number;
+  ficlone(target: number, source: number): number;
+  lseek(fd: number, offset: number, whence: number): number;
+  punchHole(fd: number, offset: number, length: number): number;
+  copyFileRange(source: number, from: number, target: number, to: number, length: number): number;
+  syncfs(fd: number): number;
+  getAttributes(fd: number): number;
+  setAttributes(fd: number, attributes: number): number;
+  subvolumeCreate(dir: number, name: PathBytes): number;
+  subvolumeSnapshot(dir: number, name: PathBytes, source: number, readOnly: number): number;
+  subvolumeDestroy(dir: number, name: PathBytes): number;
+  subvolumeGetFlags(fd: number): number;
+  subvolumeSetFlags(fd: number, flags: number): number;
+  setXattr(file: number | PathBytes, name: PathBytes, value: Buffer): number;
+  getXattr(file: number | PathBytes, name: PathBytes): number | Buffer;
+  listXattrs(file: number | PathBytes): number | Buffer;
+}
+
+/** A failed system call. `code` is the errno name, as in Node's own file system errors. */
+export class SystemError extends Error {
+  readonly code: string;
+  readonly errno: number;
+  readonly syscall: string;
+  readonly path: string | undefined;
+
+  constructor(errno: number, syscall: string, subject?: PathBytes) {
+    const code = errnoNames.get(errno) ?? `E${errno}`;
+    const file = subject?.toString();
+    super(file === undefined ? `${code}: ${syscall}` : `${code}: ${syscall} "${file}"`);
+    this.name = 'SystemError';
+    this.code = code;
+    this.errno = errno;
+    this.syscall = syscall;
+    this.path = file;
+  }
+}
+
+// Two names share a number; the ones Node itself uses win.
+const errnoNames = new Map(Object.entries(constants.errno).map(([name, errno]) => [errno, name]));
+errnoNames.set(constants.errno.EAGAIN, 'EAGAIN');
+errnoNames.set(constants.errno.ENOTSUP, 'ENOTSUP');
+
+let binding: NativeBinding | undefined;
+
+export function native(): NativeBinding {
+  binding ??= createRequire(import.meta.url)(findBinding()) as NativeBinding;
+  return binding;
+}
+
+/** Bundles lie in dist/ or dist/chunks/, sources in src/sys/; the binding is always dist/native.node. */
+function findBinding(): string {
+  for (let directory = import.meta.dirname; ; directory = path.dirname(directory)) {
+    const candidate = path.join(directory, 'dist', 'native.node');
+    if (existsSync(candidate)) return candidate;
+    if (directory === path.dirname(directory)) {
+      throw new Error('The native binding is missing: dist/native.node (npm run build)');
+    }
+  }
+}
+
+/** The result of a call of the binding, or its error thrown. */
+export function checked<Result extends number | Buffer>(
+  result: Result | number,
+  syscall: string,
+  subject?: PathBytes,
+): Result {
+  if (typeof result === 'number' && result < 0) throw new SystemError(-result, syscall, subject);
+  return result as Result;
+}
