@@ -118,11 +118,12 @@ function buildNative(): void {
 
 async function buildBundle(): Promise<void> {
   rmSync(path.join(root, 'dist/chunks'), {recursive: true, force: true});
+  const entryPoints = Object.entries({
+    main: path.join(root, 'src/cli/main.ts'),
+    'unpack-child': path.join(root, 'src/engine/embedded/unpack-child.ts'),
+  }).filter(([, source]) => existsSync(source));
   await build({
-    entryPoints: {
-      main: path.join(root, 'src/cli/main.ts'),
-      'unpack-child': path.join(root, 'src/engine/embedded/unpack-child.ts'),
-    },
+    entryPoints: Object.fromEntries(entryPoints),
     outdir: path.join(root, 'dist'),
     chunkNames: 'chunks/[name]-[hash]',
     bundle: true,
@@ -130,7 +131,7 @@ async function buildBundle(): Promise<void> {
     format: 'esm',
     platform: 'node',
     target: 'node26',
-    external: ['sqlite3', 'lzma-native', '@oclif/core'],
+    external: ['sqlite3', 'lzma-native', 'seek-bzip', '@oclif/core'],
     banner: {
       js: "import {createRequire as createRequireOfBundle} from 'node:module'; const require = createRequireOfBundle(import.meta.url);",
     },
