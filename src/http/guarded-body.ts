@@ -1,0 +1,61 @@
+import {Readable} from 'node:stream';
+
+/**
+ * The body of an answer. Fails when the peer sends nothing for `stallTimeoutMs` while the reader waits; time
+ * in which the reader itself does not read does not count. Destroying it closes the connection.
+ */
+export class GuardedBody extends Readable {
+  readonly #source: Readable;
+  readonly #stallTimeoutMs: number;
+  readonly #asError: (error: unknown) => Error;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(source: Readable, options: {stallTimeoutMs: number; asError: (error: unknown) => Error}) {
+    super({highWaterMark: 256 * 1024});
+    this.#source = source;
+    this.#stallTimeoutMs = options.stallTimeoutMs;
+    this.#asError = options.asError;
+    source.pause();
+    source.on('data', (chunk: Buffer) => this.#accept(chunk));
+    source.once('end', () => this.#finish());
+    source.once('error', (error) => this.destroy(this.#asError(error)));
+    source.once('close', () => this.#closed());
+  }
+
+  override _read(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#stalled(), this.#stallTimeoutMs);
+    this.#source.resume();
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    clearTimeout(this.#timer);
+    // The connection is cut here; what it then complains about is our own doing.
+    this.#source.on('error', () => undefined);
+    this.#source.destroy();
+    callback(error);
+  }
+
+  #accept(chunk: Buffer): void {
+    if (this.push(chunk)) {
+      this.#timer?.refresh();
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#source.pause();
+  }
+
+  #finish(): void {
+    clearTimeout(this.#timer);
+    this.push(null);
+  }
+
+  #closed(): void {
+    if (this.destroyed || this.#source.readableEnded) return;
+    this.destroy(this.#asError(new Error('connection closed in the middle of the answer')));
+  }
+
+  #stalled(): void {
+    this.destroy(this.#asError(new Error(`no data received for ${this.#stallTimeoutMs} ms`)));
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * The only place that opens a network connection. Nothing is waited for without a time-out, nothing is read
+ * into memory without a limit, and nothing is sent a second time once a byte of a body has been handed on.
+ */
+import type {IncomingHttpHeaders} from 'node:http';
+import type {Readable} from 'node:stream';
+import {ImgctlError} from '../errors.ts';
+import {type Agents, createAgents, type ProxySettings} from './agents.ts';
+import {GuardedBody} from './guarded-body.ts';
+import {maskUrl} from './mask-url.ts';
+import {networkError, reachOf} from './network-error.ts';
+import {decodeBody, readBody} from './read-body.ts';
+import {redirectTarget} from './redirect.ts';
+import {defaultRetries, isPassingStatus, pause, type RetrySettings, retryDelayMs} from './retry.ts';
+import {type Method, type OutgoingRequest, type RawAnswer, type StreamedBody, send} from './send.ts';
+
+export interface HttpSettings {
+  userAgent: string;
+  /** Sent as `x-request-id` with every request. */
+  requestId?: string;
+  proxy?: ProxySettings;
+  insecure?: boolean;
+  caFile?: string;
+  connectTimeoutMs?: number;
+  stallTimeoutMs?: number;
+  retries?: Partial<RetrySettings>;
+}
+
+export interface RequestOptions {
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+  /** What error messages call the peer instead of the full URL; passwords and tokens are masked either way. */
+  shownUrl?: string;
+}
+
+export interface SmallRequestOptions extends RequestOptions {
+  method?: Method;
+  body?: Buffer;
+  /** Greatest size of the answer's body, before and after decoding. */
+  limitBytes: number;
+}
+
+export interface UploadOptions extends RequestOptions, StreamedBody {
+  method?: 'POST' | 'PUT';
+  limitBytes: number;
+}
+
+export interface HttpAnswer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  /** Decoded. */
+  body: Buffer;
+  /** As received, which is what `Content-MD5` is about. */
+  encodedBody: Buffer;
+}
+
+export interface StreamAnswer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  /** Where the answer came from after redirects. */
+  url: string;
+  /** As received, never decoded; fails when it stalls or is cut. The caller destroys it. */
+  body: Readable;
+}
+
+const defaultConnectTimeoutMs = 15_000;
+const defaultStallTimeoutMs = 60_000;
+const digestTimeoutMs = 15 * 60_000;
+
+/** Requests may overlap. Errors are `ClientError` with the URL in front, or the reason of the caller's signal. */
+export class HttpClient {
+  readonly #settings: HttpSettings;
+  readonly #retries: RetrySettings;
+  readonly #stallTimeoutMs: number;
+  /** Reads share connections. Writes get their own: a reused one may be dead, and a write is not sent twice. */
+  readonly #readAgents: Agents;
+  readonly #writeAgents: Agents;
+
+  constructor(settings: HttpSettings) {
+    this.#settings = settings;
+    this.#retries = {...defaultRetries, ...settings.retries};
+    this.#stallTimeoutMs = settings.stallTimeoutMs ?? defaultStallTimeoutMs;
+    this.#readAgents = createAgents(settings, settings.proxy, true);
+    this.#writeAgents = createAgents(settings, settings.proxy, false);
+  }
+
+  /** For bodies that fit in memory. Redirects are answers; any status resolves. */
+  async request(url: string, options: SmallRequestOptions): Promise<HttpAnswer> {
+    const {limitBytes, method = 'GET', body, ...rest} = options;
+    const headers = {'accept-encoding': 'gzip', ...options.headers};
+    const answer = await this.#open(url, {...rest, headers, method, ...(body && {body})});
+    return this.#collect(answer, url, options);
+  }
+
+  /** For files. Resolves with the headers; follows redirects, but never from https to http. */
+  async openStream(url: string, options: RequestOptions = {}): Promise<StreamAnswer> {
+    const headers = {'accept-encoding': 'identity', ...options.headers};
+    let current = url;
+    for (let hops = 0; ; hops += 1) {
+      const answer = await this.#open(current, {...options, headers, method: 'GET'});
+      try {
+        const next = redirectTarget(answer, current, hops);
+        if (next === undefined) return {...answer, url: current, body: this.#guard(answer, current, options)};
+        current = next;
+      } catch (error) {
+        answer.body.destroy();
+        throw error;
+      }
+      answer.body.destroy();
+    }
+  }
+
+  /** Sends a body of known length from a stream; `open` is called again for a retry. */
+  async upload(url: string, options: UploadOptions): Promise<HttpAnswer> {
+    const {open, sizeBytes, method = 'PUT', ...rest} = options;
+    const answer = await this.#open(url, {...rest, method, body: {open, sizeBytes}});
+    return this.#collect(answer, url, options);
+  }
+
+  /** Drops idle connections. Requests under way are cut. */
+  close(): void {
+    this.#readAgents.destroy();
+    this.#writeAgents.destroy();
+  }
+
+  /** The retry rule of spec/imgapi.md §7, made safe: a POST is repeated only if no server can have seen it. */
+  async #open(
+    url: string,
+    options: RequestOptions & Pick<OutgoingRequest, 'method' | 'body'>,
+  ): Promise<RawAnswer> {
+    const request = this.#outgoing(url, options);
+    for (let attempt = 0; ; attempt += 1) {
+      const outcome = await this.#try(request, options.signal);
+      const delayMs = this.#delayBeforeRetry(outcome, request.method, attempt);
+      if (delayMs === undefined) {
+        if ('error' in outcome) throw networkError(outcome.error, url, options.shownUrl);
+        return outcome.answer;
+      }
+      if ('answer' in outcome) outcome.answer.body.destroy();
+      await pause(delayMs, options.signal);
+    }
+  }
+
+  async #try(request: OutgoingRequest, signal: AbortSignal | undefined): Promise<Outcome> {
+    const isRead = request.method === 'GET' || request.method === 'HEAD';
+    try {
+      const answer = await send(request, {
+        agents: isRead ? this.#readAgents : this.#writeAgents,
+        connectTimeoutMs: this.#settings.connectTimeoutMs ?? defaultConnectTimeoutMs,
+        stallTimeoutMs: this.#stallTimeoutMs,
+        digestTimeoutMs: Math.max(digestTimeoutMs, this.#stallTimeoutMs),
+      });
+      return {answer};
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      return {error};
+    }
+  }
+
+  #delayBeforeRetry(outcome: Outcome, method: Method, attempt: number): number | undefined {
+    if ('answer' in outcome) {
+      const {status, headers} = outcome.answer;
+      if (method !== 'GET' || !isPassingStatus(status)) return undefined;
+      return retryDelayMs(this.#retries, attempt, headers['retry-after']);
+    }
+    const reach = reachOf(outcome.error);
+    if (reach === 'final' || (reach === 'unknown' && method === 'POST')) return undefined;
+    return retryDelayMs(this.#retries, attempt);
+  }
+
+  #outgoing(
+    url: string,
+    options: RequestOptions & Pick<OutgoingRequest, 'method' | 'body'>,
+  ): OutgoingRequest {
+    const scheme = URL.canParse(url) ? new URL(url).protocol : undefined;
+    if (scheme !== 'http:' && scheme !== 'https:') {
+      throw new ImgctlError('InvalidArgument', `"${maskUrl(url)}" is not an http or https URL`);
+    }
+    const {requestId} = this.#settings;
+    const {method, body, signal} = options;
+    return {
+      method,
+      url,
+      headers: {
+        'user-agent': this.#settings.userAgent,
+        ...(requestId !== undefined && {'x-request-id': requestId}),
+        ...options.headers,
+      },
+      ...(body && {body}),
+      ...(signal && {signal}),
+    };
+  }
+
+  async #collect(
+    answer: RawAnswer,
+    url: string,
+    options: RequestOptions & {limitBytes: number},
+  ): Promise<HttpAnswer> {
+    const subject = maskUrl(options.shownUrl ?? url);
+    const encodedBody = await readBody(this.#guard(answer, url, options), options.limitBytes, subject);
+    const encoding = answer.headers['content-encoding'];
+    const body = await decodeBody(encodedBody, encoding, {bytes: options.limitBytes, subject});
+    return {status: answer.status, headers: answer.headers, body, encodedBody};
+  }
+
+  #guard(answer: RawAnswer, url: string, options: RequestOptions): Readable {
+    return new GuardedBody(answer.body, {
+      stallTimeoutMs: this.#stallTimeoutMs,
+      asError: (error) =>
+        options.signal?.aborted ? options.signal.reason : networkError(error, url, options.shownUrl),
+    });
+  }
+}
+
+type Outcome = {answer: RawAnswer} | {error: unknown};

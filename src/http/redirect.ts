@@ -1,0 +1,34 @@
+import {ImgctlError} from '../errors.ts';
+import {maskUrl} from './mask-url.ts';
+import type {RawAnswer} from './send.ts';
+
+/** The most redirects one download follows. */
+export const maxRedirects = 5;
+
+const redirectStatuses = new Set([301, 302, 303, 307, 308]);
+
+/** Where an answer sends us, or undefined when it is no redirect. Refuses to leave https and to go round for ever. */
+export function redirectTarget(
+  answer: Pick<RawAnswer, 'status' | 'headers'>,
+  url: string,
+  hops: number,
+): string | undefined {
+  const {location} = answer.headers;
+  if (!redirectStatuses.has(answer.status) || location === undefined) return undefined;
+  const shown = maskUrl(url);
+  if (hops >= maxRedirects) {
+    throw new ImgctlError('ClientError', `${shown}: more than ${maxRedirects} redirects`);
+  }
+  if (!URL.canParse(location, url)) {
+    throw new ImgctlError('ClientError', `${shown}: redirect to an invalid URL`);
+  }
+  const target = new URL(location, url);
+  const isAllowed = target.protocol === 'https:' || (target.protocol === 'http:' && url.startsWith('http:'));
+  if (!isAllowed) {
+    throw new ImgctlError(
+      'ClientError',
+      `${shown}: redirect to "${maskUrl(target.href)}" refused: it leaves https`,
+    );
+  }
+  return target.href;
+}

@@ -1,0 +1,104 @@
+import type {IncomingHttpHeaders, IncomingMessage} from 'node:http';
+import {pipeline, type Readable} from 'node:stream';
+import got from 'got';
+import type {Agents} from './agents.ts';
+import {ExactLength} from './exact-length.ts';
+
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
+
+/** A body of known length; `open` is called once for each try. */
+export interface StreamedBody {
+  open: () => Readable;
+  sizeBytes: number;
+}
+
+export interface OutgoingRequest {
+  method: Method;
+  url: string;
+  headers: Record<string, string>;
+  body?: Buffer | StreamedBody;
+  signal?: AbortSignal;
+}
+
+export interface ConnectionSettings {
+  agents: Agents;
+  /** For the name lookup, the connection and the TLS handshake, each. */
+  connectTimeoutMs: number;
+  /** The longest silence: until the headers come, and while a body is sent. */
+  stallTimeoutMs: number;
+  /** The longest wait for the answer after a streamed body: the server may still digest and sync it. */
+  digestTimeoutMs: number;
+}
+
+export interface RawAnswer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  /** Not decoded, no stall detection; the caller reads or destroys it. */
+  body: Readable;
+}
+
+/**
+ * One try of one request: no retry, no redirect, no decoding, any status is an answer. Resolves with the
+ * headers. Rejects with what got or the body's stream failed with, or with the signal's reason.
+ */
+export async function send(request: OutgoingRequest, connection: ConnectionSettings): Promise<RawAnswer> {
+  request.signal?.throwIfAborted();
+  const {body} = request;
+  const upload = body === undefined || Buffer.isBuffer(body) ? undefined : body;
+  const stream = got.stream(request.url, {
+    method: request.method,
+    headers: {...request.headers, ...(upload && {'content-length': String(upload.sizeBytes)})},
+    ...(body !== undefined && {body: Buffer.isBuffer(body) ? body : measured(body)}),
+    ...(request.signal && {signal: request.signal}),
+    agent: connection.agents.forUrl(request.url),
+    decompress: false,
+    followRedirect: false,
+    throwHttpErrors: false,
+    retry: {limit: 0},
+    timeout: {
+      lookup: connection.connectTimeoutMs,
+      connect: connection.connectTimeoutMs,
+      secureConnect: connection.connectTimeoutMs,
+      response: upload === undefined ? connection.stallTimeoutMs : connection.digestTimeoutMs,
+    },
+  });
+  // got lets its user write a body into any request but GET and HEAD, and waits until that is done.
+  if (body === undefined && request.method !== 'GET' && request.method !== 'HEAD') stream.end();
+  const watch = upload === undefined ? undefined : watchUpload(stream, connection);
+  try {
+    const response = await firstAnswer(stream);
+    return {status: response.statusCode ?? 0, headers: response.headers, body: stream};
+  } catch (error) {
+    throw request.signal?.aborted ? request.signal.reason : error;
+  } finally {
+    clearTimeout(watch);
+  }
+}
+
+function measured(body: StreamedBody): Readable {
+  // A failure of either end destroys both; got reports it through the returned stream.
+  return pipeline(body.open(), new ExactLength(body.sizeBytes), () => undefined);
+}
+
+/** A server that stops reading would hold an upload for ever: got has no time-out for that. */
+function watchUpload(stream: ReturnType<typeof got.stream>, connection: ConnectionSettings): NodeJS.Timeout {
+  const {stallTimeoutMs} = connection;
+  const timer = setTimeout(() => {
+    stream.destroy(new Error(`no data accepted for ${stallTimeoutMs} ms`));
+  }, stallTimeoutMs + connection.connectTimeoutMs);
+  stream.on('uploadProgress', ({percent}) => {
+    if (percent === 1) clearTimeout(timer);
+    else timer.refresh();
+  });
+  return timer;
+}
+
+function firstAnswer(stream: ReturnType<typeof got.stream>): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    stream.once('response', (response) => {
+      stream.off('error', reject);
+      resolve(response as unknown as IncomingMessage);
+    });
+    stream.once('error', reject);
+  });
+}
