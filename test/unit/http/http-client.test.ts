@@ -11,7 +11,7 @@ import {gzipSync} from 'node:zlib';
 import {afterEach, describe, expect, test} from 'vitest';
 import {ImgctlError} from '../../../src/errors.ts';
 import {HttpClient, type HttpSettings} from '../../../src/http/http-client.ts';
-import {type Loopback, startLoopback} from './loopback.ts';
+import {type Loopback, startLoopback} from '../../loopback.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {

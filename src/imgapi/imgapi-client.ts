@@ -1,0 +1,248 @@
+/**
+ * The client side of the IMGAPI protocol, reading and writing (spec/imgapi.md). Hands out what servers say; whether
+ * a manifest is valid and a file the right one is for the caller to check. Whatever a server controls is bounded.
+ */
+import type {Readable} from 'node:stream';
+import {ImgctlError} from '../errors.ts';
+import type {HttpAnswer, HttpClient} from '../http/http-client.ts';
+import {maskUrl} from '../http/mask-url.ts';
+import {readBody} from '../http/read-body.ts';
+import type {ImageManifest, ManifestFile} from '../manifest/manifest.ts';
+import {contentMd5, serverError, successJson} from './answer.ts';
+import {defaultLimits, type ImgapiLimits} from './limits.ts';
+import {collectPages, pageSize} from './list-pages.ts';
+import {rangeHeaders, type ServedFile, servedFile} from './open-file.ts';
+import {pingError, pingProblem} from './ping.ts';
+import {parseSourceUrl, type SourceUrl} from './source-url.ts';
+
+export interface ImgapiClientOptions {
+  /** Wins over a `?channel=` of the URL. */
+  channel?: string;
+  limits?: Partial<ImgapiLimits>;
+}
+
+export interface CallOptions {
+  signal?: AbortSignal;
+}
+
+export interface ImageListing {
+  isUnchanged: false;
+  /** Raw, each with a `uuid` text; no UUID twice. */
+  manifests: ImageManifest[];
+  /** For the next call; undefined when the server gave none or it would not cover all pages. */
+  validator: string | undefined;
+  /** Why the listing may not be complete; a sentence each. */
+  warnings: string[];
+}
+
+/** Nothing changed since the listing the validator came from. */
+export interface UnchangedListing {
+  isUnchanged: true;
+  validator: string;
+}
+
+export interface ListCallOptions extends CallOptions {
+  /** The validator of an earlier listing by the same query. */
+  validator?: string;
+}
+
+export interface OpenFileCallOptions extends CallOptions {
+  offsetBytes?: number;
+  validator?: string;
+}
+
+export interface AddFileOptions extends CallOptions {
+  /** Called once for each try. */
+  body: () => Readable;
+  sizeBytes: number;
+  sha1: string;
+  compression: ManifestFile['compression'];
+  datasetGuid?: string;
+}
+
+type Query = Record<string, string>;
+
+export class ImgapiClient {
+  readonly #http: HttpClient;
+  readonly #shownUrl: string;
+  readonly #url: SourceUrl;
+  readonly #limits: ImgapiLimits;
+
+  /** `baseUrl` as the user wrote it; messages show it like that, without its secrets. Throws `InvalidArgument`. */
+  constructor(http: HttpClient, baseUrl: string, options: ImgapiClientOptions = {}) {
+    this.#http = http;
+    this.#shownUrl = maskUrl(baseUrl);
+    const url = parseSourceUrl(baseUrl);
+    this.#url = {...url, channel: options.channel ?? url.channel};
+    this.#limits = {...defaultLimits, ...options.limits};
+  }
+
+  /** Rejects with `SourcePing` when the server is not there or not an IMGAPI server. */
+  async ping(options: CallOptions = {}): Promise<void> {
+    let answer: HttpAnswer;
+    try {
+      answer = await this.#get('/ping', {}, {...options, limitBytes: this.#limits.documentBytes});
+    } catch (error) {
+      if (!(error instanceof ImgctlError)) throw error;
+      throw pingError(this.#shownUrl, String(error.details?.reason ?? error.message), error);
+    }
+    const problem = pingProblem(answer);
+    if (problem !== undefined) throw pingError(this.#shownUrl, problem);
+  }
+
+  /** Every image the query selects, all pages (spec/imgapi.md §3.2); by default every active image. */
+  async listImages(
+    query: Query = {},
+    options: ListCallOptions = {},
+  ): Promise<ImageListing | UnchangedListing> {
+    const {validator, signal} = options;
+    let budgetBytes = this.#limits.listingBytes;
+    const fetch = async (page: Query, headers?: Record<string, string>): Promise<HttpAnswer> => {
+      const call = {limitBytes: budgetBytes, ...(headers && {headers}), ...(signal && {signal})};
+      const answer = await this.#get('/images', {...query, ...page}, call);
+      budgetBytes -= answer.body.length;
+      return answer;
+    };
+    const first = await fetch({}, validator === undefined ? {} : {'if-none-match': validator});
+    if (first.status === 304 && validator !== undefined) return {isUnchanged: true, validator};
+    const {manifests, warnings, isOnePage} = await collectPages(this.#listIn(first), {
+      fetchPage: async (marker) => this.#listIn(await fetch({limit: String(pageSize), marker})),
+      maxImages: this.#limits.images,
+    });
+    const etag = isOnePage ? first.headers.etag : undefined;
+    return {isUnchanged: false, manifests, warnings, validator: etag};
+  }
+
+  /** The raw manifest in any state; undefined when the server does not have the image. */
+  async findImage(uuid: string, options: CallOptions = {}): Promise<unknown> {
+    const call = {...options, limitBytes: this.#limits.documentBytes};
+    const answer = await this.#get(imagePath(uuid), {}, call);
+    return answer.status === 404 ? undefined : successJson(answer, this.#shownUrl);
+  }
+
+  /** The image's file from an offset, or from 0 when the server cannot or the validator no longer holds. */
+  async openFile(uuid: string, options: OpenFileCallOptions = {}): Promise<ServedFile> {
+    const {offsetBytes = 0, validator, signal} = options;
+    const answer = await this.#http.openStream(this.#urlOf(`${imagePath(uuid)}/file`), {
+      headers: {accept: '*/*', 'accept-version': '~2', ...rangeHeaders(offsetBytes, validator)},
+      shownUrl: this.#shownUrl,
+      ...(signal && {signal}),
+    });
+    try {
+      const isFile = answer.status === 200 || (offsetBytes > 0 && [206, 416].includes(answer.status));
+      if (!isFile) {
+        const body = await readBody(answer.body, this.#limits.documentBytes, this.#shownUrl);
+        throw serverError({status: answer.status, body}, this.#shownUrl);
+      }
+      const file = servedFile(answer, offsetBytes, this.#shownUrl);
+      if (file?.body !== answer.body) answer.body.destroy();
+      return file ?? (await this.openFile(uuid, signal ? {signal} : {}));
+    } catch (error) {
+      answer.body.destroy();
+      throw error;
+    }
+  }
+
+  /** Makes an unactivated image; the server chooses its UUID. Returns the server's manifest. */
+  createImage(manifest: object, options: CallOptions = {}): Promise<ImageManifest> {
+    return this.#write('POST', '/images', {}, {...options, json: manifest});
+  }
+
+  /** Makes an unactivated image with the UUID of the manifest. Returns the server's manifest. */
+  importImage(manifest: ImageManifest, options: CallOptions = {}): Promise<ImageManifest> {
+    return this.#write('POST', imagePath(manifest.uuid), {action: 'import'}, {...options, json: manifest});
+  }
+
+  /** Sends the file of an unactivated image; `UploadError` when the server received something else. */
+  async addFile(uuid: string, options: AddFileOptions): Promise<ImageManifest> {
+    const {body, sizeBytes, sha1, compression, datasetGuid, signal} = options;
+    const query = {compression, sha1, ...(datasetGuid !== undefined && {dataset_guid: datasetGuid})};
+    const answer = await this.#http.upload(this.#urlOf(`${imagePath(uuid)}/file`, query), {
+      open: body,
+      sizeBytes,
+      headers: {...writeHeaders, 'content-type': 'application/octet-stream'},
+      limitBytes: this.#limits.documentBytes,
+      shownUrl: this.#shownUrl,
+      ...(signal && {signal}),
+    });
+    const manifest = this.#manifestIn(answer);
+    const received = manifest.files?.[0];
+    if (received?.sha1 !== sha1) throw uploadError('sha1', sha1, received?.sha1);
+    if (received.size !== sizeBytes) throw uploadError('size', sizeBytes, received.size);
+    return manifest;
+  }
+
+  /** Makes the image visible. Returns the server's manifest. */
+  activate(uuid: string, options: CallOptions = {}): Promise<ImageManifest> {
+    return this.#write('POST', imagePath(uuid), {action: 'activate'}, {...options, json: {}});
+  }
+
+  async deleteImage(uuid: string, options: CallOptions = {}): Promise<void> {
+    const answer = await this.#http.request(this.#urlOf(imagePath(uuid)), {
+      method: 'DELETE',
+      headers: writeHeaders,
+      limitBytes: this.#limits.documentBytes,
+      shownUrl: this.#shownUrl,
+      ...options,
+    });
+    if (answer.status < 200 || answer.status > 299) throw serverError(answer, this.#shownUrl);
+  }
+
+  #get(
+    path: string,
+    query: Query,
+    call: CallOptions & {limitBytes: number; headers?: Record<string, string>},
+  ): Promise<HttpAnswer> {
+    const headers = {accept: 'application/json', 'accept-version': '~2', ...call.headers};
+    return this.#http.request(this.#urlOf(path, query), {...call, headers, shownUrl: this.#shownUrl});
+  }
+
+  async #write(
+    method: 'POST',
+    path: string,
+    query: Query,
+    options: CallOptions & {json: object},
+  ): Promise<ImageManifest> {
+    const {json, ...rest} = options;
+    const body = Buffer.from(JSON.stringify(json));
+    const answer = await this.#http.request(this.#urlOf(path, query), {
+      ...rest,
+      method,
+      body,
+      headers: {...writeHeaders, 'content-type': 'application/json', 'content-md5': contentMd5(body)},
+      limitBytes: this.#limits.documentBytes,
+      shownUrl: this.#shownUrl,
+    });
+    return this.#manifestIn(answer);
+  }
+
+  #manifestIn(answer: HttpAnswer): ImageManifest {
+    const json = successJson(answer, this.#shownUrl);
+    if (json !== null && typeof json === 'object' && !Array.isArray(json)) return json as ImageManifest;
+    throw new ImgctlError('InternalError', `${this.#shownUrl}: the answer is not a manifest`);
+  }
+
+  #listIn(answer: HttpAnswer): unknown[] {
+    const json = successJson(answer, this.#shownUrl);
+    if (Array.isArray(json)) return json;
+    throw new ImgctlError('InternalError', `${this.#shownUrl}: the answer is not a list of images`);
+  }
+
+  #urlOf(path: string, query: Query = {}): string {
+    const {channel} = this.#url;
+    const all = [...this.#url.query, ...Object.entries(channel === undefined ? query : {...query, channel})];
+    return `${this.#url.base}${path}${all.length === 0 ? '' : `?${new URLSearchParams(all)}`}`;
+  }
+}
+
+const writeHeaders = {accept: 'application/json', 'accept-version': '*'};
+
+function imagePath(uuid: string): string {
+  return `/images/${encodeURIComponent(uuid)}`;
+}
+
+function uploadError(what: string, wanted: unknown, got: unknown): ImgctlError {
+  return new ImgctlError('UploadError', `${what} expected to be ${wanted}, but was ${got}`, {
+    retryable: true,
+  });
+}
