@@ -1,0 +1,109 @@
+/**
+ * One SQLite connection with promises. Writers use `transaction`, which begins IMMEDIATE: a deferred one that
+ * reads first fails with SQLITE_BUSY under a second writer in spite of the time-out (spec/dependencies.md).
+ */
+
+import sqlite3 from 'sqlite3';
+import {ImgctlError} from '../errors.ts';
+
+const busyTimeoutMs = 5000;
+
+export type SqlValue = string | number | null;
+export type Row = Record<string, SqlValue>;
+
+export class Database {
+  readonly path: string;
+  readonly #connection: sqlite3.Database;
+
+  private constructor(path: string, connection: sqlite3.Database) {
+    this.path = path;
+    this.#connection = connection;
+  }
+
+  /** Opens or makes the file. `CatalogCorrupt` when it is no database. The caller closes. */
+  static async open(path: string): Promise<Database> {
+    const connection = await new Promise<sqlite3.Database>((resolve, reject) => {
+      const opened = new sqlite3.Database(path, sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE, (error) => {
+        if (error) reject(asCatalogError(error, path));
+        else resolve(opened);
+      });
+    });
+    const database = new Database(path, connection);
+    try {
+      connection.configure('busyTimeout', busyTimeoutMs);
+      await database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON');
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+    return database;
+  }
+
+  exec(sql: string): Promise<void> {
+    return this.#promise((done) => this.#connection.exec(sql, done));
+  }
+
+  run(sql: string, ...values: SqlValue[]): Promise<void> {
+    return this.#promise((done) => this.#connection.run(sql, values, done));
+  }
+
+  all<T = Row>(sql: string, ...values: SqlValue[]): Promise<T[]> {
+    return this.#promise((done) =>
+      this.#connection.all(sql, values, done as (error: Error | null, rows: unknown[]) => void),
+    );
+  }
+
+  async get<T = Row>(sql: string, ...values: SqlValue[]): Promise<T | undefined> {
+    return (await this.all<T>(sql, ...values))[0];
+  }
+
+  /** Runs `work` in one write transaction; rolled back when it rejects. */
+  async transaction<T>(work: () => Promise<T>): Promise<T> {
+    await this.exec('BEGIN IMMEDIATE');
+    try {
+      const result = await work();
+      await this.exec('COMMIT');
+      return result;
+    } catch (error) {
+      // A failed COMMIT or a full disk may have ended the transaction already.
+      await this.exec('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#promise((done) => this.#connection.close(done));
+  }
+
+  #promise<T>(call: (done: (error: Error | null, result?: T) => void) => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      call((error, result) => {
+        if (error) reject(asCatalogError(error, this.path));
+        else resolve(result as T);
+      });
+    });
+  }
+}
+
+function asCatalogError(error: Error, path: string): ImgctlError {
+  const code = (error as {code?: string}).code ?? '';
+  if (code === 'SQLITE_CORRUPT' || code === 'SQLITE_NOTADB') {
+    return new ImgctlError('CatalogCorrupt', `catalog "${path}" is damaged: ${error.message}`, {
+      cause: error,
+      hint: `images are safe; move the file away and it is built anew: mv ${path} ${path}.damaged`,
+    });
+  }
+  if (code === 'SQLITE_FULL') {
+    return new ImgctlError('NoSpace', `cannot write catalog "${path}": the disk is full`, {
+      cause: error,
+      retryable: true,
+    });
+  }
+  if (code === 'SQLITE_BUSY') {
+    return new ImgctlError('LockTimeout', `catalog "${path}" is in use by another process`, {
+      cause: error,
+      retryable: true,
+    });
+  }
+  return new ImgctlError('FileSystem', `cannot use catalog "${path}": ${error.message}`, {cause: error});
+}

@@ -1,0 +1,118 @@
+/**
+ * Records: one `UUID.json` per installed image, the truth about what an image is (design.md §4). Written synced
+ * and whole before the data becomes visible; a record without data is not an installed image.
+ */
+
+import {mkdir, open, readdir, readFile, rename, rm} from 'node:fs/promises';
+import path from 'node:path';
+import {errnoOf, ImgctlError} from '../errors.ts';
+import {type ImageManifest, isUuid} from '../manifest/manifest.ts';
+
+/** How the bytes of an image were verified when it was installed. */
+export type VerificationLevel = 'none' | 'checksum' | 'signature';
+
+export interface InstanceRecord {
+  name: string;
+  /** RFC 3339 UTC. */
+  createdAt: string;
+}
+
+export interface ImageRecord {
+  manifest: ImageManifest;
+  /** Pool name, and the image's name in that pool's directory. */
+  pool: string;
+  localName: string;
+  /** URL of the source as the user typed it; absent when installed from a file. */
+  source?: string;
+  /** Digests of the file as transferred. */
+  digests: {sha1: string; sha256: string; sizeBytes: number};
+  verification: {level: VerificationLevel; keyId?: string};
+  /** RFC 3339 UTC. */
+  installedAt: string;
+  instances: InstanceRecord[];
+}
+
+export class RecordStore {
+  readonly #directory: string;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** UUIDs that have a record; what is no record file is passed over. */
+  async listUuids(): Promise<string[]> {
+    try {
+      const names = await readdir(this.#directory);
+      return names
+        .filter((name) => name.endsWith('.json'))
+        .map((name) => name.slice(0, -5))
+        .filter(isUuid);
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return [];
+      throw this.#failure('read', this.#directory, error);
+    }
+  }
+
+  /** Undefined when there is none; `FileSystem` when it cannot be read as a record. */
+  async find(uuid: string): Promise<ImageRecord | undefined> {
+    const file = this.#fileOf(uuid);
+    try {
+      const record = JSON.parse(await readFile(file, 'utf8'));
+      if (
+        record?.manifest?.uuid !== uuid ||
+        typeof record.pool !== 'string' ||
+        typeof record.localName !== 'string'
+      ) {
+        throw new Error('it is not the record of this image');
+      }
+      return {...record, instances: record.instances ?? []};
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined;
+      throw this.#failure('read', file, error);
+    }
+  }
+
+  /** On return the record is on disk, also after a power cut. */
+  async write(record: ImageRecord): Promise<void> {
+    const file = this.#fileOf(record.manifest.uuid);
+    const temporary = path.join(this.#directory, `.#${record.manifest.uuid}.${process.pid}`);
+    try {
+      await mkdir(this.#directory, {recursive: true, mode: 0o755});
+      const handle = await open(temporary, 'w', 0o644);
+      try {
+        await handle.writeFile(`${JSON.stringify(record, null, 2)}\n`);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await rename(temporary, file);
+      await this.#syncDirectory();
+    } catch (error) {
+      await rm(temporary, {force: true});
+      throw this.#failure('write', file, error);
+    }
+  }
+
+  async remove(uuid: string): Promise<void> {
+    await rm(this.#fileOf(uuid), {force: true});
+  }
+
+  async #syncDirectory(): Promise<void> {
+    const handle = await open(this.#directory, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+
+  #fileOf(uuid: string): string {
+    return path.join(this.#directory, `${uuid}.json`);
+  }
+
+  #failure(verb: string, file: string, error: unknown): ImgctlError {
+    const reason = error instanceof Error ? error.message : String(error);
+    const code = errnoOf(error) === 'ENOSPC' ? 'NoSpace' : 'FileSystem';
+    return new ImgctlError(code, `cannot ${verb} record "${file}": ${reason}`, {cause: error});
+  }
+}
