@@ -11,6 +11,14 @@ export interface CachedFile {
   release(): Promise<void>;
 }
 
+/** A download that broke in the middle and is about to be continued. */
+export interface FetchRetry {
+  attempt: number;
+  of: number;
+  waitMs: number;
+  cause: string;
+}
+
 export interface FetchProgress {
   /** Bytes of the file present and hashed so far, and the size of the whole, when known. */
   doneBytes: number;
