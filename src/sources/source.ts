@@ -5,7 +5,7 @@
  */
 
 import type {Readable} from 'node:stream';
-import type {CachedFile, FetchProgress} from '../downloads/cached-file.ts';
+import type {CachedFile, FetchProgress, FetchRetry} from '../downloads/cached-file.ts';
 import type {ImageManifest} from '../manifest/manifest.ts';
 
 /** One configured source, as kept in the configuration (spec/imgadm.md §5). */
@@ -19,12 +19,16 @@ export interface SourceSettings {
 
 export interface ListOptions {
   signal?: AbortSignal;
+  /** Validator of an earlier listing; an unchanged listing is then answered with undefined. */
+  validator?: string;
 }
 
 export interface SourceListing {
   manifests: ImageManifest[];
   /** What a later conditional request sends to learn that nothing changed; undefined if not offered. */
   validator: string | undefined;
+  /** Why the listing may not be complete; a sentence each. */
+  warnings: string[];
 }
 
 /** A file as it comes from the source, unverified. The caller destroys `body`. */
@@ -36,8 +40,6 @@ export interface SourceFile {
   totalBytes: number | undefined;
   /** Strong validator (ETag) of the file, to resume only the same bytes; undefined if not offered. */
   validator: string | undefined;
-  /** Hex MD5 the source states for the whole file. */
-  md5: string | undefined;
 }
 
 export interface OpenFileOptions {
@@ -52,8 +54,8 @@ export interface ImageSource {
   readonly settings: SourceSettings;
   /** Resolves when the source answers as its type should; else rejects with `SourcePing`. */
   ping(options?: ListOptions): Promise<void>;
-  /** Every active image the source offers, all pages. */
-  listImages(options?: ListOptions): Promise<SourceListing>;
+  /** Every active image the source offers, all pages; undefined when unchanged since `validator`. */
+  listImages(options?: ListOptions): Promise<SourceListing | undefined>;
   /** The manifest of one image in any state, or undefined when the source does not have it. */
   findImage(uuid: string, options?: ListOptions): Promise<unknown>;
   /** Opens the image's file from an offset. */
@@ -63,14 +65,16 @@ export interface ImageSource {
 export interface FetchFileOptions {
   signal?: AbortSignal;
   onProgress?: (progress: FetchProgress) => void;
+  /** Each time a broken download is about to be continued. */
+  onRetry?: (retry: FetchRetry) => void;
 }
 
 /** A source behind the verified doorway: the only form in which this room hands sources out. */
 export interface VerifiedSource {
   readonly settings: SourceSettings;
   ping(options?: ListOptions): Promise<void>;
-  /** Manifests that are not valid are left out and reported in `problems`, a sentence each. */
-  listImages(options?: ListOptions): Promise<SourceListing & {problems: string[]}>;
+  /** Manifests that are not valid are left out, with a warning each. */
+  listImages(options?: ListOptions): Promise<SourceListing | undefined>;
   /** Rejects with `InvalidManifest` when the answer is not a valid manifest of exactly this image. */
   findImage(uuid: string, options?: ListOptions): Promise<ImageManifest | undefined>;
   /**

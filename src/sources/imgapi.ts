@@ -1,0 +1,39 @@
+/** An IMGAPI server as a source (spec/imgapi.md); raw answers, see `verified.ts`. */
+
+import type {HttpClient} from '../http/http-client.ts';
+import {ImgapiClient} from '../imgapi/imgapi-client.ts';
+import type {
+  ImageSource,
+  ListOptions,
+  OpenFileOptions,
+  SourceFile,
+  SourceListing,
+  SourceSettings,
+} from './source.ts';
+
+export class ImgapiSource implements ImageSource {
+  readonly settings: SourceSettings;
+  readonly #client: ImgapiClient;
+
+  constructor(settings: SourceSettings, http: HttpClient) {
+    this.settings = settings;
+    this.#client = new ImgapiClient(http, settings.url);
+  }
+
+  async ping(options: ListOptions = {}): Promise<void> {
+    await this.#client.ping(options);
+  }
+
+  async listImages(options: ListOptions = {}): Promise<SourceListing | undefined> {
+    const listing = await this.#client.listImages({}, options);
+    return listing.isUnchanged ? undefined : listing;
+  }
+
+  findImage(uuid: string, options: ListOptions = {}): Promise<unknown> {
+    return this.#client.findImage(uuid, options);
+  }
+
+  openFile(uuid: string, options: OpenFileOptions = {}): Promise<SourceFile> {
+    return this.#client.openFile(uuid, options);
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * The verified doorway (style.md §2.3): whatever the type of the source, manifests that come through here are valid
+ * and are of the image that was asked for, and files have the size and the digests of their manifest.
+ */
+
+import type {CachedFile} from '../downloads/cached-file.ts';
+import type {DownloadCache} from '../downloads/download-cache.ts';
+import {ImgctlError} from '../errors.ts';
+import type {ImageManifest} from '../manifest/manifest.ts';
+import {isUuid} from '../manifest/manifest.ts';
+import {checkManifest} from '../manifest/parse.ts';
+import {upgradeManifest} from '../manifest/upgrade.ts';
+import type {FetchFileOptions, ImageSource, ListOptions, SourceListing, VerifiedSource} from './source.ts';
+
+const sha1Pattern = /^[0-9a-f]{40}$/i;
+
+export function verifiedSource(source: ImageSource, cache: DownloadCache): VerifiedSource {
+  return new Verified(source, cache);
+}
+
+class Verified implements VerifiedSource {
+  readonly settings;
+  readonly #source: ImageSource;
+  readonly #cache: DownloadCache;
+
+  constructor(source: ImageSource, cache: DownloadCache) {
+    this.settings = source.settings;
+    this.#source = source;
+    this.#cache = cache;
+  }
+
+  ping(options?: ListOptions): Promise<void> {
+    return this.#source.ping(options);
+  }
+
+  async listImages(options?: ListOptions): Promise<SourceListing | undefined> {
+    const listing = await this.#source.listImages(options);
+    if (!listing) return undefined;
+    const manifests: ImageManifest[] = [];
+    const warnings = [...listing.warnings];
+    for (const raw of listing.manifests) {
+      try {
+        manifests.push(checked(raw));
+      } catch (error) {
+        warnings.push(
+          `image "${uuidText(raw)}" of source "${this.settings.url}" left out: ${messageOf(error)}`,
+        );
+      }
+    }
+    return {manifests, validator: listing.validator, warnings};
+  }
+
+  async findImage(uuid: string, options?: ListOptions): Promise<ImageManifest | undefined> {
+    const raw = await this.#source.findImage(uuid, options);
+    if (raw === undefined) return undefined;
+    const manifest = checked(raw);
+    if (manifest.uuid === uuid) return manifest;
+    throw new ImgctlError(
+      'InvalidManifest',
+      `source "${this.settings.url}" answered with the manifest of image "${manifest.uuid}" when asked for "${uuid}"`,
+    );
+  }
+
+  async fetchFile(manifest: ImageManifest, options: FetchFileOptions = {}): Promise<CachedFile> {
+    const file = manifest.files?.[0];
+    if (!file) {
+      throw new ImgctlError(
+        'DownloadError',
+        `image ${manifest.uuid} has no file in source "${this.settings.url}"`,
+      );
+    }
+    if (!sha1Pattern.test(String(file.sha1)) || !Number.isSafeInteger(file.size) || file.size <= 0) {
+      throw new ImgctlError(
+        'InvalidManifest',
+        `manifest of image "${manifest.uuid}" has no usable sha1 and size for its file`,
+      );
+    }
+    return this.#cache.fetch({
+      subject: manifest.uuid,
+      url: this.settings.url,
+      expected: {sizeBytes: file.size, sha1: file.sha1.toLowerCase()},
+      open: ({offsetBytes, validator}, signal) => {
+        return this.#source.openFile(manifest.uuid, {
+          offsetBytes,
+          ...(validator !== undefined && {validator}),
+          ...(signal && {signal}),
+        });
+      },
+      ...options,
+    });
+  }
+}
+
+function checked(raw: unknown): ImageManifest {
+  const manifest = upgradeManifest(raw);
+  checkManifest(manifest, 'minimal');
+  return manifest;
+}
+
+function uuidText(raw: unknown): string {
+  const uuid = (raw as {uuid?: unknown} | null)?.uuid;
+  return isUuid(uuid) ? uuid : '-';
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
