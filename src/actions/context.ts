@@ -1,0 +1,68 @@
+/**
+ * What an action is given (style.md §2.6): the opened parts and how to speak. Nothing here is global; the command
+ * line builds one in `cli/context.ts`, tests build their own.
+ */
+
+import type {Catalog} from '../catalog/catalog.ts';
+import type {RecordStore} from '../catalog/records.ts';
+import type {DownloadCache} from '../downloads/download-cache.ts';
+import type {Engine, ImageStore} from '../engine/engine.ts';
+import type {VerifiedSource} from '../sources/source.ts';
+
+/** A named place that holds images (design.md §5). */
+export interface Pool {
+  name: string;
+  store: ImageStore;
+}
+
+export type TransferPhase = 'wait' | 'download' | 'verify' | 'unpack' | 'upload';
+
+export interface ProgressUpdate {
+  /** UUID of the image that is worked on, and its `NAME@VERSION`. */
+  uuid: string;
+  title: string;
+  phase: TransferPhase;
+  /** Of payload bytes; the total is undefined when unknown. */
+  doneBytes: number;
+  totalBytes: number | undefined;
+  resumedAtBytes?: number;
+}
+
+/** How an action speaks while it runs. Nothing of this is data: that is what the action returns. */
+export interface Reporter {
+  /** A step line of the imgadm contract (spec/imgadm.md §7). */
+  step(line: string): void;
+  /** A line for people, hidden by --quiet. */
+  notice(line: string): void;
+  warn(text: string): void;
+  progress(update: ProgressUpdate): void;
+  /** The image is done with; its progress is no longer shown. */
+  progressEnd(uuid: string): void;
+}
+
+/** Held until released; locks of processes that died are free. */
+export interface HeldLock {
+  release(): void;
+}
+
+export interface LockService {
+  /** Waits for the named lock of this root; `onWait` is called once when that takes over a second. */
+  acquire(name: string, options: {signal: AbortSignal; onWait: () => void}): Promise<HeldLock>;
+}
+
+export interface ActionContext {
+  catalog: Catalog;
+  records: RecordStore;
+  /** In the order in which they are asked. */
+  sources: readonly VerifiedSource[];
+  downloads: DownloadCache;
+  engine: Engine;
+  /** All pools; the first is the default one. */
+  pools: readonly Pool[];
+  locks: LockService;
+  report: Reporter;
+  signal: AbortSignal;
+  now(): Date;
+  /** The program's name, for messages that carry it: `imgctl` or `imgadm`. */
+  program: string;
+}

@@ -1,0 +1,47 @@
+/** `delete UUID` (spec/imgadm.md §8): data first, then the record, then the catalog row. */
+
+import {canRemove} from '../engine/engine.ts';
+import {ImgctlError} from '../errors.ts';
+import type {ActionContext} from './context.ts';
+import {dependentNames} from './dependents.ts';
+import {lockImport} from './import.ts';
+import {getInstalled} from './installed.ts';
+
+export interface DeleteResult {
+  action: 'deleted';
+  uuid: string;
+  changed: true;
+}
+
+export async function deleteImage(
+  context: ActionContext,
+  options: {uuid: string; poolName?: string | undefined},
+): Promise<DeleteResult> {
+  const {uuid} = options;
+  await getInstalled(context, uuid, options.poolName);
+  if (!canRemove(context.engine)) {
+    throw new ImgctlError('NotSupported', `the ${context.engine.name} engine cannot remove images`);
+  }
+  const lock = await lockImport(context, uuid);
+  try {
+    const image = await getInstalled(context, uuid, options.poolName);
+    const [first, ...others] = await dependentNames(context, image);
+    if (first) {
+      const more = others.length > 0 ? ` and ${others.length} others...` : '';
+      throw new ImgctlError(
+        'ImageHasDependentClones',
+        `image "${uuid}" has dependent clones: ${first}${more}`,
+        {
+          hint: `see them with: ${context.program} get -r ${uuid}`,
+        },
+      );
+    }
+    await context.engine.removeImage(image.pool.store, image.record.localName);
+    await context.records.remove(uuid);
+    await context.catalog.images.remove(uuid);
+    context.report.step(`Deleted image ${uuid}`);
+    return {action: 'deleted', uuid, changed: true};
+  } finally {
+    lock.release();
+  }
+}

@@ -1,0 +1,48 @@
+/** Finding one image in the sources, asked in order (spec/imgadm.md §6, §7.1). */
+
+import {ImgctlError, MultiError} from '../errors.ts';
+import type {ImageManifest} from '../manifest/manifest.ts';
+import type {VerifiedSource} from '../sources/source.ts';
+import type {ActionContext} from './context.ts';
+
+export interface OfferedImage {
+  manifest: ImageManifest;
+  source: VerifiedSource;
+}
+
+type FindContext = Pick<ActionContext, 'sources' | 'report' | 'signal' | 'program'>;
+
+/**
+ * The first source that has the image and is accepted wins. A source that fails before is a warning when another
+ * has the answer, and the error when nobody has it.
+ */
+export async function findOffered(
+  context: FindContext,
+  uuid: string,
+  accept: (manifest: ImageManifest) => boolean,
+): Promise<OfferedImage | undefined> {
+  requireSources(context);
+  const failures: ImgctlError[] = [];
+  for (const source of context.sources) {
+    try {
+      const manifest = await source.findImage(uuid, {signal: context.signal});
+      if (manifest && accept(manifest)) {
+        for (const failure of failures) context.report.warn(`ignored a failing source: ${failure.message}`);
+        return {manifest, source};
+      }
+    } catch (error) {
+      if (!(error instanceof ImgctlError) || error.code === 'Interrupted') throw error;
+      failures.push(error);
+    }
+  }
+  if (failures.length > 1) throw new MultiError(failures);
+  if (failures[0]) throw failures[0];
+  return undefined;
+}
+
+export function requireSources(context: Pick<ActionContext, 'sources' | 'program'>): void {
+  if (context.sources.length > 0) return;
+  throw new ImgctlError('NoSources', `${context.program} has no configured sources`, {
+    hint: `add one: ${context.program} sources -a URL`,
+  });
+}

@@ -1,0 +1,86 @@
+/**
+ * The last stretch that import and install share (design.md §6): verified file → engine (decoded and stored under a
+ * temporary name, synced) → record → renamed → catalog row. Whatever breaks in between, nothing is half visible.
+ */
+
+import type {ImageRecord} from '../catalog/records.ts';
+import {ImgctlError} from '../errors.ts';
+import {type ImageManifest, imageTitle} from '../manifest/manifest.ts';
+import type {ActionContext, Pool} from './context.ts';
+
+export interface InstallOrder {
+  manifest: ImageManifest;
+  pool: Pool;
+  /** Name in the pool's directory. */
+  localName: string;
+  /** URL of the source as the user typed it; undefined for a local file. */
+  source: string | undefined;
+  filePath: string;
+  digests: ImageRecord['digests'];
+}
+
+/** Largest image after decompression unless configured otherwise; importd's limit (spec/engine.md §2). */
+export const defaultMaxUnpackedBytes = 64 * 2 ** 30;
+
+export async function installImage(context: ActionContext, order: InstallOrder): Promise<ImageRecord> {
+  const {manifest, pool} = order;
+  refuseIncremental(manifest);
+  const record: ImageRecord = {
+    manifest,
+    pool: pool.name,
+    localName: order.localName,
+    ...(order.source !== undefined && {source: order.source}),
+    digests: order.digests,
+    verification: {level: 'checksum'},
+    installedAt: context.now().toISOString(),
+    instances: [],
+  };
+  let recorded = false;
+  try {
+    const transfer = await context.engine.import({
+      format: 'auto',
+      store: pool.store,
+      localName: order.localName,
+      sourcePath: order.filePath,
+      readOnly: true,
+      signal: context.signal,
+      beforeCommit: async () => {
+        recorded = true;
+        await context.records.write(record);
+      },
+    });
+    transfer.onProgress((fraction) => {
+      context.report.progress({
+        uuid: manifest.uuid,
+        title: imageTitle(manifest),
+        phase: 'unpack',
+        doneBytes: Math.round((fraction ?? 0) * order.digests.sizeBytes),
+        totalBytes: fraction === undefined ? undefined : order.digests.sizeBytes,
+      });
+    });
+    const result = await transfer.finished;
+    for (const notice of result.notices) context.report.notice(`${imageTitle(manifest)}: ${notice}`);
+  } catch (error) {
+    if (recorded) await context.records.remove(manifest.uuid);
+    throw error;
+  } finally {
+    context.report.progressEnd(manifest.uuid);
+  }
+  await context.catalog.images.put(record);
+  return record;
+}
+
+/** The bytes of an incremental image are no whole image (design.md §5); taking them for one would lose data. */
+function refuseIncremental(manifest: ImageManifest): void {
+  const delta = manifest.tags?.['imgctl:delta'];
+  if (!manifest.origin || delta === undefined) return;
+  throw new ImgctlError(
+    'NotSupported',
+    `image "${manifest.uuid}" is incremental (${String(delta)} over origin "${manifest.origin}"), which this version cannot install`,
+  );
+}
+
+/** Where the image goes: machine images are named by UUID, the other classes need a readable name (design.md §5). */
+export function localNameFor(manifest: ImageManifest, pool: Pool): string {
+  return pool.store.imageClass === 'machine' ? manifest.uuid : manifest.name;
+}

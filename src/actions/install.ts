@@ -1,0 +1,141 @@
+/** `install -m MANIFEST -f FILE` (spec/imgadm.md §7.3): a local file and its manifest. */
+
+import {createReadStream} from 'node:fs';
+import {stat} from 'node:fs/promises';
+import {errnoOf, ImgctlError} from '../errors.ts';
+import {type ImageManifest, imageTitle, isUuid} from '../manifest/manifest.ts';
+import {checkManifest, parseManifest} from '../manifest/parse.ts';
+import {FileDigester} from '../verify/digester.ts';
+import type {ActionContext} from './context.ts';
+import {lockImport} from './import.ts';
+import {installImage, localNameFor} from './install-image.ts';
+import {findInstalled} from './installed.ts';
+import {getPool} from './pools.ts';
+import {readManifestFile} from './read-manifest-file.ts';
+
+export interface InstallOptions {
+  manifestPath: string;
+  filePath: string;
+  poolName?: string | undefined;
+}
+
+export interface InstallResult {
+  action: 'installed';
+  uuid: string;
+  changed: boolean;
+}
+
+export async function installFromFile(
+  context: ActionContext,
+  options: InstallOptions,
+): Promise<InstallResult> {
+  const {manifestPath, filePath} = options;
+  const text = await readManifestFile(
+    manifestPath,
+    'Usage',
+    `manifest path does not exist: "${manifestPath}"`,
+  );
+  await requireFile(filePath);
+  const manifest = readable(text, manifestPath, context);
+  const {uuid} = manifest;
+  const pool = getPool(context.pools, options.poolName);
+  const present = await findInstalled(context, uuid);
+  if (present) {
+    const {name, version} = present.record.manifest;
+    context.report.step(`Image ${uuid} (${name} ${version}) is already installed, skipping`);
+    return {action: 'installed', uuid, changed: false};
+  }
+  context.report.step(`Installing image ${uuid} (${imageTitle(manifest)})`);
+  checkManifest(manifest, 'minimal');
+  const lock = await lockImport(context, uuid);
+  try {
+    if (await findInstalled(context, uuid)) {
+      context.report.step(`Image ${uuid} (${imageTitle(manifest)}) was installed while waiting on lock`);
+      return {action: 'installed', uuid, changed: false};
+    }
+    await requireOrigin(context, manifest);
+    const digests = await verifyLocalFile(context, manifest, filePath);
+    await installImage(context, {
+      manifest,
+      pool,
+      localName: localNameFor(manifest, pool),
+      source: undefined,
+      filePath,
+      digests,
+    });
+  } finally {
+    lock.release();
+  }
+  context.report.step(`Installed image ${uuid} (${imageTitle(manifest)})`);
+  return {action: 'installed', uuid, changed: true};
+}
+
+/** Upgraded, with a date; a bad UUID is told before anything else of the manifest. */
+function readable(text: string, manifestPath: string, context: ActionContext): ImageManifest {
+  const manifest = parseManifest(text, manifestPath);
+  if (!isUuid(manifest.uuid))
+    throw new ImgctlError('InvalidUUID', `invalid uuid: "${String(manifest.uuid)}"`);
+  return manifest.published_at ? manifest : {...manifest, published_at: context.now().toISOString()};
+}
+
+async function requireFile(filePath: string): Promise<void> {
+  try {
+    await stat(filePath);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT')
+      throw new ImgctlError('Usage', `file path does not exist: "${filePath}"`);
+    throw error;
+  }
+}
+
+async function requireOrigin(context: ActionContext, manifest: ImageManifest): Promise<void> {
+  if (!manifest.origin || (await findInstalled(context, manifest.origin))) return;
+  throw new ImgctlError(
+    'OriginNotInstalled',
+    `origin image "${manifest.origin}" was not found on zpool "zones"`,
+    {
+      hint: `install it first: ${context.program} import ${manifest.origin}`,
+    },
+  );
+}
+
+/** Size and sha1 where the manifest has them; digests of the file for the record in any case. */
+export async function verifyLocalFile(
+  context: Pick<ActionContext, 'signal' | 'report'>,
+  manifest: ImageManifest,
+  filePath: string,
+): Promise<{sha1: string; sha256: string; sizeBytes: number}> {
+  const file = manifest.files?.[0];
+  const {size} = await stat(filePath);
+  if (file && file.size !== size) {
+    throw new ImgctlError(
+      'DownloadError',
+      `image file size error: manifest says ${file.size} bytes, ${filePath} is ${size} bytes`,
+    );
+  }
+  const tap = new FileDigester();
+  let doneBytes = 0;
+  try {
+    for await (const chunk of createReadStream(filePath, {highWaterMark: 1 << 20, signal: context.signal})) {
+      tap.update(chunk);
+      doneBytes += chunk.length;
+      context.report.progress({
+        uuid: manifest.uuid,
+        title: imageTitle(manifest),
+        phase: 'verify',
+        doneBytes,
+        totalBytes: size,
+      });
+    }
+  } finally {
+    context.report.progressEnd(manifest.uuid);
+  }
+  const {sha1, sha256} = tap.digests();
+  if (file && String(file.sha1).toLowerCase() !== sha1) {
+    throw new ImgctlError(
+      'DownloadError',
+      `image file checksum (sha1) error: manifest says "${file.sha1}", ${filePath} is "${sha1}"`,
+    );
+  }
+  return {sha1, sha256, sizeBytes: doneBytes};
+}

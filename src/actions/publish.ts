@@ -1,0 +1,122 @@
+/**
+ * `publish -m MANIFEST -f FILE URL` (spec/imgadm.md §9.4): import the manifest, add the file, activate. A step that fails
+ * for a passing reason is tried again; when it fails for good the image is deleted on the server, unless it is to be kept.
+ */
+
+import {createReadStream} from 'node:fs';
+import {pipeline, type Readable, Transform} from 'node:stream';
+import {ImgctlError} from '../errors.ts';
+import type {ImgapiClient} from '../imgapi/imgapi-client.ts';
+import {type ImageManifest, imageTitle, isUuid} from '../manifest/manifest.ts';
+import {checkManifest, parseManifest} from '../manifest/parse.ts';
+import type {ActionContext} from './context.ts';
+import {verifyLocalFile} from './install.ts';
+import {readManifestFile} from './read-manifest-file.ts';
+
+export interface PublishOptions {
+  manifestPath: string;
+  filePath: string;
+  /** As typed, for the last message. */
+  url: string;
+  client: ImgapiClient;
+  /** Leave a half-published image on the server. */
+  keep: boolean;
+}
+
+export interface PublishResult {
+  action: 'published';
+  uuid: string;
+  changed: true;
+  url: string;
+}
+
+type PublishContext = Pick<ActionContext, 'report' | 'signal' | 'program'>;
+
+export async function publishImage(context: PublishContext, options: PublishOptions): Promise<PublishResult> {
+  const manifest = await readPublishable(options);
+  const {uuid} = manifest;
+  const digests = await verifyLocalFile(context, manifest, options.filePath);
+  const created = await options.client.importImage(manifest, {signal: context.signal});
+  context.report.step(`Imported image ${uuid} (${created.name}, ${created.version}, state=${created.state})`);
+  try {
+    await addFile(context, options, manifest, digests.sizeBytes);
+    const active = await options.client.activate(uuid, {signal: context.signal});
+    context.report.step(`Activated image ${active.uuid}`);
+  } catch (error) {
+    await withdraw(context, options, uuid);
+    throw error;
+  }
+  context.report.step(`Successfully published image ${uuid} to ${options.url}`);
+  return {action: 'published', uuid, changed: true, url: options.url};
+}
+
+async function readPublishable(options: PublishOptions): Promise<ImageManifest> {
+  const {manifestPath} = options;
+  const text = await readManifestFile(
+    manifestPath,
+    'Usage',
+    `manifest path does not exist: "${manifestPath}"`,
+  );
+  const manifest = parseManifest(text, manifestPath);
+  if (!isUuid(manifest.uuid))
+    throw new ImgctlError('InvalidUUID', `invalid uuid: "${String(manifest.uuid)}"`);
+  checkManifest(manifest, 'minimal');
+  if (!manifest.files?.[0]) {
+    throw new ImgctlError(
+      'InvalidManifest',
+      `manifest "${manifestPath}" has no "files": size, sha1 and compression are needed`,
+    );
+  }
+  return manifest;
+}
+
+async function addFile(
+  context: PublishContext,
+  options: PublishOptions,
+  manifest: ImageManifest,
+  sizeBytes: number,
+): Promise<void> {
+  const file = manifest.files?.[0];
+  if (!file) return;
+  const title = imageTitle(manifest);
+  const {uuid} = manifest;
+  const read = (): Readable => {
+    let doneBytes = 0;
+    const counted = new Transform({
+      transform(chunk: Buffer, _encoding, done) {
+        doneBytes += chunk.length;
+        context.report.progress({uuid, title, phase: 'upload', doneBytes, totalBytes: sizeBytes});
+        done(null, chunk);
+      },
+    });
+    // A failing read destroys `counted` with the error, which is where the upload sees it.
+    pipeline(createReadStream(options.filePath, {highWaterMark: 1 << 20}), counted, () => undefined);
+    return counted;
+  };
+  try {
+    await options.client.addFile(uuid, {
+      body: read,
+      sizeBytes,
+      sha1: file.sha1,
+      compression: file.compression,
+      ...(file.dataset_guid !== undefined && {datasetGuid: file.dataset_guid}),
+      signal: context.signal,
+    });
+  } finally {
+    context.report.progressEnd(uuid);
+  }
+  context.report.step(
+    `Added file "${options.filePath}" (compression "${file.compression}") to image ${manifest.uuid}`,
+  );
+}
+
+async function withdraw(context: PublishContext, options: PublishOptions, uuid: string): Promise<void> {
+  if (options.keep) return;
+  try {
+    // Not under the caller's signal: after Ctrl-C the server must still be tidied.
+    await options.client.deleteImage(uuid, {signal: AbortSignal.timeout(15_000)});
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    context.report.warn(`Could not delete partially published image ${uuid}: ${reason}`);
+  }
+}

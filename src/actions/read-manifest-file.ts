@@ -1,0 +1,30 @@
+/** Reading a manifest from a path, bounded. */
+
+import {open} from 'node:fs/promises';
+import {type ErrorCode, errnoOf, ImgctlError} from '../errors.ts';
+import {maxManifestBytes} from '../manifest/parse.ts';
+
+/** One more byte than the limit is read, so that `parseManifest` can tell a file that is too large. */
+export async function readManifestFile(
+  file: string,
+  codeIfMissing: ErrorCode,
+  textIfMissing: string,
+): Promise<string> {
+  let handle: Awaited<ReturnType<typeof open>> | undefined;
+  try {
+    handle = await open(file, 'r');
+    const {buffer, bytesRead} = await handle.read(
+      Buffer.alloc(maxManifestBytes + 1),
+      0,
+      maxManifestBytes + 1,
+      null,
+    );
+    return buffer.toString('utf8', 0, bytesRead);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') throw new ImgctlError(codeIfMissing, textIfMissing, {cause: error});
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ImgctlError('FileSystem', `cannot read manifest "${file}": ${reason}`, {cause: error});
+  } finally {
+    await handle?.close();
+  }
+}

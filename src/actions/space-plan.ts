@@ -1,0 +1,59 @@
+/**
+ * The space plan made before the first byte (ux.md §10): what still has to be downloaded on the cache's file system,
+ * and what the images need at least in their pool. Decoded size is known for plain files and disks that state
+ * `image_size` only as an upper bound, so the plan is a lower bound: it refuses what cannot work, no more.
+ */
+
+import {mkdir, stat, statfs} from 'node:fs/promises';
+import {type DownloadCache, noSpace} from '../downloads/download-cache.ts';
+import type {ImageManifest} from '../manifest/manifest.ts';
+import type {ActionContext, Pool} from './context.ts';
+
+interface Demand {
+  directory: string;
+  needBytes: number;
+}
+
+/** `NoSpace` naming the place, what is needed and what there is. */
+export async function checkSpaceFor(
+  context: ActionContext,
+  pool: Pool,
+  images: readonly ImageManifest[],
+): Promise<void> {
+  await checkDemands([
+    {directory: context.downloads.directory, needBytes: await downloadBytes(context.downloads, images)},
+    {directory: pool.store.directory, needBytes: images.reduce((sum, image) => sum + storedBytes(image), 0)},
+  ]);
+}
+
+async function downloadBytes(cache: DownloadCache, images: readonly ImageManifest[]): Promise<number> {
+  let total = 0;
+  for (const image of images) {
+    const file = image.files?.[0];
+    if (!file) continue;
+    total += file.size - (await cache.presentBytes({sizeBytes: file.size, sha1: file.sha1}));
+  }
+  return total;
+}
+
+/** Compressed bytes never unpack to less on average; a plain raw file may be sparse, so it counts as nothing. */
+function storedBytes(image: ImageManifest): number {
+  const file = image.files?.[0];
+  return file && file.compression !== 'none' ? file.size : 0;
+}
+
+/** Demands on the same file system add up. */
+async function checkDemands(demands: readonly Demand[]): Promise<void> {
+  const byDevice = new Map<number, Demand>();
+  for (const demand of demands) {
+    await mkdir(demand.directory, {recursive: true, mode: 0o700});
+    const {dev} = await stat(demand.directory);
+    const sum = byDevice.get(dev)?.needBytes ?? 0;
+    byDevice.set(dev, {directory: demand.directory, needBytes: sum + demand.needBytes});
+  }
+  for (const {directory, needBytes} of byDevice.values()) {
+    const {bavail, bsize} = await statfs(directory);
+    const haveBytes = bavail * bsize;
+    if (needBytes > haveBytes) throw noSpace(directory, needBytes, haveBytes);
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * Instances: writable copies of images in the directory of class machine (design.md §5). A copy is made under a temporary
+ * name that nobody else can enter, synced, and renamed; an interrupted one is swept by the engine like its own.
+ */
+
+import {closeSync, constants, fsyncSync, openSync} from 'node:fs';
+import {chmod, lstat, mkdir, open, readdir} from 'node:fs/promises';
+import path from 'node:path';
+import {errnoOf, ImgctlError} from '../errors.ts';
+import {imageNameForms, isImageName} from '../import1/image-name.ts';
+import {isBtrfsSubvolume, snapshotSubvolume} from '../sys/btrfs.ts';
+import {syncFileSystem} from '../sys/contents.ts';
+import {copyFileContents} from '../sys/copy-file.ts';
+import {copyTree} from '../sys/copy-tree.ts';
+import {AT_FDCWD, renameAt} from '../sys/files.ts';
+import {makeStaging} from '../sys/staging.ts';
+
+export interface CloneRequest {
+  /** The image: a directory, a subvolume or a raw disk file. */
+  imagePath: string;
+  /** Directory of class machine; the instance appears in it. */
+  imageClassDirectory: string;
+  name: string;
+  signal: AbortSignal;
+  onNotice(text: string): void;
+  /** Called when the copy is complete and not yet visible. */
+  beforeCommit(): Promise<void>;
+}
+
+/** The path of the new instance. `InvalidArgument` for a bad name, `InstanceExists` for one that is taken. */
+export async function cloneInstance(request: CloneRequest): Promise<string> {
+  const {name, imageClassDirectory, imagePath} = request;
+  if (!isImageName(name)) throw new ImgctlError('InvalidArgument', `invalid instance name: "${name}"`);
+  await refuseTaken(imageClassDirectory, name);
+  const isDirectory = (await lstat(imagePath)).isDirectory();
+  const finalName = isDirectory ? name : `${name}.raw`;
+  const staging = await makeStaging(imageClassDirectory, name);
+  try {
+    const copy = path.join(staging.path, 'instance');
+    if (isDirectory) await copyDirectory(request, copy);
+    else await copyDisk(request, copy);
+    await request.beforeCommit();
+    return await putInPlace(copy, path.join(imageClassDirectory, finalName), name);
+  } finally {
+    await staging.remove();
+  }
+}
+
+async function refuseTaken(directory: string, name: string): Promise<void> {
+  const forms = new Set(imageNameForms(name));
+  const taken = (await readdir(directory)).find((entry) => forms.has(entry));
+  if (taken === undefined) return;
+  throw nameTaken(name, path.join(directory, taken));
+}
+
+function nameTaken(name: string, place: string): ImgctlError {
+  return new ImgctlError('InstanceExists', `instance "${name}" already exists: "${place}"`, {
+    hint: 'choose another name',
+  });
+}
+
+async function copyDirectory(request: CloneRequest, copy: string): Promise<void> {
+  if (isBtrfsSubvolume(request.imagePath)) {
+    snapshotSubvolume(request.imagePath, copy);
+    return;
+  }
+  await mkdir(copy, {mode: 0o700});
+  const {notices} = await copyTree(request.imagePath, copy, {signal: request.signal});
+  for (const notice of notices) request.onNotice(`instance "${request.name}": ${notice}`);
+  const fd = openSync(copy, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    syncFileSystem(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function copyDisk(request: CloneRequest, copy: string): Promise<void> {
+  const source = await open(request.imagePath, 'r');
+  try {
+    const target = await open(copy, 'wx', 0o644);
+    try {
+      await copyFileContents(source.fd, target.fd, {signal: request.signal});
+      await target.sync();
+    } finally {
+      await target.close();
+    }
+  } finally {
+    await source.close();
+  }
+  await chmod(copy, 0o644);
+}
+
+async function putInPlace(copy: string, target: string, name: string): Promise<string> {
+  try {
+    renameAt(AT_FDCWD, copy, AT_FDCWD, target, {noReplace: true});
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') throw nameTaken(name, target);
+    throw error;
+  }
+  const fd = openSync(path.dirname(target), constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  return target;
+}
