@@ -1,0 +1,221 @@
+/**
+ * Wires everything once per invocation. Parts are opened when first asked for, so that a command pays only for what
+ * it uses: `sources` opens no catalog, `list` loads no HTTP code. Close it at the end.
+ */
+
+import path from 'node:path';
+import type {ActionContext, LockService, Pool} from '../actions/context.ts';
+import type {SourcesContext} from '../actions/sources.ts';
+import {type Catalog, openCatalog} from '../catalog/catalog.ts';
+import {RecordStore} from '../catalog/records.ts';
+import type {DownloadCache} from '../downloads/download-cache.ts';
+import type {Engine} from '../engine/engine.ts';
+import {ImgctlError} from '../errors.ts';
+import type {HttpClient} from '../http/http-client.ts';
+import type {ImgapiClient} from '../imgapi/imgapi-client.ts';
+import {type ImageClass, imageClasses} from '../import1/image-class.ts';
+import type {SourceSettings, VerifiedSource} from '../sources/source.ts';
+import type {GlobalFlags} from './command.ts';
+import {type Configuration, defaultSource, readConfiguration, writeConfiguration} from './config.ts';
+import {parseDuration} from './durations.ts';
+import type {Environment} from './environment.ts';
+import type {Output} from './output.ts';
+import {packageRoot, packageVersion} from './package-root.ts';
+import {type StatePaths, statePaths} from './paths.ts';
+import {Progress} from './progress.ts';
+
+/** Name the program was started under. */
+export type ProgramName = 'imgctl' | 'imgadm' | 'importctl';
+
+export interface ContextOptions {
+  program: ProgramName;
+  environment: Environment;
+  flags: Partial<GlobalFlags>;
+  output: Output;
+  signal: AbortSignal;
+}
+
+const defaultCacheBytes = 5 * 2 ** 30;
+const defaultRetries = 4;
+const defaultStallMs = 30_000;
+
+export class CommandContext {
+  readonly program: ProgramName;
+  readonly environment: Environment;
+  readonly output: Output;
+  readonly signal: AbortSignal;
+  readonly progress: Progress;
+  readonly paths: StatePaths;
+  /** See `failLater`. */
+  failure: ImgctlError | undefined;
+  readonly #flags: Partial<GlobalFlags>;
+  #configuration: Promise<Configuration> | undefined;
+  #catalog: Promise<Catalog> | undefined;
+
+  constructor(options: ContextOptions) {
+    this.program = options.program;
+    this.environment = options.environment;
+    this.output = options.output;
+    this.signal = options.signal;
+    this.#flags = options.flags;
+    const {env, uid, homeDirectory} = options.environment;
+    const root = options.flags.root ?? env.IMGCTL_ROOT;
+    this.paths = statePaths({env, uid, homeDirectory, root: root || undefined});
+    this.progress = new Progress(options.output, {
+      mode: options.flags.quiet ? 'none' : (options.flags.progress ?? env.IMGCTL_PROGRESS ?? 'auto'),
+      env,
+    });
+  }
+
+  /** An answer that is complete but for what failed: it is printed first, then this error ends the command. */
+  failLater(error: ImgctlError | undefined): void {
+    this.failure = error;
+  }
+
+  /** Columns of the terminal on stdout; undefined when it is none. */
+  get terminalColumns(): number | undefined {
+    return this.environment.stdout.isTTY ? this.environment.stdout.columns : undefined;
+  }
+
+  configuration(): Promise<Configuration> {
+    this.#configuration ??= readConfiguration(this.#configFile());
+    return this.#configuration;
+  }
+
+  #configFile(): string {
+    return this.#flags.config ?? this.environment.env.IMGCTL_CONFIG ?? this.paths.configFile;
+  }
+
+  catalog(): Promise<Catalog> {
+    this.#catalog ??= openCatalog(this.paths.catalogFile, path.join(packageRoot(), 'migrations'));
+    return this.#catalog;
+  }
+
+  records(): RecordStore {
+    return new RecordStore(this.paths.recordsDirectory);
+  }
+
+  /** The default pool first, then the other classes, then the configured ones (design.md §5). */
+  async pools(): Promise<Pool[]> {
+    const configuration = await this.configuration();
+    const builtIn = imageClasses.map((imageClass: ImageClass): Pool => {
+      return {name: imageClass, store: {imageClass, directory: this.paths.imageDirectory(imageClass)}};
+    });
+    const configured = Object.entries(configuration.pools ?? {}).map(([name, pool]): Pool => {
+      return {name, store: {imageClass: pool.class, directory: pool.directory}};
+    });
+    return [...builtIn, ...configured];
+  }
+
+  async engine(): Promise<Engine> {
+    const {EmbeddedEngine} = await import('../engine/embedded/embedded-engine.ts');
+    return new EmbeddedEngine({runtimeDirectory: this.paths.runtimeDirectory});
+  }
+
+  async http(settings: Pick<SourceSettings, 'insecure'> = {}): Promise<HttpClient> {
+    const {HttpClient: Client} = await import('../http/http-client.ts');
+    const {env} = this.environment;
+    const configuration = await this.configuration();
+    const extra = configuration.userAgentExtra ? ` ${configuration.userAgentExtra}` : '';
+    const retries =
+      this.#flags.retries === undefined ? defaultRetries : parseCount(this.#flags.retries, '--retries');
+    const requestId = env.REQ_ID ?? env.req_id;
+    return new Client({
+      userAgent: `imgctl/${packageVersion()} (node/${process.versions.node})${extra}`,
+      ...(requestId && {requestId}),
+      insecure: settings.insecure ?? env.IMGADM_INSECURE === '1',
+      retries: {count: retries},
+      stallTimeoutMs: this.#flags.timeout === undefined ? defaultStallMs : parseDuration(this.#flags.timeout),
+    });
+  }
+
+  async downloads(): Promise<DownloadCache> {
+    const {DownloadCache: Cache} = await import('../downloads/download-cache.ts');
+    const configuration = await this.configuration();
+    return new Cache({
+      directory: this.paths.cacheDirectory,
+      maxBytes: configuration.limits?.cacheBytes ?? defaultCacheBytes,
+      retries:
+        this.#flags.retries === undefined ? defaultRetries : parseCount(this.#flags.retries, '--retries'),
+      retryDelayMs: 1000,
+    });
+  }
+
+  async sourceSettings(): Promise<SourceSettings[]> {
+    return (await this.configuration()).sources ?? [defaultSource];
+  }
+
+  async openSource(settings: SourceSettings): Promise<VerifiedSource> {
+    const {openSource} = await import('../sources/index.ts');
+    return openSource(settings, await this.http(settings), await this.downloads());
+  }
+
+  async imgapi(url: string): Promise<ImgapiClient> {
+    const {ImgapiClient: Client} = await import('../imgapi/imgapi-client.ts');
+    return new Client(await this.http(), url);
+  }
+
+  /** What an action needs to read what is installed; loads no network code. */
+  async installed(): Promise<Pick<ActionContext, 'catalog' | 'records' | 'engine' | 'pools'>> {
+    const [catalog, engine, pools] = await Promise.all([this.catalog(), this.engine(), this.pools()]);
+    return {catalog, engine, pools, records: this.records()};
+  }
+
+  async action(): Promise<ActionContext> {
+    const sources = await Promise.all(
+      (await this.sourceSettings()).map((settings) => this.openSource(settings)),
+    );
+    return {
+      ...(await this.installed()),
+      sources,
+      downloads: await this.downloads(),
+      locks: await this.locks(),
+      report: this.reporter(),
+      signal: this.signal,
+      now: () => new Date(),
+      program: this.program,
+    };
+  }
+
+  reporter(): ActionContext['report'] {
+    return {
+      step: (line) => this.output.step(line),
+      notice: (line) => this.output.notice(line),
+      warn: (text) => this.output.warn(text),
+      progress: (update) => this.progress.update(update),
+      progressEnd: (uuid) => this.progress.end(uuid),
+    };
+  }
+
+  async locks(): Promise<LockService> {
+    const {lockService} = await import('./locks.ts');
+    return lockService(path.join(this.paths.runtimeDirectory, 'locks'));
+  }
+
+  async sourcesContext(): Promise<SourcesContext> {
+    return {
+      store: {
+        read: () => this.sourceSettings(),
+        write: async (sources) => {
+          const changed = {...(await this.configuration()), sources};
+          await writeConfiguration(this.#configFile(), changed);
+          this.#configuration = Promise.resolve(changed);
+        },
+      },
+      open: (settings) => this.openSource(settings),
+      report: this.reporter(),
+      signal: this.signal,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.progress.close();
+    if (this.#catalog) await this.#catalog.then((catalog) => catalog.close()).catch(() => undefined);
+  }
+}
+
+function parseCount(text: string, flag: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 0 && count <= 1000) return count;
+  throw new ImgctlError('Usage', `invalid value for ${flag}: "${text}" (a number from 0 to 1000)`);
+}

@@ -1,0 +1,25 @@
+/** What the process gives us, read in this one place (style.md §2.6). */
+
+import os from 'node:os';
+
+export interface Environment {
+  env: Readonly<Record<string, string | undefined>>;
+  uid: number;
+  homeDirectory: string;
+  cwd: string;
+  stdin: NodeJS.ReadStream;
+  stdout: NodeJS.WriteStream;
+  stderr: NodeJS.WriteStream;
+}
+
+export function processEnvironment(): Environment {
+  return {
+    env: process.env,
+    uid: process.getuid?.() ?? 0,
+    homeDirectory: process.env.HOME || os.homedir(),
+    cwd: process.cwd(),
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+  };
+}

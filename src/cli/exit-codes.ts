@@ -1,0 +1,19 @@
+/** Exit statuses (design.md §7, ux.md §8). The only place that turns an error into one. */
+
+import {ImgctlError} from '../errors.ts';
+
+const statusByCode: Readonly<Record<string, number>> = {
+  Usage: 2,
+  UnknownCommand: 2,
+  UnknownOption: 2,
+  ImageNotInstalled: 3,
+  OriginNotInstalled: 3,
+  Interrupted: 130,
+};
+
+/** Status of a failed command; an interruption by SIGTERM is told apart by its details. */
+export function exitStatusOf(error: unknown): number {
+  if (!(error instanceof ImgctlError)) return 1;
+  if (error.code === 'Interrupted' && error.details?.signal === 'SIGTERM') return 143;
+  return statusByCode[error.publicCode] ?? 1;
+}

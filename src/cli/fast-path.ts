@@ -1,0 +1,55 @@
+/**
+ * The small parser for hot read commands: loading oclif costs more than a whole `list` (docs of the budget:
+ * spec/dependencies.md, "Start-up budget"). It reads the same flag tables and gives up (undefined) on anything
+ * that is not plainly right, so that every refusal is worded by one parser.
+ */
+
+import {parseArgs} from 'node:util';
+import {type CommandDefinition, type FlagDefinition, globalFlags, type ParsedInput} from './command.ts';
+
+export function parseFast(definition: CommandDefinition, args: readonly string[]): ParsedInput | undefined {
+  const table: Record<string, FlagDefinition> = flagTable(definition);
+  const options: Record<string, {type: 'boolean' | 'string'; short?: string; multiple?: boolean}> = {};
+  for (const [name, flag] of Object.entries(table)) {
+    options[name] = {
+      type: flag.kind === 'boolean' ? 'boolean' : 'string',
+      ...(flag.char && {short: flag.char}),
+      ...(flag.kind === 'strings' && {multiple: true}),
+    };
+  }
+  try {
+    const {values, positionals} = parseArgs({args: [...args], options, allowPositionals: true, strict: true});
+    if (!fitsArguments(definition, positionals)) return undefined;
+    const flags: Record<string, string | boolean | string[] | undefined> = {};
+    for (const [name, flag] of Object.entries(table)) {
+      const value = values[name] as string | boolean | string[] | undefined;
+      if (flag.options && typeof value === 'string' && !flag.options.includes(value)) return undefined;
+      flags[name] = value ?? (flag.kind === 'boolean' ? false : flag.kind === 'strings' ? [] : undefined);
+    }
+    return {flags, args: positionals} as ParsedInput;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A command's own flags win over global ones, by name and by letter. */
+export function flagTable(definition: CommandDefinition): Record<string, FlagDefinition> {
+  const table: Record<string, FlagDefinition> = {...definition.flags};
+  const letters = new Set(Object.values(table).map((flag) => flag.char));
+  for (const [name, flag] of Object.entries(globalFlags) as [string, FlagDefinition][]) {
+    if (name in table) continue;
+    if (flag.char && letters.has(flag.char)) {
+      const {char: _taken, ...longOnly} = flag;
+      table[name] = longOnly;
+    } else {
+      table[name] = flag;
+    }
+  }
+  return table;
+}
+
+function fitsArguments(definition: CommandDefinition, positionals: readonly string[]): boolean {
+  const required = definition.args.filter((argument) => !argument.optional).length;
+  const many = definition.args.at(-1)?.many === true;
+  return positionals.length >= required && (many || positionals.length <= definition.args.length);
+}

@@ -1,0 +1,119 @@
+/** Help texts (ux.md §2), made from the command definitions that the parsers read. */
+
+import {commandIds, loadCommand} from '../commands/index.ts';
+import type {ArgumentDefinition, CommandDefinition, FlagDefinition} from './command.ts';
+import type {ProgramName} from './context.ts';
+import {flagTable} from './fast-path.ts';
+
+/** Order and titles of the overview; commands that a program does not have are left out. */
+const groups: readonly (readonly [string, readonly string[]])[] = [
+  ['FIND', ['avail', 'show', 'sources']],
+  ['GET', ['import', 'install']],
+  ['KEEP', ['list', 'get', 'delete']],
+  ['MAKE', ['clone', 'publish', 'serve', 'manifest check', 'manifest upgrade']],
+];
+
+const taglines: Readonly<Record<ProgramName, string>> = {
+  imgctl: 'find, fetch, verify and manage machine images',
+  imgadm: 'imgctl under the name and with the manners of SmartOS imgadm',
+  importctl: 'imgctl under the name and with the manners of systemd importctl',
+};
+
+export async function overview(program: ProgramName, columns: number): Promise<string> {
+  const known = new Set(commandIds(program));
+  const lines = [
+    `${program} - ${taglines[program]}`,
+    '',
+    'USAGE',
+    `  ${program} [options] <command> [arguments]`,
+    '',
+  ];
+  for (const [title, ids] of groups) {
+    const shown = ids.filter((id) => known.has(id));
+    for (const [index, id] of shown.entries()) {
+      const {summary} = await loadCommand(id);
+      lines.push(...wrapped(`${(index === 0 ? title : '').padEnd(11)}${id.padEnd(18)}`, summary, columns));
+    }
+  }
+  lines.push('', `Run "${program} help <command>" for details, "man ${program}" for the manual.`);
+  return `${lines.join('\n')}\n`;
+}
+
+export function commandHelp(program: ProgramName, definition: CommandDefinition, columns: number): string {
+  const lines = [
+    `${program} ${definition.id} - ${definition.summary}`,
+    '',
+    'USAGE',
+    `  ${usageLine(program, definition)}`,
+  ];
+  if (definition.description) {
+    lines.push('', 'DESCRIPTION');
+    for (const paragraph of definition.description.split('\n\n'))
+      lines.push(...wrapped('  ', paragraph, columns));
+  }
+  if (definition.args.length > 0) {
+    lines.push('', 'ARGUMENTS');
+    for (const argument of definition.args)
+      lines.push(...wrapped(`  ${argument.name.padEnd(24)}`, argument.summary, columns));
+  }
+  const own = Object.keys(definition.flags);
+  const table = flagTable(definition);
+  lines.push('', 'OPTIONS', ...optionLines(table, own, columns));
+  const others = Object.keys(table).filter((name) => !own.includes(name));
+  lines.push('', 'GLOBAL OPTIONS', ...optionLines(table, others, columns));
+  lines.push('', 'EXAMPLES', ...definition.examples.map((example) => `  ${program} ${example}`));
+  if (definition.exitStatus) {
+    lines.push('', 'EXIT STATUS');
+    for (const [status, meaning] of Object.entries(definition.exitStatus))
+      lines.push(`  ${status}  ${meaning}`);
+  }
+  lines.push('', 'SEE ALSO', `  ${program}(1), ${program}-${definition.id.replaceAll(' ', '-')}(1)`);
+  return `${lines.join('\n')}\n`.replace('OPTIONS\n\nGLOBAL', 'GLOBAL');
+}
+
+export function usageLine(program: string, definition: CommandDefinition): string {
+  const args = definition.args.map(argumentText).join(' ');
+  return `${program} ${definition.id} [options]${args ? ` ${args}` : ''}`;
+}
+
+function argumentText(argument: ArgumentDefinition): string {
+  const name = argument.many ? `${argument.name}...` : argument.name;
+  return argument.optional ? `[${name}]` : name;
+}
+
+function optionLines(
+  table: Record<string, FlagDefinition>,
+  names: readonly string[],
+  columns: number,
+): string[] {
+  return names.flatMap((name) => {
+    const flag = table[name];
+    if (!flag) return [];
+    const value = flag.kind === 'boolean' ? '' : `=${flag.value ?? 'VALUE'}`;
+    const head = `  ${flag.char ? `-${flag.char}, ` : '    '}--${name}${value}`;
+    const env = flag.env ? ` [${flag.env}]` : '';
+    const choices = flag.options ? `: ${flag.options.join(', ')}` : '';
+    return wrapped(head.padEnd(26), `${flag.summary}${choices}${env}`, columns);
+  });
+}
+
+/** A text behind its head; further lines start where the text began. */
+function wrapped(head: string, text: string, columns: number): string[] {
+  const indent = ' '.repeat(Math.min(head.length, 30));
+  const lines: string[] = [];
+  let line = head.length > 30 ? head : head.trimEnd() === '' ? head : head.padEnd(indent.length);
+  let isEmpty = true;
+  for (const word of text.split(/\s+/)) {
+    const candidate = isEmpty
+      ? `${line}${line.endsWith(' ') || line === '' ? '' : '  '}${word}`
+      : `${line} ${word}`;
+    if (!isEmpty && candidate.length > columns) {
+      lines.push(line);
+      line = `${indent}${word}`;
+    } else {
+      line = candidate;
+    }
+    isEmpty = false;
+  }
+  return [...lines, line];
+}

@@ -1,0 +1,68 @@
+/** What the listing commands of the imgadm family share: columns, sort, filters and drawing (spec/imgadm.md §3, §4). */
+
+import {fieldValue, type ImageRow, parseFieldList} from '../manifest/fields.ts';
+import {parseFilter} from '../manifest/filter.ts';
+import {parseSort, sortRows} from '../manifest/sort.ts';
+import type {FlagTable} from './command.ts';
+import {cellText, drawTable} from './table.ts';
+
+export const listFlags = {
+  json: {kind: 'boolean', char: 'j', summary: 'print JSON'},
+  'no-header': {kind: 'boolean', char: 'H', summary: 'leave out the header'},
+  columns: {kind: 'string', char: 'o', value: 'FIELD,...', summary: 'columns to show'},
+  sort: {
+    kind: 'string',
+    char: 's',
+    value: 'FIELD,...',
+    summary: 'sort by these, "-" in front reverses (default published_at,name)',
+  },
+} as const satisfies FlagTable;
+
+export interface ListFlagValues {
+  'no-header': boolean;
+  columns: string | undefined;
+  sort: string | undefined;
+}
+
+const defaultSort = 'published_at,name';
+
+/** Refuses bad columns, sort fields and filters before anything is asked or read. */
+export function checkListFlags(
+  flags: ListFlagValues,
+  filters: readonly string[],
+  defaultColumns: readonly string[],
+): void {
+  columnsOf(flags, defaultColumns);
+  parseSort(flags.sort ?? defaultSort);
+  filters.map(parseFilter);
+}
+
+/** Filters and sorts; rows that compare equal keep their order. */
+export function selectRows<R extends ImageRow>(
+  rows: readonly R[],
+  flags: ListFlagValues,
+  filters: readonly string[],
+): R[] {
+  const wanted = filters.map(parseFilter);
+  const kept = rows.filter((row) => wanted.every((filter) => filter.matches(row)));
+  return sortRows(kept, parseSort(flags.sort ?? defaultSort));
+}
+
+export function drawRows(
+  rows: readonly ImageRow[],
+  flags: ListFlagValues,
+  options: {defaultColumns: readonly string[]; terminalColumns: number | undefined},
+): string {
+  const columns = columnsOf(flags, options.defaultColumns);
+  return drawTable({
+    columns,
+    rows: rows.map((row) => columns.map((column) => cellText(fieldValue(row, column)))),
+    header: !flags['no-header'],
+    // Columns that were asked for by name are never shortened (ux.md §4.1).
+    terminalColumns: flags.columns === undefined ? options.terminalColumns : undefined,
+  });
+}
+
+function columnsOf(flags: ListFlagValues, defaultColumns: readonly string[]): readonly string[] {
+  return flags.columns === undefined ? defaultColumns : parseFieldList(flags.columns);
+}

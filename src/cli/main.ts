@@ -1,0 +1,193 @@
+/**
+ * Entry of the bundle: `main.js PROGRAM ARG…`. Finds the command, has its arguments parsed, runs it, and turns the
+ * outcome into output and an exit status. Only this file ends the process.
+ */
+
+import {commandIds, findCommandName, loadCommand, suggestCommand} from '../commands/index.ts';
+import {ImgctlError} from '../errors.ts';
+import {type CommandDefinition, type GlobalFlags, globalFlags, type ParsedInput} from './command.ts';
+import {CommandContext, type ProgramName} from './context.ts';
+import {type Environment, processEnvironment} from './environment.ts';
+import {exitStatusOf} from './exit-codes.ts';
+import {parseFast} from './fast-path.ts';
+import {splitGlobals} from './global-flags.ts';
+import {Output} from './output.ts';
+import {packageVersion} from './package-root.ts';
+import {errorReport} from './report-error.ts';
+
+interface Invocation {
+  program: ProgramName;
+  environment: Environment;
+  globals: Partial<GlobalFlags>;
+  /** What follows the global options: the command's words, then its arguments. */
+  rest: string[];
+  interrupt: AbortController;
+}
+
+async function main(program: ProgramName, argv: string[]): Promise<number> {
+  const environment = processEnvironment();
+  const interrupt = new AbortController();
+  watchSignals(interrupt);
+  let command: string | undefined;
+  let flags: Partial<GlobalFlags> = {};
+  try {
+    const split = splitGlobals(argv);
+    flags = split.globals;
+    if (split.version) {
+      environment.stdout.write(`${program} ${packageVersion()}\n`);
+      return 0;
+    }
+    const invocation: Invocation = {
+      program,
+      environment,
+      globals: split.globals,
+      rest: split.rest,
+      interrupt,
+    };
+    return await dispatch(invocation, (name, parsed) => {
+      command = name;
+      flags = {...flags, ...parsed};
+    });
+  } catch (error) {
+    const shown = interrupt.signal.aborted ? asInterrupted(error, interrupt.signal) : error;
+    const asJson = wantsJson(flags, argv);
+    const text = errorReport(shown, {
+      program,
+      command,
+      asJson,
+      verbose: flags.verbose === true,
+      requestId: environment.env.REQ_ID ?? environment.env.req_id,
+    });
+    environment.stderr.write(`${text}\n`);
+    return exitStatusOf(shown);
+  }
+}
+
+async function dispatch(
+  invocation: Invocation,
+  noteCommand: (name: string | undefined, flags: Partial<GlobalFlags>) => void,
+): Promise<number> {
+  const {program, rest, globals} = invocation;
+  if (globals.help || rest[0] === 'help') return showHelp(invocation, globals.help ? rest : rest.slice(1));
+  if (rest.length === 0) {
+    await showHelp(invocation, []);
+    if (globals['json-error']) throw new ImgctlError('NoCommand', 'no command given');
+    return program === 'importctl' ? 0 : 1;
+  }
+  const found = findCommandName(program, rest);
+  noteCommand(found?.id ?? rest[0], {});
+  if (!found) throw unknownCommand(program, rest[0] ?? '');
+  const definition = await loadCommand(found.id);
+  const args = rest.slice(found.words);
+  const input = await parse(definition, args);
+  const flags = {...globals, ...pickGlobals(input)};
+  noteCommand(found.id, flags);
+  if (flags.help) return showHelp(invocation, [found.id]);
+  return runCommand(invocation, definition, input, flags);
+}
+
+async function parse(definition: CommandDefinition, args: string[]): Promise<ParsedInput> {
+  const quick = parseFast(definition, args);
+  if (quick) return quick;
+  const {parseWithOclif} = await import('./oclif-adapter.ts');
+  return parseWithOclif(definition, args);
+}
+
+async function runCommand(
+  invocation: Invocation,
+  definition: CommandDefinition,
+  input: ParsedInput,
+  flags: Partial<GlobalFlags>,
+): Promise<number> {
+  const {program, environment, interrupt} = invocation;
+  const output = new Output(environment, {
+    subject: `${program} ${definition.id}`,
+    quiet: flags.quiet === true,
+    json: flags.json === true,
+  });
+  const context = new CommandContext({program, environment, flags, output, signal: interrupt.signal});
+  try {
+    const value = await definition.run(context, input);
+    if (flags.json) output.data(JSON.stringify(value, null, 2));
+    else if (definition.draw) output.data(definition.draw(value, input, context));
+    if (context.failure) throw context.failure;
+    return definition.statusOf?.(value) ?? 0;
+  } finally {
+    await context.close();
+  }
+}
+
+function pickGlobals(input: ParsedInput): Partial<GlobalFlags> {
+  const values: Record<string, unknown> = input.flags;
+  const entries = Object.entries(values).filter(
+    ([name, value]) => name in globalFlags && value !== undefined && value !== false,
+  );
+  return Object.fromEntries(entries);
+}
+
+async function showHelp(invocation: Invocation, words: string[]): Promise<number> {
+  const {commandHelp, overview} = await import('./help.ts');
+  const {program, environment} = invocation;
+  const columns = Math.min(environment.stdout.columns ?? 80, 100);
+  if (words.length === 0) {
+    environment.stdout.write(await overview(program, columns));
+    return 0;
+  }
+  const found = findCommandName(program, words);
+  if (!found) throw unknownCommand(program, words.join(' '));
+  environment.stdout.write(commandHelp(program, await loadCommand(found.id), columns));
+  return 0;
+}
+
+function unknownCommand(program: ProgramName, name: string): ImgctlError {
+  const near = suggestCommand(program, name);
+  return new ImgctlError('UnknownCommand', `unknown command: "${name}"`, {
+    hint: near ? `did you mean: ${program} ${near}` : `all commands: ${program} help`,
+    details: {commands: commandIds(program)},
+  });
+}
+
+/** -j and -E count even when the parser gave up before it came to them. */
+function wantsJson(flags: Partial<GlobalFlags>, argv: readonly string[]): boolean {
+  if (flags.json || flags['json-error']) return true;
+  const end = argv.indexOf('--');
+  const options = end < 0 ? argv : argv.slice(0, end);
+  return options.some((word) => word === '-E' || word === '-j' || word === '--json');
+}
+
+function asInterrupted(error: unknown, signal: AbortSignal): ImgctlError {
+  if (error instanceof ImgctlError && error.code === 'Interrupted' && error.details) return error;
+  const name = String(signal.reason);
+  return new ImgctlError(
+    'Interrupted',
+    `stopped by ${name}; nothing was installed, what was downloaded is kept`,
+    {
+      details: {signal: name},
+      hint: 'run the same command again to continue',
+      retryable: true,
+    },
+  );
+}
+
+/** The first signal asks everything to stop, the second ends the process at once (ux.md §11). */
+function watchSignals(interrupt: AbortController): void {
+  for (const [name, status] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 143],
+  ] as const) {
+    process.on(name, () => {
+      if (interrupt.signal.aborted) process.exit(status);
+      interrupt.abort(name === 'SIGHUP' ? 'SIGTERM' : name);
+    });
+  }
+}
+
+/** A reader that goes away (`| head`) is no error of ours (ux.md §11). */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+const [program = 'imgctl', ...argv] = process.argv.slice(2);
+process.exitCode = await main(program as ProgramName, argv);

@@ -1,0 +1,98 @@
+/**
+ * Command definitions as oclif commands: its parser reads the arguments of every command line that the fast path
+ * does not take. What it refuses is worded as imgadm does (spec/imgadm.md §2, §6).
+ */
+
+import {Command, Errors, Flags, type Interfaces, Parser} from '@oclif/core';
+import {ImgctlError} from '../errors.ts';
+import type {CommandDefinition, FlagDefinition, ParsedInput} from './command.ts';
+import {flagTable} from './fast-path.ts';
+import {checkOption, missingValue} from './global-flags.ts';
+
+/** An oclif class of the definition, for oclif's own tools; running it is `main.ts`'s business. */
+export function oclifCommand(definition: CommandDefinition): typeof Command {
+  return class extends Command {
+    static override readonly id = definition.id.replaceAll(' ', ':');
+    static override readonly summary = definition.summary;
+    static override readonly description = definition.description ?? '';
+    static override readonly examples = [...definition.examples];
+    static override readonly flags = oclifFlags(definition);
+    static override readonly strict = false;
+
+    async run(): Promise<void> {
+      await this.parse(this.constructor as typeof Command);
+    }
+  } as unknown as typeof Command;
+}
+
+function oclifFlags(definition: CommandDefinition): Interfaces.FlagInput {
+  const flags: Record<string, unknown> = {};
+  for (const [name, flag] of Object.entries(flagTable(definition))) {
+    const common = {
+      description: flag.summary,
+      ...(flag.char && {char: flag.char as Interfaces.AlphabetLowercase}),
+    };
+    if (flag.kind === 'boolean') flags[name] = Flags.boolean({...common, default: false});
+    else if (flag.kind === 'string') flags[name] = Flags.string(common);
+    else flags[name] = Flags.string({...common, multiple: true, multipleNonGreedy: true});
+  }
+  return flags as Interfaces.FlagInput;
+}
+
+export async function parseWithOclif(
+  definition: CommandDefinition,
+  argv: readonly string[],
+): Promise<ParsedInput> {
+  const table = flagTable(definition);
+  let parsed: {flags: Record<string, unknown>; argv: unknown[]; nonExistentFlags?: string[]};
+  try {
+    parsed = await Parser.parse([...argv], {
+      flags: oclifFlags(definition),
+      args: {},
+      strict: false,
+      '--': true,
+    });
+  } catch (error) {
+    throw asUsage(error);
+  }
+  const unknown = parsed.nonExistentFlags?.[0];
+  if (unknown) throw new ImgctlError('UnknownOption', `unknown option: "${unknown.split('=')[0]}"`);
+  const args = parsed.argv.map(String);
+  if (!parsed.flags.help) checkArguments(definition, args);
+  return {flags: completeFlags(table, parsed.flags), args} as ParsedInput;
+}
+
+function completeFlags(
+  table: Record<string, FlagDefinition>,
+  values: Record<string, unknown>,
+): Record<string, unknown> {
+  const flags: Record<string, unknown> = {};
+  for (const [name, flag] of Object.entries(table)) {
+    const value = values[name];
+    if (typeof value === 'string') checkOption(name, flag, value);
+    flags[name] = value ?? (flag.kind === 'strings' ? [] : flag.kind === 'boolean' ? false : undefined);
+  }
+  return flags;
+}
+
+function checkArguments(definition: CommandDefinition, args: readonly string[]): void {
+  const required = definition.args.filter((argument) => !argument.optional).length;
+  const many = definition.args.at(-1)?.many === true;
+  if (args.length > 0 && definition.args.length === 0) {
+    throw new ImgctlError('Usage', `unexpected args: ${args.join(' ')}`);
+  }
+  if (args.length < required || (!many && args.length > definition.args.length)) {
+    throw new ImgctlError('Usage', `incorrect number of args (${args.length}): "${args.join(' ')}"`);
+  }
+}
+
+function asUsage(error: unknown): ImgctlError {
+  if (error instanceof ImgctlError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const expectsValue = /^Flag --(\S+) expects a value/.exec(message);
+  if (expectsValue) return missingValue(`--${expectsValue[1]}`);
+  const unknown = /^Nonexistent flags?: (\S+)/.exec(message);
+  if (unknown) return new ImgctlError('UnknownOption', `unknown option: "${unknown[1]}"`);
+  if (error instanceof Errors.CLIError) return new ImgctlError('Usage', message.split('\n')[0] ?? message);
+  return new ImgctlError('InternalError', message, {cause: error});
+}

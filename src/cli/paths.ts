@@ -1,0 +1,52 @@
+/** Where state lies (design.md §4): system paths for root, XDG paths for a user, all below `root` if given. */
+
+import path from 'node:path';
+import {classDirectoryNames, type ImageClass} from '../import1/image-class.ts';
+
+export interface StatePaths {
+  catalogFile: string;
+  recordsDirectory: string;
+  cacheDirectory: string;
+  runtimeDirectory: string;
+  configFile: string;
+  imageDirectory(imageClass: ImageClass): string;
+}
+
+export interface PathInputs {
+  env: Readonly<Record<string, string | undefined>>;
+  uid: number;
+  homeDirectory: string;
+  root: string | undefined;
+}
+
+/** System paths apply to uid 0 and to every use of `root`, so that an image build works as any user. */
+export function statePaths(inputs: PathInputs): StatePaths {
+  const below = (absolute: string): string =>
+    path.join(inputs.root ? path.resolve(inputs.root) : '/', absolute);
+  if (inputs.uid === 0 || inputs.root) {
+    return {
+      catalogFile: below('/var/lib/imgctl/catalog.db'),
+      recordsDirectory: below('/var/lib/imgctl/records'),
+      cacheDirectory: below('/var/cache/imgctl'),
+      runtimeDirectory: below('/run/imgctl'),
+      configFile: below('/etc/imgctl/config.json'),
+      imageDirectory: (imageClass) => below(path.join('/var/lib', classDirectoryNames[imageClass])),
+    };
+  }
+  const xdg = (name: string, fallback: string): string => {
+    const value = inputs.env[name];
+    return value && path.isAbsolute(value) ? value : path.join(inputs.homeDirectory, fallback);
+  };
+  const data = path.join(xdg('XDG_DATA_HOME', '.local/share'), 'imgctl');
+  const cache = path.join(xdg('XDG_CACHE_HOME', '.cache'), 'imgctl');
+  const runtime = inputs.env.XDG_RUNTIME_DIR;
+  const state = xdg('XDG_STATE_HOME', '.local/state');
+  return {
+    catalogFile: path.join(data, 'catalog.db'),
+    recordsDirectory: path.join(data, 'records'),
+    cacheDirectory: cache,
+    runtimeDirectory: runtime ? path.join(runtime, 'imgctl') : path.join(cache, 'run'),
+    configFile: path.join(xdg('XDG_CONFIG_HOME', '.config'), 'imgctl/config.json'),
+    imageDirectory: (imageClass) => path.join(state, classDirectoryNames[imageClass]),
+  };
+}

@@ -1,0 +1,107 @@
+/**
+ * Tables of the imgadm family (spec/imgadm.md §3): left-aligned, two spaces apart, upper-case header, the
+ * last column never padded. On a terminal cli-table3 lays them out and shortens what does not fit. Elsewhere rows are
+ * written plainly and never shortened: cli-table3 needs seconds for 10,000 rows (5.3 s measured, against 6 ms), and
+ * whoever reads a pipe wants whole cells.
+ */
+
+import Table from 'cli-table3';
+
+/** Above this a terminal gets the plain rows too. */
+const maxLaidOutRows = 500;
+
+export interface TableOptions {
+  columns: readonly string[];
+  /** One array of cell texts per row, in column order. */
+  rows: readonly (readonly string[])[];
+  header: boolean;
+  /** Width of the terminal; undefined when stdout is none. */
+  terminalColumns: number | undefined;
+}
+
+/** Cell text of a value: null and absent are `-`, strings and numbers as they are, all else compact JSON. */
+export function cellText(value: unknown): string {
+  if (value === undefined || value === null) return '-';
+  if (typeof value === 'string') return escapeControls(value);
+  if (typeof value === 'number') return String(value);
+  return escapeControls(JSON.stringify(value));
+}
+
+/** Names come from outside: what would move the cursor is shown as `\xNN` (ux.md §4.4). */
+export function escapeControls(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => {
+    return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  });
+}
+
+/** The table without a last newline; '' when there are no rows (spec/imgadm.md §3: not even a header). */
+export function drawTable(options: TableOptions): string {
+  const {columns, rows, terminalColumns} = options;
+  if (rows.length === 0) return '';
+  const heads = columns.map((column) => column.toUpperCase());
+  const widths = heads.map((head, index) => {
+    return rows.reduce((width, row) => Math.max(width, [...(row[index] ?? '')].length), head.length);
+  });
+  const lines = options.header ? [heads, ...rows] : rows;
+  const total = widths.reduce((sum, width) => sum + width + 2, -2);
+  if (terminalColumns && total > terminalColumns && rows.length <= maxLaidOutRows) {
+    return layOut(lines, shortenedWidths(columns, widths, terminalColumns));
+  }
+  return lines.map((row) => plainRow(row, widths)).join('\n');
+}
+
+function plainRow(row: readonly string[], widths: readonly number[]): string {
+  const last = row.length - 1;
+  return row.map((cell, index) => (index === last ? cell : cell.padEnd(widths[index] ?? 0))).join('  ');
+}
+
+/** The widest column that is no key gives way; UUIDs are never shortened. */
+function shortenedWidths(columns: readonly string[], widths: readonly number[], room: number): number[] {
+  const result = [...widths];
+  let excess = result.reduce((sum, width) => sum + width + 2, -2) - room;
+  while (excess > 0) {
+    let widest = -1;
+    columns.forEach((column, index) => {
+      const isCandidate = column !== 'uuid' && (result[index] ?? 0) > 8;
+      if (isCandidate && (widest < 0 || (result[index] ?? 0) > (result[widest] ?? 0))) widest = index;
+    });
+    if (widest < 0) break;
+    result[widest] = (result[widest] ?? 0) - 1;
+    excess -= 1;
+  }
+  return result;
+}
+
+function layOut(lines: readonly (readonly string[])[], widths: number[]): string {
+  const none = '';
+  const table = new Table({
+    chars: {
+      top: none,
+      'top-mid': none,
+      'top-left': none,
+      'top-right': none,
+      bottom: none,
+      'bottom-mid': none,
+      'bottom-left': none,
+      'bottom-right': none,
+      left: none,
+      'left-mid': none,
+      mid: none,
+      'mid-mid': none,
+      right: none,
+      'right-mid': none,
+      middle: '  ',
+    },
+    style: {'padding-left': 0, 'padding-right': 0, head: [], border: []},
+    truncate: '…',
+    wordWrap: false,
+    colWidths: widths,
+  });
+  for (const line of lines) table.push([...line]);
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}

@@ -1,0 +1,32 @@
+import {listAvailable} from '../actions/avail.ts';
+import {defineCommand} from '../cli/command.ts';
+import {checkListFlags, drawRows, listFlags, selectRows} from '../cli/list-flags.ts';
+
+const defaultColumns = ['uuid', 'name', 'version', 'os', 'published'];
+
+export default defineCommand({
+  id: 'avail',
+  aliases: ['available'],
+  family: 'imgadm',
+  summary: 'list images that the sources offer',
+  description:
+    'Asks all sources at once and lists the active images they offer. A source that fails does not hide the answers of the others; the exit status is then 1.',
+  flags: listFlags,
+  args: [
+    {
+      name: 'FILTER',
+      summary: 'FIELD=VALUE, FIELD=~TEXT, FIELD!=VALUE or FIELD>=VALUE',
+      optional: true,
+      many: true,
+    },
+  ],
+  examples: ['avail', 'avail os=linux name=~base', 'avail -H -o uuid -s -published_at'],
+  async run(context, {flags, args}) {
+    checkListFlags(flags, args, defaultColumns);
+    const {rows, failure} = await listAvailable(await context.action());
+    context.failLater(failure);
+    return selectRows(rows, flags, args);
+  },
+  draw: (rows, {flags}, context) =>
+    drawRows(rows, flags, {defaultColumns, terminalColumns: context.terminalColumns}),
+});

@@ -1,0 +1,23 @@
+import {cloneImage} from '../actions/clone.ts';
+import {defineCommand} from '../cli/command.ts';
+
+export default defineCommand({
+  id: 'clone',
+  family: 'imgctl',
+  summary: 'make an instance, a writable copy of an image',
+  description:
+    'The instance lies in the directory of class machine under NAME, ready for systemd-nspawn, systemd-vmspawn or machinectl. It is a snapshot on btrfs, shares blocks where the file system can, and is a sparse copy elsewhere.',
+  flags: {},
+  args: [
+    {name: 'UUID', summary: 'the image'},
+    {name: 'NAME', summary: 'name of the instance'},
+  ],
+  examples: [
+    'clone 01b2c898-945f-11e1-a523-af1afbe22822 web1',
+    'clone -j 01b2c898-945f-11e1-a523-af1afbe22822 web2',
+  ],
+  exitStatus: {3: 'the image is not installed'},
+  run: async (context, {args}) =>
+    cloneImage(await context.action(), {uuid: args[0] ?? '', name: args[1] ?? ''}),
+  draw: ({uuid, name, path}) => `Cloned image ${uuid} to instance "${name}" (${path})`,
+});

@@ -1,0 +1,37 @@
+import {publishImage} from '../actions/publish.ts';
+import {defineCommand} from '../cli/command.ts';
+import {ImgctlError} from '../errors.ts';
+
+export default defineCommand({
+  id: 'publish',
+  family: 'imgadm',
+  summary: 'upload a manifest and its file to an image server',
+  description:
+    'Compares the file with the manifest, imports the manifest on the server, adds the file and activates the image. When a step fails for good, the image is deleted on the server.',
+  flags: {
+    manifest: {kind: 'string', char: 'm', value: 'MANIFEST', summary: 'the manifest (required)'},
+    file: {kind: 'string', char: 'f', value: 'FILE', summary: 'the image file (required)'},
+    keep: {kind: 'boolean', summary: 'leave a half-published image on the server'},
+  },
+  args: [{name: 'URL', summary: 'the image server'}],
+  examples: [
+    'publish -m base.imgmanifest -f base.tar.gz http://127.0.0.1:8080',
+    'publish -q -m disk.imgmanifest -f disk.raw.xz http://127.0.0.1:8080',
+  ],
+  run: async (context, {flags, args}) => {
+    if (flags.manifest === undefined || flags.file === undefined) {
+      throw new ImgctlError('Usage', 'both -m MANIFEST and -f FILE are required');
+    }
+    const url = args[0] ?? '';
+    return publishImage(
+      {report: context.reporter(), signal: context.signal, program: context.program},
+      {
+        manifestPath: flags.manifest,
+        filePath: flags.file,
+        url,
+        client: await context.imgapi(url),
+        keep: flags.keep,
+      },
+    );
+  },
+});

@@ -1,0 +1,21 @@
+import {defineCommand} from '../cli/command.ts';
+import {serve} from '../cli/serve.ts';
+
+export default defineCommand({
+  id: 'serve',
+  family: 'imgctl',
+  summary: 'be an image server over a directory',
+  description:
+    'Speaks the IMGAPI protocol: lists, shows and delivers images, and takes new ones from publish. There is no authentication, so it listens on loopback unless told otherwise; whoever reaches the port may publish and delete. Ends on SIGINT or SIGTERM.',
+  flags: {
+    listen: {
+      kind: 'string',
+      value: 'ADDRESS:PORT',
+      summary: 'where to listen (default 127.0.0.1:8080; port 0 takes a free one)',
+    },
+  },
+  args: [{name: 'DIR', summary: 'directory of the images; made when missing'}],
+  examples: ['serve /srv/images', 'serve --listen 127.0.0.1:0 ./images'],
+  run: async (context, {flags, args}) =>
+    serve(context, {directory: args[0] ?? '', listen: flags.listen ?? '127.0.0.1:8080'}),
+});
