@@ -1,0 +1,36 @@
+# Read before every golden command: makers of small images with the same bytes each time.
+A=11111111-1111-4111-8111-111111111111
+B=22222222-2222-4222-8222-222222222222
+C=33333333-3333-4333-8333-333333333333
+NOBODY=99999999-9999-4999-8999-999999999999
+
+# make_tar FILE: a small tree; the same bytes every time
+make_tar() {
+	rm -rf tree && mkdir -p tree/etc tree/usr/bin
+	echo ID=golden >tree/etc/os-release
+	printf '#!/bin/sh\necho hi\n' >tree/usr/bin/hi
+	chmod 755 tree tree/etc tree/usr tree/usr/bin tree/usr/bin/hi && chmod 644 tree/etc/os-release
+	tar -C tree --sort=name --owner=0 --group=0 --numeric-owner --mtime=@1700000000 --format=ustar -b 1 -cf "$1" .
+}
+
+# make_manifest FILE UUID NAME VERSION COMPRESSION [MORE]: writes FILE.imgmanifest
+make_manifest() {
+	cat >"$1.imgmanifest" <<EOF
+{"v": 2, "uuid": "$2", "name": "$3", "version": "$4", "type": "lx-dataset", "os": "linux", "public": true,
+ "published_at": "2024-0${2%"${2#?}"}-01T10:00:00.000Z"${6:+, $6},
+ "files": [{"sha1": "$(sha1sum "$1" | cut -d' ' -f1)", "size": $(stat -c %s "$1"), "compression": "$5"}]}
+EOF
+}
+
+# offer UUID NAME VERSION [MORE]: publishes a small gzip image to $URL
+offer() {
+	make_tar image.tar && gzip -nf image.tar
+	make_manifest image.tar.gz "$1" "$2" "$3" gzip "${4:-}"
+	imgctl publish -q -m image.tar.gz.imgmanifest -f image.tar.gz "$URL" >/dev/null
+}
+
+# only_source: $URL is the only configured source
+only_source() {
+	mkdir -p "$IMGCTL_ROOT/etc/imgctl"
+	printf '{"sources": [{"url": "%s", "type": "imgapi"}]}\n' "$URL" >"$IMGCTL_ROOT/etc/imgctl/config.json"
+}
