@@ -1,0 +1,89 @@
+#!/bin/sh
+# Installs what building and running need and is missing: Debian packages, Node headers, npm packages.
+#   setup.sh [test]     with "test" also what the tests need
+# Quick when nothing is missing. Without root it says what to install instead of installing it.
+set -eu
+cd "$(dirname "$0")/.."
+
+have() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ]; }
+
+missing=
+# need PROGRAM PACKAGE: the package that brings the program, if the program is missing
+need() { have "$1" || missing="$missing $2"; }
+
+install_missing() {
+	[ -n "$missing" ] || return 0
+	if [ "$(id -u)" != 0 ] || ! have apt-get; then
+		echo "setup.sh: please install first:$missing" >&2
+		exit 1
+	fi
+	echo "setup.sh: installing$missing" >&2
+	log=$(mktemp)
+	# shellcheck disable=SC2086
+	if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1; then
+		tail -n 20 "$log" >&2
+		rm -f "$log"
+		exit 1
+	fi
+	rm -f "$log"
+	missing=
+}
+
+need node nodejs
+need npm npm
+need cc gcc
+need make make
+need g++ g++
+need python3 python3
+need xz xz-utils
+need bzip2 bzip2
+if [ "${1:-}" = test ]; then
+	need zstd zstd
+	need tar tar
+	need setfattr attr
+	need setfacl acl
+	need setcap libcap2-bin
+	need mkfs.ext4 e2fsprogs
+	need mkfs.btrfs btrfs-progs
+	need mkfs.xfs xfsprogs
+	need bwrap bubblewrap
+	need setpriv util-linux
+	need losetup mount
+	need man man-db
+	need mandoc mandoc
+	need busybox busybox-static
+	need curl curl
+fi
+install_missing
+
+# sqlite3 is compiled where its prebuilt file cannot be had, against the headers of any Node: it uses Node-API.
+node_headers() {
+	for prefix in "${npm_config_nodedir:-}" "$(npm config get nodedir 2>/dev/null || true)" \
+		"$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")" /usr; do
+		if [ -f "$prefix/include/node/node_api.h" ]; then
+			echo "$prefix"
+			return 0
+		fi
+	done
+	return 1
+}
+
+stamp=node_modules/.imgctl-setup
+wanted=$(cat package.json package-lock.json | sha256sum | cut -d' ' -f1)
+if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
+	if ! node_headers >/dev/null; then
+		missing=" libnode-dev"
+		install_missing
+	fi
+	npm_config_nodedir=$(node_headers)
+	export npm_config_nodedir
+	echo "setup.sh: installing npm packages" >&2
+	log=$(mktemp)
+	if ! npm ci --no-audit --no-fund --loglevel=error >"$log" 2>&1; then
+		tail -n 30 "$log" >&2
+		rm -f "$log"
+		exit 1
+	fi
+	rm -f "$log"
+	echo "$wanted" >"$stamp"
+fi
