@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/btrfs.h>
+#include <linux/close_range.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
 #include <node_api.h>
@@ -158,6 +159,9 @@ CALL(sys_utimensat, int dir = INT(0); TEXT(path, 1);
      struct timespec times[2]; times[0] = timespec_of(INT(2)); times[1] = timespec_of(INT(3)); int flags = INT(4);
      RETURN(path[0] ? utimensat(dir, path, times, flags) : futimens(dir, times));)
 
+/* Keeps every descriptor above standard error from programs started later. */
+CALL(sys_close_on_exec, RETURN(syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC));)
+
 /* Contents */
 
 CALL(sys_ficlone, int target = INT(0); int source = INT(1); RETURN(ioctl(target, FICLONE, source));)
@@ -241,6 +245,7 @@ static const struct {
     {"fchmodat", sys_fchmodat},
     {"renameat2", sys_renameat2},
     {"utimensat", sys_utimensat},
+    {"closeOnExec", sys_close_on_exec},
     {"ficlone", sys_ficlone},
     {"lseek", sys_lseek},
     {"punchHole", sys_punch_hole},

@@ -24,6 +24,7 @@ export interface NativeBinding {
   fchmodat(dir: number, path: PathBytes, mode: number): number;
   renameat2(fromDir: number, from: PathBytes, toDir: number, to: PathBytes, flags: number): number;
   utimensat(dir: number, path: PathBytes, atimeNs: bigint, mtimeNs: bigint, flags: number): number;
+  closeOnExec(): number;
   ficlone(target: number, source: number): number;
   lseek(fd: number, offset: number, whence: number): number;
   punchHole(fd: number, offset: number, length: number): number;

@@ -1,0 +1,65 @@
+/** Calls on the contents of open files. */
+import {constants} from 'node:os';
+import {checked, native, SystemError} from './native.ts';
+
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+
+const cannotReflink = new Set([
+  constants.errno.EOPNOTSUPP,
+  constants.errno.EXDEV,
+  constants.errno.EINVAL,
+  constants.errno.ENOTTY,
+  constants.errno.ENOSYS,
+  constants.errno.EPERM,
+  constants.errno.ETXTBSY,
+]);
+
+/** Makes `target` share all blocks of `source`; false where the file system or these files cannot. */
+export function reflink(source: number, target: number): boolean {
+  const result = native().ficlone(target, source);
+  if (cannotReflink.has(-result)) return false;
+  checked(result, 'ioctl FICLONE');
+  return true;
+}
+
+export interface DataRange {
+  start: number;
+  end: number;
+}
+
+/** The next range at or after `from` that holds data; undefined when only a hole is left. */
+export function findData(fd: number, from: number, size: number): DataRange | undefined {
+  const start = native().lseek(fd, from, SEEK_DATA);
+  if (start === -constants.errno.ENXIO || from >= size) return undefined;
+  // A file system without holes says so; then everything is data.
+  if (start === -constants.errno.EINVAL || start === -constants.errno.EOPNOTSUPP)
+    return {start: from, end: size};
+  checked(start, 'lseek');
+  const end = checked(native().lseek(fd, start, SEEK_HOLE), 'lseek');
+  return start >= size ? undefined : {start, end: Math.min(end, size)};
+}
+
+/** Frees the blocks of a range; the size stays. */
+export function punchHole(fd: number, offset: number, length: number): void {
+  checked(native().punchHole(fd, offset, length), 'fallocate');
+}
+
+/** Copies inside the kernel and returns how much; undefined where that is not possible between these files. */
+export function copyRange(
+  source: number,
+  from: number,
+  target: number,
+  to: number,
+  length: number,
+): number | undefined {
+  const result = native().copyFileRange(source, from, target, to, length);
+  if (cannotReflink.has(-result)) return undefined;
+  if (result < 0) throw new SystemError(-result, 'copy_file_range');
+  return result;
+}
+
+/** Writes everything of the file system that holds `fd` to the disk. Can block for long. */
+export function syncFileSystem(fd: number): void {
+  checked(native().syncfs(fd), 'syncfs');
+}

@@ -1,0 +1,35 @@
+/** What a tree lost on its way because this user or file system cannot keep it, as one sentence for each kind. */
+
+export type LossKind = 'owner' | 'setid' | 'device' | 'xattr' | 'acl' | 'mount';
+
+const sentences: Record<LossKind, (count: string, example: string) => string> = {
+  owner: (count, example) =>
+    `${count} not keep the owner, for example ${example}: only root can give files away`,
+  setid: (count, example) => `${count} not keep the set-user-id or set-group-id bit, for example ${example}`,
+  device: (count, example) =>
+    `${count} left out as device nodes, for example ${example}: only root can make them`,
+  xattr: (count, example) => `${count} not keep an extended attribute, for example ${example}`,
+  acl: (count, example) =>
+    `${count} not keep the access control list, for example ${example}: it names users without numbers`,
+  mount: (count, example) => `${count} left empty as mount points, for example ${example}`,
+};
+
+export class Losses {
+  readonly #counted = new Map<LossKind, {count: number; example: string}>();
+
+  add(kind: LossKind, example: string): void {
+    const known = this.#counted.get(kind);
+    if (known) known.count++;
+    else this.#counted.set(kind, {count: 1, example});
+  }
+
+  sentences(): string[] {
+    return [...this.#counted].map(([kind, {count, example}]) => {
+      const verb = kind === 'device' || kind === 'mount' ? ['was', 'were'] : ['does', 'do'];
+      return sentences[kind](
+        count === 1 ? `1 entry ${verb[0]}` : `${count} entries ${verb[1]}`,
+        JSON.stringify(example),
+      );
+    });
+  }
+}

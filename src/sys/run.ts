@@ -1,0 +1,120 @@
+/** Starts other programs: an argument list, a clean environment, named descriptors, and always an end. */
+import {type ChildProcess, spawn} from 'node:child_process';
+import type {Readable, Writable} from 'node:stream';
+import {native} from './native.ts';
+
+/** Where programs are looked for; the caller's own PATH is never used. */
+export const programPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const graceMs = 2000;
+const stderrTailBytes = 8192;
+
+export interface RunOptions {
+  /** Variables besides PATH and a neutral locale. */
+  env?: Record<string, string>;
+  cwd?: string;
+  /** A descriptor, or a pipe; nothing by default. */
+  stdin?: number | 'pipe';
+  stdout?: number | 'pipe';
+  /** Given to the program as 3, 4, …. */
+  descriptors?: readonly number[];
+  /** Ends the program and everything in its process group: SIGTERM, two seconds later SIGKILL. */
+  signal?: AbortSignal;
+}
+
+export interface ProcessEnd {
+  exitCode: number | undefined;
+  signal: NodeJS.Signals | undefined;
+  /** The last 8 KiB of what it wrote to standard error. */
+  stderrTail: string;
+}
+
+export interface RunningProcess {
+  readonly pid: number;
+  readonly stdin: Writable | null;
+  readonly stdout: Readable | null;
+  /** Ends the whole process group. */
+  kill(signal: NodeJS.Signals): void;
+  /** Resolves when the program has ended and its pipes are closed; rejects if it could not be started. */
+  readonly ended: Promise<ProcessEnd>;
+}
+
+/** Starts a program in a process group of its own. Whoever starts it awaits `ended`. */
+export function startProcess(
+  command: string,
+  list: readonly string[],
+  options: RunOptions = {},
+): RunningProcess {
+  // Node's own descriptors are closed on exec, those it inherited are not; kernels before 5.11 refuse this.
+  native().closeOnExec();
+  const child = spawn(command, list, {
+    cwd: options.cwd,
+    env: {PATH: programPath, LC_ALL: 'C.UTF-8', ...options.env},
+    detached: true,
+    stdio: [options.stdin ?? 'ignore', options.stdout ?? 'ignore', 'pipe', ...(options.descriptors ?? [])],
+  });
+  const kill = (signal: NodeJS.Signals) => killGroup(child, signal);
+  const tail = new Tail(child.stderr);
+  const ended = endOf(child, options.signal, kill).then((end) => ({...end, stderrTail: tail.text()}));
+  return {pid: child.pid ?? -1, stdin: child.stdin, stdout: child.stdout, kill, ended};
+}
+
+/** Runs a program to its end. The result says how it ended; only a failing start throws. */
+export async function runProcess(
+  command: string,
+  list: readonly string[],
+  options: Omit<RunOptions, 'stdin' | 'stdout'> & {stdin?: number; stdout?: number} = {},
+): Promise<ProcessEnd> {
+  return await startProcess(command, list, options).ended;
+}
+
+function endOf(
+  child: ChildProcess,
+  signal: AbortSignal | undefined,
+  kill: (signal: NodeJS.Signals) => void,
+): Promise<Omit<ProcessEnd, 'stderrTail'>> {
+  return new Promise((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined;
+    const onAbort = () => {
+      kill('SIGTERM');
+      timer = setTimeout(() => kill('SIGKILL'), graceMs);
+    };
+    const stop = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    };
+    child.once('error', (error) => {
+      stop();
+      reject(error);
+    });
+    child.once('close', (exitCode, endSignal) => {
+      stop();
+      resolve({exitCode: exitCode ?? undefined, signal: endSignal ?? undefined});
+    });
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener('abort', onAbort, {once: true});
+  });
+}
+
+function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  // Once it is reaped its number may be somebody else's.
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+class Tail {
+  #chunks: Buffer = Buffer.alloc(0);
+
+  constructor(stream: Readable | null) {
+    stream?.on('data', (chunk: Buffer) => {
+      this.#chunks = Buffer.concat([this.#chunks, chunk]).subarray(-stderrTailBytes);
+    });
+  }
+
+  text(): string {
+    return this.#chunks.toString().trimEnd();
+  }
+}
