@@ -1,0 +1,27 @@
+import type {Endpoint, Exchange} from './exchange.ts';
+import {refusals} from './refusals.ts';
+import type {ServerContext} from './server-context.ts';
+import {ownImage} from './visible-image.ts';
+
+/** ActivateImage (spec/imgapi.md §3.6): from now on the image is offered and its file fixed. */
+export const activateImage: Endpoint = async (exchange, context) => {
+  const {uuid} = exchange;
+  exchange.checkPrecondition(ownImage(exchange, context).manifest, context);
+  const image = await context.store.update(uuid, ({manifest, isActivated, file}) => {
+    if (isActivated) throw refusals.alreadyActivated(uuid);
+    if (file === undefined) throw refusals.noActivationNoFile(uuid);
+    const {published_at = new Date().toISOString()} = manifest;
+    return {...manifest, published_at, activated: true};
+  });
+  exchange.sendManifest(image.manifest, context);
+};
+
+export const enableImage: Endpoint = (exchange, context) => setDisabled(exchange, context, false);
+
+export const disableImage: Endpoint = (exchange, context) => setDisabled(exchange, context, true);
+
+async function setDisabled(exchange: Exchange, context: ServerContext, disabled: boolean): Promise<void> {
+  exchange.checkPrecondition(ownImage(exchange, context).manifest, context);
+  const image = await context.store.update(exchange.uuid, ({manifest}) => ({...manifest, disabled}));
+  exchange.sendManifest(image.manifest, context);
+}

@@ -1,0 +1,18 @@
+import type {Endpoint} from './exchange.ts';
+import {refusals} from './refusals.ts';
+import {ownImage} from './visible-image.ts';
+
+/** DeleteImage (spec/imgapi.md §3.8): not while other images are increments of it. */
+export const deleteImage: Endpoint = async (exchange, context) => {
+  const {uuid} = ownImage(exchange, context).manifest;
+  await context.store.remove(uuid, () => {
+    if (context.store.find(uuid) === undefined) throw refusals.noSuchImage(uuid);
+    const dependents = [...context.store.all()].filter(({manifest}) => manifest.origin === uuid);
+    if (dependents.length === 0) return;
+    throw refusals.hasDependents(
+      uuid,
+      dependents.map(({manifest}) => manifest.uuid),
+    );
+  });
+  exchange.send(204);
+};

@@ -1,0 +1,107 @@
+import {createHash} from 'node:crypto';
+import type {IncomingMessage, ServerResponse} from 'node:http';
+import type {ServerError} from '../errors.ts';
+import {type ImageManifest, isUuid} from '../manifest/manifest.ts';
+import {orderForWire} from '../manifest/server-answer.ts';
+import type {ApiVersion} from './api-version.ts';
+import {checkMatch, isNotModified} from './conditions.ts';
+import {refusals} from './refusals.ts';
+import type {ServerContext} from './server-context.ts';
+
+type Headers = Record<string, string | number>;
+
+/** One request and its answer, in the terms of the protocol. Each is answered exactly once. */
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  apiVersion: ApiVersion = 1;
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    this.request = request;
+    this.response = response;
+    const [path = '/', query = ''] = (request.url ?? '/').split(/\?(.*)/s);
+    this.path = path;
+    this.query = new URLSearchParams(query);
+  }
+
+  get method(): string {
+    return this.request.method ?? 'GET';
+  }
+
+  /** The image's UUID from `/images/:uuid…`; anything else there is no path of ours. */
+  get uuid(): string {
+    const text = this.path.split('/')[2];
+    if (!isUuid(text)) throw refusals.noSuchPath(this.request.url ?? this.path);
+    return text;
+  }
+
+  /** A query parameter that must be `true` or `false`; undefined when absent. */
+  booleanParameter(name: string): boolean | undefined {
+    const value = this.query.get(name);
+    if (value === null) return undefined;
+    if (value !== 'true' && value !== 'false') throw refusals.notBoolean(name, value);
+    return value === 'true';
+  }
+
+  /** The account a request is made for; checked to be a UUID. */
+  get account(): string | undefined {
+    const account = this.query.get('account');
+    if (account === null) return undefined;
+    if (isUuid(account)) return account;
+    throw refusals.invalidParameter('account', `invalid "account": not a UUID: "${account}"`);
+  }
+
+  send(status: number, headers: Headers = {}, body?: string): void {
+    const length = body === undefined ? {} : {'Content-Length': Buffer.byteLength(body)};
+    this.response.writeHead(status, {...headers, ...length}).end(this.method === 'HEAD' ? undefined : body);
+  }
+
+  sendJson(status: number, value: unknown, headers: Headers = {}): void {
+    const isPlain = acceptedType(this.request.headers.accept) === 'text/plain';
+    const body = isPlain ? JSON.stringify(value) : JSON.stringify(value, null, 2);
+    this.send(status, {...headers, 'Content-Type': isPlain ? 'text/plain' : 'application/json'}, body);
+  }
+
+  /** Answers with the manifest as clients see it, or 304; its Etag is the SHA-1 of its compact JSON. */
+  sendManifest(manifest: ImageManifest, context: ServerContext): void {
+    const shown = this.shownManifest(manifest, context);
+    const etag = manifestTag(shown);
+    const isRead = this.method === 'GET';
+    if (isRead) checkMatch(this.request.headers, etag);
+    if (isRead && isNotModified(this.request.headers, etag)) this.send(304);
+    else this.sendJson(200, shown, {Etag: etag});
+  }
+
+  shownManifest(manifest: ImageManifest, context: ServerContext): ImageManifest {
+    return orderForWire(manifest, {mode: context.mode, apiVersion: this.apiVersion});
+  }
+
+  /** `If-Match` of a write, against the image as it is before. */
+  checkPrecondition(manifest: ImageManifest, context: ServerContext): void {
+    checkMatch(this.request.headers, manifestTag(this.shownManifest(manifest, context)));
+  }
+
+  sendError(error: ServerError, headers: Headers = {}): void {
+    const {serverCode: code, message, items, statusCode} = error;
+    const hasItems = items.length > 0 || code === 'ValidationFailed';
+    this.sendJson(statusCode, {code, message, ...(hasItems && {errors: items})}, headers);
+  }
+}
+
+/** The content type an `Accept` header leaves us; undefined when it wants something we do not have. */
+export function acceptedType(accept: string | undefined): 'application/json' | 'text/plain' | undefined {
+  const types = (accept ?? '*/*').split(',').map((part) => part.split(';')[0]?.trim());
+  const isAccepted = (type: string) => types.includes(type);
+  if (['*/*', 'application/*', 'application/json', 'application/octet-stream'].some(isAccepted)) {
+    return 'application/json';
+  }
+  return ['text/*', 'text/plain'].some(isAccepted) ? 'text/plain' : undefined;
+}
+
+function manifestTag(shown: ImageManifest): string {
+  return createHash('sha1').update(JSON.stringify(shown)).digest('hex');
+}
+
+export type Endpoint = (exchange: Exchange, context: ServerContext) => Promise<void> | void;

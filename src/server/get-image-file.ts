@@ -1,0 +1,91 @@
+import {type FileHandle, open} from 'node:fs/promises';
+import {pipeline} from 'node:stream/promises';
+import {type ByteRange, parseByteRange} from './byte-range.ts';
+import {isNotModified, rangeHolds} from './conditions.ts';
+import type {Endpoint, Exchange} from './exchange.ts';
+import {refusals} from './refusals.ts';
+import type {ServerContext} from './server-context.ts';
+import type {StoredFile, StoredImage} from './stored-image.ts';
+import {visibleImage} from './visible-image.ts';
+
+const chunkBytes = 1024 * 1024;
+
+/** GetImageFile (spec/imgapi.md §3.4), in any state. `HEAD`, `Range` and `If-Range` are ours. */
+export const getImageFile: Endpoint = async (exchange, context) => {
+  const {image, file, handle} = await openCurrent(exchange, context);
+  try {
+    await sendFile(exchange, {image, file, handle});
+  } finally {
+    await handle.close();
+  }
+};
+
+interface OpenFile {
+  image: StoredImage;
+  file: StoredFile;
+  handle: FileHandle;
+}
+
+/** Opens the file of the image as it is now: a replacement in the meantime would send wrong bytes by right headers. */
+async function openCurrent(exchange: Exchange, context: ServerContext): Promise<OpenFile> {
+  for (;;) {
+    const image = visibleImage(exchange, context);
+    const {uuid} = image.manifest;
+    const index = Number.parseInt(exchange.query.get('index') ?? '0', 10) || 0;
+    if (image.file === undefined) throw refusals.noFile(uuid);
+    if (index !== 0) throw refusals.noFileAt(uuid, index);
+    const handle = await open(context.store.filePath(uuid)).catch(() => undefined);
+    if (context.store.find(uuid) === image) {
+      if (handle === undefined) throw refusals.storageIsDown();
+      return {image, file: image.file, handle};
+    }
+    await handle?.close();
+  }
+}
+
+async function sendFile(exchange: Exchange, {image, file, handle}: OpenFile): Promise<void> {
+  const {headers} = exchange.request;
+  const modifiedAt = image.fileModifiedAt;
+  const facts = {Etag: file.sha1, 'Last-Modified': modifiedAt.toUTCString()};
+  if (isNotModified(headers, file.sha1, modifiedAt)) {
+    exchange.send(304, facts);
+    return;
+  }
+  const asked = exchange.method === 'GET' ? headers.range : undefined;
+  const range = rangeHolds(headers, file.sha1, modifiedAt) ? parseByteRange(asked, file.size) : 'all';
+  if (range === 'none') {
+    exchange.sendError(refusals.rangeNotSatisfiable(file.size), {
+      ...facts,
+      'Content-Range': `bytes */${file.size}`,
+    });
+    return;
+  }
+  writeHead(exchange, file, {range, facts});
+  if (exchange.method === 'HEAD') exchange.response.end();
+  else await sendBytes(exchange, handle, range === 'all' ? {first: 0, last: file.size - 1} : range);
+}
+
+function writeHead(
+  exchange: Exchange,
+  file: StoredFile,
+  {range, facts}: {range: ByteRange | 'all'; facts: Record<string, string>},
+): void {
+  const common = {...facts, 'Accept-Ranges': 'bytes', 'Content-Type': 'application/octet-stream'};
+  if (range === 'all') {
+    const digest = file.contentMD5 === undefined ? {} : {'Content-MD5': file.contentMD5};
+    exchange.response.writeHead(200, {...common, 'Content-Length': file.size, ...digest});
+  } else {
+    exchange.response.writeHead(206, {
+      ...common,
+      'Content-Length': range.last - range.first + 1,
+      'Content-Range': `bytes ${range.first}-${range.last}/${file.size}`,
+    });
+  }
+}
+
+/** Cuts the connection when the file turns out shorter than announced: there is no other way to say it. */
+async function sendBytes(exchange: Exchange, handle: FileHandle, {first, last}: ByteRange): Promise<void> {
+  exchange.response.strictContentLength = true;
+  const bytes = handle.createReadStream({start: first, end: last, highWaterMark: chunkBytes});
+  await pipeline(bytes, exchange.response);
+}

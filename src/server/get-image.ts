@@ -1,0 +1,7 @@
+import type {Endpoint} from './exchange.ts';
+import {visibleImage} from './visible-image.ts';
+
+/** GetImage (spec/imgapi.md §3.3): in any state. */
+export const getImage: Endpoint = (exchange, context) => {
+  exchange.sendManifest(visibleImage(exchange, context).manifest, context);
+};

@@ -1,0 +1,72 @@
+import type {Exchange} from './exchange.ts';
+import {refusals} from './refusals.ts';
+import type {ServerMode} from './server-context.ts';
+import type {StoredImage} from './stored-image.ts';
+import {isVisibleTo} from './visible-image.ts';
+
+export type ImageFilter = (image: StoredImage) => boolean;
+
+const states = new Set(['active', 'disabled', 'unactivated', 'all', 'creating', 'failed']);
+
+/** Longer tag values, and objects, are only found by the empty text (spec/imgapi.md §3.2). */
+const maxIndexedLength = 100;
+
+/** What the query of ListImages selects. A parameter given twice must hold twice; unknown ones are ignored. */
+export function listFilter(exchange: Exchange, mode: ServerMode): ImageFilter {
+  if (exchange.booleanParameter('inclAdminFields') === true) {
+    throw refusals.unauthorized('auth required to use "inclAdminFields" parameter');
+  }
+  const filters = [stateFilter(exchange), publicFilter(exchange), accountFilter(exchange, mode)];
+  for (const [name, value] of exchange.query) filters.push(fieldFilter(name, value));
+  return (image) => filters.every((filter) => filter(image));
+}
+
+/** Who is not authenticated sees active images only; `all` then means those, the other states nothing. */
+function stateFilter(exchange: Exchange): ImageFilter {
+  const state = exchange.query.get('state') ?? 'active';
+  if (!states.has(state)) throw refusals.invalidParameter('state', `invalid state: "${state}"`);
+  const isShown = state === 'active' || state === 'all';
+  return ({manifest}) => isShown && manifest.state === 'active';
+}
+
+function publicFilter(exchange: Exchange): ImageFilter {
+  const wanted = exchange.booleanParameter('public');
+  return ({manifest}) => wanted === undefined || (String(manifest.public) === 'true') === wanted;
+}
+
+function accountFilter(exchange: Exchange, mode: ServerMode): ImageFilter {
+  const {account} = exchange;
+  return (image) => account === undefined || mode === 'public' || isVisibleTo(image, account);
+}
+
+function fieldFilter(name: string, value: string): ImageFilter {
+  if (name === 'name' || name === 'version') return ({manifest}) => matches(String(manifest[name]), value);
+  if (name === 'os' || name === 'owner') return ({manifest}) => manifest[name] === value;
+  if (name === 'type') {
+    return ({manifest}) =>
+      value.startsWith('!') ? manifest.type !== value.slice(1) : manifest.type === value;
+  }
+  if (name === 'billing_tag') return ({manifest}) => listOf(manifest.billing_tags).includes(value);
+  if (name.startsWith('tag.')) return tagFilter(name.slice('tag.'.length), value);
+  return () => true;
+}
+
+function matches(text: string, wanted: string): boolean {
+  return wanted.startsWith('~') ? text.includes(wanted.slice(1)) : text === wanted;
+}
+
+function tagFilter(key: string, wanted: string): ImageFilter {
+  return ({manifest}) => {
+    const tags = manifest.tags ?? {};
+    return Object.hasOwn(tags, key) && indexedText(tags[key]) === wanted;
+  };
+}
+
+function indexedText(value: unknown): string {
+  const text = typeof value === 'object' && value !== null ? '' : String(value);
+  return text.length > maxIndexedLength ? '' : text;
+}
+
+function listOf(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}

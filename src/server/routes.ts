@@ -1,0 +1,29 @@
+import {addImageFile} from './add-image-file.ts';
+import {createImage} from './create-image.ts';
+import {deleteImage} from './delete-image.ts';
+import type {Endpoint} from './exchange.ts';
+import {getImage} from './get-image.ts';
+import {getImageFile} from './get-image-file.ts';
+import {imageAction} from './image-actions.ts';
+import {redirectDataset, redirectDatasets} from './legacy-redirects.ts';
+import {listImages} from './list-images.ts';
+import {ping} from './ping.ts';
+
+/** Everything answered at one path; the order of the methods is that of the `Allow` header. */
+export interface Route {
+  path: RegExp;
+  methods: Readonly<Record<string, Endpoint>>;
+}
+
+const routes: readonly Route[] = [
+  {path: /^\/ping$/, methods: {GET: ping}},
+  {path: /^\/images$/, methods: {GET: listImages, POST: createImage}},
+  {path: /^\/images\/[^/]+$/, methods: {GET: getImage, POST: imageAction, DELETE: deleteImage}},
+  {path: /^\/images\/[^/]+\/file$/, methods: {PUT: addImageFile, GET: getImageFile, HEAD: getImageFile}},
+  {path: /^\/datasets$/, methods: {GET: redirectDatasets}},
+  {path: /^\/datasets\/[^/]+$/, methods: {GET: redirectDataset}},
+];
+
+export function findRoute(path: string): Route | undefined {
+  return routes.find((route) => route.path.test(path));
+}

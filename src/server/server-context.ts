@@ -1,0 +1,12 @@
+import type {ImageStore} from './image-store.ts';
+
+/** Which images a server keeps: published for everybody, or one owner's (spec/imgapi.md §1.2). */
+export type ServerMode = 'public' | 'private';
+
+/** What endpoints work with. */
+export interface ServerContext {
+  store: ImageStore;
+  mode: ServerMode;
+  /** Greatest size of an image's file. */
+  maxFileBytes: number;
+}
