@@ -20,7 +20,7 @@ import {type Configuration, defaultSource, readConfiguration, writeConfiguration
 import {parseDuration} from './durations.ts';
 import type {Environment} from './environment.ts';
 import type {Output} from './output.ts';
-import {packageRoot, packageVersion} from './package-root.ts';
+import {packageRoot} from './package-root.ts';
 import {type StatePaths, statePaths} from './paths.ts';
 import {Progress} from './progress.ts';
 
@@ -113,20 +113,24 @@ export class CommandContext {
   }
 
   async http(settings: Pick<SourceSettings, 'insecure'> = {}): Promise<HttpClient> {
-    const {HttpClient: Client} = await import('../http/http-client.ts');
-    const {env} = this.environment;
-    const configuration = await this.configuration();
-    const extra = configuration.userAgentExtra ? ` ${configuration.userAgentExtra}` : '';
-    const retries =
-      this.#flags.retries === undefined ? defaultRetries : parseCount(this.#flags.retries, '--retries');
-    const requestId = env.REQ_ID ?? env.req_id;
-    return new Client({
-      userAgent: `imgctl/${packageVersion()} (node/${process.versions.node})${extra}`,
-      ...(requestId && {requestId}),
-      insecure: settings.insecure ?? env.IMGADM_INSECURE === '1',
-      retries: {count: retries},
-      stallTimeoutMs: this.#flags.timeout === undefined ? defaultStallMs : parseDuration(this.#flags.timeout),
-    });
+    const [{HttpClient: Client}, {httpSettings}] = await Promise.all([
+      import('../http/http-client.ts'),
+      import('./http-settings.ts'),
+    ]);
+    return new Client(
+      httpSettings({
+        env: this.environment.env,
+        insecure: settings.insecure,
+        userAgentExtra: (await this.configuration()).userAgentExtra,
+        retries: this.#retries(),
+        stallTimeoutMs:
+          this.#flags.timeout === undefined ? defaultStallMs : parseDuration(this.#flags.timeout),
+      }),
+    );
+  }
+
+  #retries(): number {
+    return this.#flags.retries === undefined ? defaultRetries : parseCount(this.#flags.retries, '--retries');
   }
 
   async downloads(): Promise<DownloadCache> {
@@ -135,8 +139,7 @@ export class CommandContext {
     return new Cache({
       directory: this.paths.cacheDirectory,
       maxBytes: configuration.limits?.cacheBytes ?? defaultCacheBytes,
-      retries:
-        this.#flags.retries === undefined ? defaultRetries : parseCount(this.#flags.retries, '--retries'),
+      retries: this.#retries(),
       retryDelayMs: 1000,
     });
   }

@@ -1,6 +1,10 @@
 /** Runs the image server until the process is asked to stop. */
 
+import {mkdir} from 'node:fs/promises';
+import path from 'node:path';
 import {ImgctlError} from '../errors.ts';
+import type {ImageServer} from '../server/image-server.ts';
+import {tryLock} from '../sys/lock.ts';
 import type {CommandContext} from './context.ts';
 
 export interface ServeResult {
@@ -15,8 +19,12 @@ export async function serve(
 ): Promise<ServeResult> {
   const {host, port} = parseAddress(options.listen);
   const {createImageServer} = await import('../server/image-server.ts');
-  const server = await createImageServer({directory: options.directory, mode: 'public'});
-  const url = await server.listen({host, port});
+  await mkdir(options.directory, {recursive: true});
+  const lock = tryLock(path.join(options.directory, '.serve.lock'));
+  if (!lock) throw new ImgctlError('LockTimeout', `"${options.directory}" is served by another process`);
+  const logger = {info: () => undefined, warn: (text: string) => context.output.warn(text)};
+  const server = await createImageServer({directory: options.directory, mode: 'public', logger});
+  const {url} = await listen(server, host, port);
   context.output.data(
     context.output.json ? JSON.stringify({url}) : `Serving "${options.directory}" on ${url}`,
   );
@@ -25,7 +33,17 @@ export async function serve(
     else context.signal.addEventListener('abort', () => resolve(), {once: true});
   });
   await server.close();
+  lock.release({remove: true});
   return {action: 'served', url};
+}
+
+async function listen(server: ImageServer, host: string, port: number): Promise<{url: string}> {
+  try {
+    return await server.listen({host, port});
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ImgctlError('InvalidArgument', `cannot listen on ${host}:${port}: ${reason}`, {cause: error});
+  }
 }
 
 function parseAddress(text: string): {host: string; port: number} {

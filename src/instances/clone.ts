@@ -93,7 +93,7 @@ async function copyDisk(request: CloneRequest, copy: string): Promise<void> {
 
 async function putInPlace(copy: string, target: string, name: string): Promise<string> {
   try {
-    renameAt(AT_FDCWD, copy, AT_FDCWD, target, {noReplace: true});
+    renameAt(AT_FDCWD, copy, AT_FDCWD, target, 'noReplace');
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') throw nameTaken(name, target);
     throw error;

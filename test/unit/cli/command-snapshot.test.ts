@@ -15,9 +15,14 @@ async function snapshot(): Promise<unknown> {
       family,
       ...(aliases && {aliases}),
       flags: Object.fromEntries(
-        Object.entries(flags).map(([name, flag]) => [name, `${flag.kind}${flag.char ? ` -${flag.char}` : ''}`]),
+        Object.entries(flags).map(([name, flag]) => [
+          name,
+          `${flag.kind}${flag.char ? ` -${flag.char}` : ''}`,
+        ]),
       ),
-      args: args.map((argument) => `${argument.name}${argument.optional ? '?' : ''}${argument.many ? '...' : ''}`),
+      args: args.map(
+        (argument) => `${argument.name}${argument.optional ? '?' : ''}${argument.many ? '...' : ''}`,
+      ),
     };
   }
   return commands;
@@ -31,7 +36,11 @@ test('commands, flags and arguments are those of the snapshot', async () => {
 
 test('every command has a published schema for its JSON', () => {
   for (const id of commandIds('imgctl')) {
-    const schema = path.join(import.meta.dirname, '../../../schemas/output', `${id.replaceAll(' ', '-')}.schema.json`);
+    const schema = path.join(
+      import.meta.dirname,
+      '../../../schemas/output',
+      `${id.replaceAll(' ', '-')}.schema.json`,
+    );
     expect(JSON.parse(readFileSync(schema, 'utf8')).title).not.toBe('');
   }
 });
