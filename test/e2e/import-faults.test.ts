@@ -1,0 +1,159 @@
+/** Import under faults: whatever ends it, nothing is half visible and the next run ends well (design.md §6). */
+
+import {spawnSync} from 'node:child_process';
+import {randomBytes} from 'node:crypto';
+import {mkdirSync, readdirSync} from 'node:fs';
+import path from 'node:path';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {slowServer} from '../support/slow-server.ts';
+import {World} from '../support/world.ts';
+
+const imageBytes = 24 * 1024 * 1024;
+
+let world: World;
+beforeEach(async () => {
+  world = await new World().start();
+});
+afterEach(() => world.end());
+
+function bigImage(): Buffer {
+  const bytes = randomBytes(imageBytes);
+  bytes.fill(0, 4 * 1024 * 1024, 12 * 1024 * 1024);
+  return bytes;
+}
+
+/** No staging directory, no record without data, and what is visible is what `list` says. */
+function expectClean(expected: readonly string[]): void {
+  expect(world.installed()).toEqual([...expected].sort());
+  expect(world.machines()).toEqual(expected.map((uuid) => `${uuid}.raw`).sort());
+}
+
+describe('an import that is killed', () => {
+  test('leaves nothing visible at any instant, and the next run ends well', {timeout: 240_000}, async () => {
+    const bytes = bigImage();
+    let interruptedRuns = 0;
+    for (let delayMs = 100; delayMs <= 1000; delayMs += 75) {
+      const {uuid} = world.publish(bytes);
+      const outcome = await world.runWhile(['import', '-q', uuid], async (child) => {
+        await sleep(delayMs);
+        child.kill('SIGKILL');
+      });
+      const isThere = world.installed().includes(uuid);
+      if (outcome.signal === 'SIGKILL' && !isThere) interruptedRuns += 1;
+      const visible = world.machines().filter((name) => !name.startsWith('.#'));
+      expect(visible).toEqual(isThere ? [`${uuid}.raw`] : []);
+      const again = world.run(['import', '-q', uuid]);
+      expect(again.stderr).toBe('');
+      expect(again.status).toBe(0);
+      expect(world.image(uuid).equals(bytes)).toBe(true);
+      expectClean([uuid]);
+      expect(world.run(['delete', uuid]).status).toBe(0);
+      expectClean([]);
+      expect(world.records()).toEqual([]);
+    }
+    expect(interruptedRuns).toBeGreaterThan(2);
+  });
+
+  test('by Ctrl-C says so, exits 130, keeps what it has and goes on from there', async () => {
+    const bytes = bigImage();
+    const {uuid} = world.publish(bytes);
+    const slow = await slowServer(world.url, {bytesPerSecond: 12 * 1024 * 1024});
+    try {
+      world.useSources([slow.url]);
+      const outcome = await world.runWhile(['import', uuid], async (child) => {
+        while (world.partialBytes() < 1024 * 1024) await sleep(10);
+        child.kill('SIGINT');
+      });
+      expect(outcome.status).toBe(130);
+      expect(outcome.stderr).toContain('imgctl import: error (Interrupted): stopped by SIGINT');
+      expectClean([]);
+      const kept = world.partialBytes();
+      expect(kept).toBeGreaterThan(0);
+      slow.setSpeed(Number.POSITIVE_INFINITY);
+      const again = await world.runWhile(['import', uuid], async () => undefined);
+      expect(again.status).toBe(0);
+      expect(slow.ranges.at(-1)).toBe(`bytes=${kept}-`);
+      expect(world.image(uuid).equals(bytes)).toBe(true);
+    } finally {
+      await slow.close();
+    }
+  });
+});
+
+test('a line that is cut again and again costs nothing: the import goes on by itself', async () => {
+  const bytes = bigImage();
+  const {uuid} = world.publish(bytes);
+  const slow = await slowServer(world.url, {cutAfterBytes: 7 * 1024 * 1024});
+  try {
+    world.useSources([slow.url]);
+    const outcome = await world.runWhile(['import', uuid], async () => undefined);
+    expect(outcome.status).toBe(0);
+    expect(outcome.stderr).toContain('retry 1 of 4');
+    expect(slow.fileRequests).toBe(4);
+    expect(world.image(uuid).equals(bytes)).toBe(true);
+  } finally {
+    await slow.close();
+  }
+});
+
+test('two imports of one image at once share one download and both succeed', async () => {
+  const bytes = bigImage();
+  const {uuid} = world.publish(bytes);
+  const slow = await slowServer(world.url, {bytesPerSecond: 16 * 1024 * 1024});
+  try {
+    world.useSources([slow.url]);
+    const [one, two] = await Promise.all([
+      world.runWhile(['import', uuid], async () => undefined),
+      world.runWhile(['import', uuid], async () => undefined),
+    ]);
+    expect([one.status, two.status]).toEqual([0, 0]);
+    expect(slow.fileRequests).toBe(1);
+    expect(one.stdout + two.stdout).toMatch(/was imported while waiting on lock|is already installed/);
+    expectClean([uuid]);
+  } finally {
+    await slow.close();
+  }
+});
+
+describe('a disk that is full', () => {
+  /** Everything of the root on one small file system. */
+  function mountSmall(sizeMiB: number): void {
+    mkdirSync(path.join(world.root, 'var'), {recursive: true});
+    const mounted = spawnSync('mount', [
+      '-t',
+      'tmpfs',
+      '-o',
+      `size=${sizeMiB}M`,
+      'tmpfs',
+      path.join(world.root, 'var'),
+    ]);
+    expect(mounted.status).toBe(0);
+  }
+  afterEach(() => {
+    spawnSync('umount', ['-l', path.join(world.root, 'var')]);
+  });
+
+  test('is found before the first byte', () => {
+    const {uuid} = world.publish(bigImage());
+    mountSmall(16);
+    const outcome = world.run(['import', uuid]);
+    expect(outcome.stderr).toMatch(/error \(NoSpace\): not enough space in ".*": need \d+ bytes, have \d+/);
+    expect(outcome.status).toBe(1);
+    expectClean([]);
+    expect(world.partialBytes()).toBe(0);
+  });
+
+  test('in the middle of unpacking is one error, and the download is kept', () => {
+    const {uuid} = world.publish(bigImage());
+    mountSmall(36);
+    const outcome = world.run(['import', uuid]);
+    expect(outcome.stderr).toContain('error (NoSpace)');
+    expect(outcome.status).toBe(1);
+    expectClean([]);
+    expect(readdirSync(path.join(world.root, 'var/cache/imgctl/downloads')).length).toBeGreaterThan(0);
+    spawnSync('mount', ['-o', 'remount,size=200M', path.join(world.root, 'var')]);
+    expect(world.run(['import', uuid]).status).toBe(0);
+    expectClean([uuid]);
+  });
+});
