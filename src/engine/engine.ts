@@ -117,10 +117,19 @@ export interface ImageMarker {
   markReadOnly(store: ImageStore, name: string): Promise<void>;
 }
 
+/** An engine whose transfers can be stopped by id, also those of other processes. False if there is none. */
+export interface TransferCanceller {
+  cancelTransfer(id: number): Promise<boolean>;
+}
+
 export function canRemove(engine: Engine): engine is Engine & ImageRemover {
   return 'removeImage' in engine;
 }
 
 export function canMark(engine: Engine): engine is Engine & ImageMarker {
   return 'markReadOnly' in engine;
+}
+
+export function canCancel(engine: Engine): engine is Engine & TransferCanceller {
+  return 'cancelTransfer' in engine;
 }

@@ -1,3 +1,5 @@
+import type {ImageClass} from './image-class.ts';
+
 /**
  * Valid local names (spec/engine.md §1): 1-255 bytes, no `/`, not `.` or `..`, no control characters,
  * not beginning `.#`. Not a hostname check: spaces, `:` and leading dots are fine.
@@ -13,7 +15,14 @@ export function isImageName(name: string): boolean {
   return true;
 }
 
-/** Every file or directory name under which an image `name` may exist (spec/engine.md §1). */
-export function imageNameForms(name: string): string[] {
-  return [name, `${name}.raw`, `${name}.mstack`].flatMap((form) => [form, `${form}.v`]);
+/**
+ * Every file or directory name under which an image `name` may exist (spec/engine.md §1). Extensions may carry
+ * their class before the format suffix.
+ */
+export function imageNameForms(name: string, imageClass?: ImageClass): string[] {
+  const isExtension = imageClass === 'sysext' || imageClass === 'confext';
+  const names = isExtension ? [name, `${name}.${imageClass}`] : [name];
+  return names
+    .flatMap((base) => [base, `${base}.raw`, `${base}.mstack`])
+    .flatMap((form) => [form, `${form}.v`]);
 }

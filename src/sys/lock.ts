@@ -31,7 +31,7 @@ export class FileLock {
     return this.#fd;
   }
 
-  /** Ends the lock. `remove` deletes the file first, which only its exclusive holder may do. */
+  /** Ends the lock. `remove` deletes the file first; later lockers then make a new one. */
   release(options: {remove?: boolean} = {}): void {
     if (this.#fd === undefined) return;
     const fd = this.#fd;

@@ -5,7 +5,7 @@ import {native} from './native.ts';
 
 /** Where programs are looked for; the caller's own PATH is never used. */
 export const programPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-const graceMs = 2000;
+const defaultGraceMs = 2000;
 const stderrTailBytes = 8192;
 
 export interface RunOptions {
@@ -17,8 +17,10 @@ export interface RunOptions {
   stdout?: number | 'pipe';
   /** Given to the program as 3, 4, …. */
   descriptors?: readonly number[];
-  /** Ends the program and everything in its process group: SIGTERM, two seconds later SIGKILL. */
+  /** Ends the program and everything in its process group: SIGTERM, then SIGKILL. */
   signal?: AbortSignal;
+  /** Time between the two (default 2000); 0 sends SIGKILL at once. */
+  graceMs?: number;
 }
 
 export interface ProcessEnd {
@@ -54,7 +56,7 @@ export function startProcess(
   });
   const kill = (signal: NodeJS.Signals) => killGroup(child, signal);
   const tail = new Tail(child.stderr);
-  const ended = endOf(child, options.signal, kill).then((end) => ({...end, stderrTail: tail.text()}));
+  const ended = endOf(child, options, kill).then((end) => ({...end, stderrTail: tail.text()}));
   return {pid: child.pid ?? -1, stdin: child.stdin, stdout: child.stdout, kill, ended};
 }
 
@@ -69,13 +71,13 @@ export async function runProcess(
 
 function endOf(
   child: ChildProcess,
-  signal: AbortSignal | undefined,
+  {signal, graceMs = defaultGraceMs}: RunOptions,
   kill: (signal: NodeJS.Signals) => void,
 ): Promise<Omit<ProcessEnd, 'stderrTail'>> {
   return new Promise((resolve, reject) => {
     let timer: NodeJS.Timeout | undefined;
     const onAbort = () => {
-      kill('SIGTERM');
+      kill(graceMs > 0 ? 'SIGTERM' : 'SIGKILL');
       timer = setTimeout(() => kill('SIGKILL'), graceMs);
     };
     const stop = () => {

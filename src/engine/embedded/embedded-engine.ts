@@ -1,0 +1,172 @@
+/**
+ * The engine that stores images itself, without a daemon. Untrusted bytes are decoded only in a child process with
+ * few rights; nothing is visible under an image's name before it is whole and synced (design.md §6).
+ */
+import {mkdirSync, realpathSync} from 'node:fs';
+import path from 'node:path';
+import {ImgctlError} from '../../errors.ts';
+import {type DecompressLimits, defaultDecompressLimits} from '../../formats/decompress.ts';
+import type {
+  Engine,
+  ImageMarker,
+  ImageRemover,
+  ImageStore,
+  ImportRequest,
+  StoredImage,
+  Transfer,
+  TransferCanceller,
+  TransferSummary,
+  TransferType,
+} from '../engine.ts';
+import {EmbeddedTransfer} from './embedded-transfer.ts';
+import {asImgctlError} from './failure.ts';
+import {freeze, isForbidden} from './freeze.ts';
+import {checkImageName, checkIsFree, existingForms} from './image-forms.ts';
+import {readImages} from './image-list.ts';
+import {ImportJob} from './import-job.ts';
+import {deleteImage} from './remove-image.ts';
+import {Sandbox, type SandboxMode, type SandboxReport} from './sandbox.ts';
+import {sweepStaging} from './staging.ts';
+import {TransferRegistry} from './transfer-registry.ts';
+
+export interface EmbeddedEngineOptions {
+  /** Where running transfers are registered; made when missing. All processes of a root use the same. */
+  runtimeDirectory: string;
+  sandbox?: SandboxMode;
+  limits?: Partial<DecompressLimits> & {maxEntries?: number};
+}
+
+const defaultMaxEntries = 5_000_000;
+
+export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, TransferCanceller {
+  readonly name = 'embedded';
+  readonly #runtimeDirectory: string;
+  readonly #limits: DecompressLimits;
+  readonly #maxEntries: number;
+  readonly #sandbox: Sandbox;
+  readonly #registry: TransferRegistry;
+
+  constructor({runtimeDirectory, sandbox = 'auto', limits = {}}: EmbeddedEngineOptions) {
+    const {maxEntries = defaultMaxEntries, ...decompressLimits} = limits;
+    this.#runtimeDirectory = runtimeDirectory;
+    this.#limits = {...defaultDecompressLimits, ...decompressLimits};
+    this.#maxEntries = maxEntries;
+    this.#sandbox = new Sandbox(sandbox, process.geteuid?.() === 0);
+    this.#registry = new TransferRegistry(runtimeDirectory);
+  }
+
+  /** Also rejects at once for a file that cannot be stored, whatever its format says. */
+  async import(request: ImportRequest): Promise<Transfer> {
+    checkImageName(request.localName);
+    if (!path.isAbsolute(request.sourcePath)) {
+      throw new ImgctlError('InvalidArgument', `"${request.sourcePath}" is not an absolute path`);
+    }
+    const store = this.#openStore(request.store);
+    if (!request.force) checkIsFree(store, request.localName);
+    await sweepStaging(store.directory);
+    return await this.#start({...request, store});
+  }
+
+  async listTransfers(): Promise<TransferSummary[]> {
+    return this.#registry.list();
+  }
+
+  async cancelTransfer(id: number): Promise<boolean> {
+    return this.#registry.cancel(id);
+  }
+
+  async listImages(store: ImageStore): Promise<StoredImage[]> {
+    return readImages(store);
+  }
+
+  async removeImage(store: ImageStore, name: string): Promise<boolean> {
+    checkImageName(name);
+    try {
+      return await deleteImage(store, name);
+    } catch (error) {
+      throw asImgctlError(error, `Removing image "${name}" from "${store.directory}"`);
+    }
+  }
+
+  async markReadOnly(store: ImageStore, name: string): Promise<void> {
+    checkImageName(name);
+    const [form] = existingForms(store, name);
+    if (form === undefined) {
+      throw new ImgctlError('ImageNotInstalled', `image "${name}" does not exist in "${store.directory}"`);
+    }
+    const attempted = `Marking image "${name}" read-only`;
+    try {
+      if (freeze(path.join(store.directory, form)) !== 'unsupported') return;
+    } catch (error) {
+      if (!isForbidden(error)) throw asImgctlError(error, attempted);
+      throw new ImgctlError('NotAuthorized', `${attempted} is not permitted`, {cause: error});
+    }
+    throw new ImgctlError(
+      'NotSupported',
+      `${attempted} is not possible on the file system of "${store.directory}"`,
+    );
+  }
+
+  /** What protects this machine from the archives it unpacks. */
+  async sandboxReport(): Promise<SandboxReport> {
+    mkdirSync(this.#runtimeDirectory, {recursive: true, mode: 0o700});
+    return await this.#sandbox.report(realpathSync(this.#runtimeDirectory));
+  }
+
+  /** The store with its directory made and without symbolic links, which sandboxes resolve differently. */
+  #openStore(store: ImageStore): ImageStore {
+    try {
+      mkdirSync(store.directory, {recursive: true, mode: 0o700});
+      return {...store, directory: realpathSync(store.directory)};
+    } catch (error) {
+      throw asImgctlError(error, `Opening "${store.directory}"`);
+    }
+  }
+
+  async #start(request: ImportRequest): Promise<Transfer> {
+    const controller = new AbortController();
+    const abort = () => controller.abort();
+    if (request.signal?.aborted) abort();
+    request.signal?.addEventListener('abort', abort, {once: true});
+    const job = new ImportJob({
+      request,
+      sandbox: this.#sandbox,
+      limits: this.#limitsFor(request),
+      maxEntries: this.#maxEntries,
+      signal: controller.signal,
+    });
+    const finished = job.run().finally(() => request.signal?.removeEventListener('abort', abort));
+    finished.catch(() => undefined); // it is waited for below and by the caller
+    return await this.#register(request, job, {controller, finished});
+  }
+
+  async #register(
+    {store, localName, sourcePath}: ImportRequest,
+    job: ImportJob,
+    run: {controller: AbortController; finished: Transfer['finished']},
+  ): Promise<Transfer> {
+    const format = await job.sniffed;
+    const type: TransferType = format === 'directory' ? 'import-fs' : `import-${format}`;
+    const description = {type, imageClass: store.imageClass, localName, remote: ''};
+    const cancel = () => run.controller.abort();
+    const record = await this.#registry.open(description, cancel).catch(async (error: unknown) => {
+      cancel();
+      await run.finished.catch(() => undefined); // it ends by the cancellation
+      throw asImgctlError(error, `Registering a transfer in "${this.#runtimeDirectory}"`);
+    });
+    const finished = run.finished.finally(() => record.close());
+    const transfer = new EmbeddedTransfer(description, record, {...run, finished});
+    transfer.reportLog(6, `Importing '${sourcePath}', saving as '${localName}'.`);
+    transfer.reportLog(6, `Operating on image directory '${store.directory}'.`);
+    job.listen(transfer);
+    return transfer;
+  }
+
+  #limitsFor({maxUnpackedBytes}: ImportRequest): DecompressLimits {
+    const maxOutputBytes = Math.min(
+      maxUnpackedBytes ?? this.#limits.maxOutputBytes,
+      this.#limits.maxOutputBytes,
+    );
+    return {...this.#limits, maxOutputBytes};
+  }
+}

@@ -1,0 +1,34 @@
+import {ImgctlError} from '../../errors.ts';
+
+const longestName = 255;
+const deepest = 128;
+
+/**
+ * The parts of a name in an archive, as latin1 text that keeps every byte; none for the top itself. Leading `/`
+ * and `./` are dropped. A name with `..` refuses the whole archive, because no honest archive has one.
+ */
+export function entryParts(path: Buffer): string[] {
+  const parts = path
+    .toString('latin1')
+    .split('/')
+    .filter((part) => part !== '' && part !== '.');
+  if (parts.includes('..')) throw refused(path, 'it contains ".."');
+  if (parts.some((part) => part.length > longestName)) throw refused(path, 'a part of it is too long');
+  if (path.includes(0)) throw refused(path, 'it contains a NUL byte');
+  if (parts.length > deepest) {
+    throw new ImgctlError(
+      'LimitExceeded',
+      `The archive is refused: it has more than ${deepest} levels of directories`,
+    );
+  }
+  return parts;
+}
+
+/** A refusal that names the entry. */
+export function refused(path: Buffer | string, reason: string): ImgctlError {
+  const name = typeof path === 'string' ? Buffer.from(path, 'latin1').toString() : path.toString();
+  return new ImgctlError(
+    'InvalidArchive',
+    `The archive is refused because of its entry ${JSON.stringify(name)}: ${reason}`,
+  );
+}

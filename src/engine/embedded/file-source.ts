@@ -1,0 +1,33 @@
+import {readSync} from 'node:fs';
+
+const chunkBytes = 1024 * 1024;
+
+/**
+ * The bytes of an open regular file from its start. Every chunk is a buffer of its own, because decoders keep
+ * parts of them.
+ */
+export async function* readFileFrom(
+  fd: number,
+  onPosition: (position: number) => void,
+): AsyncGenerator<Buffer> {
+  for (let position = 0; ; ) {
+    const buffer = Buffer.allocUnsafeSlow(chunkBytes);
+    const length = readSync(fd, buffer, 0, chunkBytes, position);
+    if (length === 0) return;
+    position += length;
+    yield buffer.subarray(0, length);
+    onPosition(position);
+  }
+}
+
+/** The first bytes of an open file, without moving in it. */
+export function readHead(fd: number, length: number): Buffer {
+  const buffer = Buffer.alloc(length);
+  let filled = 0;
+  while (filled < length) {
+    const count = readSync(fd, buffer, filled, length - filled, filled);
+    if (count === 0) break;
+    filled += count;
+  }
+  return buffer.subarray(0, filled);
+}

@@ -1,0 +1,78 @@
+/** What images a class directory holds, as systemd sees it: directories, subvolumes, `NAME.raw` files, devices. */
+import {type BigIntStats, closeSync, constants, openSync, readdirSync, statSync} from 'node:fs';
+import path from 'node:path';
+import {errnoOf} from '../../errors.ts';
+import {isImageName} from '../../import1/image-name.ts';
+import {isBtrfsSubvolume} from '../../sys/btrfs.ts';
+import type {ImageStore, StoredImage} from '../engine.ts';
+import {isFrozen} from './freeze.ts';
+
+const blockBytes = 512n; // unit of st_blocks, stat(2)
+const rawSuffix = '.raw';
+/** Directories that choose between versions, and layered images, are no images by themselves. */
+const otherSuffixes = ['.v', '.mstack'];
+
+export function readImages(store: ImageStore): StoredImage[] {
+  return readNames(store.directory)
+    .filter((name) => !name.startsWith('.') && !otherSuffixes.some((suffix) => name.endsWith(suffix)))
+    .sort()
+    .flatMap((name) => readImage(store, name) ?? []);
+}
+
+function readNames(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Undefined for what is no image, or has just gone. Symbolic links stand for what they point to. */
+function readImage(store: ImageStore, fileName: string): StoredImage | undefined {
+  const file = path.join(store.directory, fileName);
+  const stats = statSync(file, {bigint: true, throwIfNoEntry: false});
+  const isRaw = fileName.endsWith(rawSuffix) && stats?.isFile();
+  const isImage = stats && (isRaw || stats.isDirectory() || stats.isBlockDevice());
+  const name = isRaw ? fileName.slice(0, -rawSuffix.length) : fileName;
+  if (!isImage || !isImageName(name)) return undefined;
+  const isSubvolume = stats.isDirectory() && isSubvolumeFollowed(file);
+  return {
+    imageClass: store.imageClass,
+    name,
+    type: isRaw ? 'raw' : stats.isBlockDevice() ? 'block' : isSubvolume ? 'subvolume' : 'directory',
+    path: file,
+    readOnly: isReadOnly(file),
+    createdUs: microseconds(stats.birthtimeNs),
+    modifiedUs: microseconds(stats.mtimeNs),
+    ...sizes(stats),
+  };
+}
+
+function sizes(stats: BigIntStats): Pick<StoredImage, 'usageBytes' | 'limitBytes'> {
+  if (!stats.isFile()) return {usageBytes: undefined, limitBytes: undefined};
+  return {usageBytes: Number(stats.blocks * blockBytes), limitBytes: Number(stats.size)};
+}
+
+function microseconds(nanoseconds: bigint): number {
+  return Number(nanoseconds / 1000n);
+}
+
+function isSubvolumeFollowed(file: string): boolean {
+  const fd = openSync(file, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    return isBtrfsSubvolume(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A symbolic link or a directory this user cannot open counts as writable: nothing says otherwise. */
+function isReadOnly(file: string): boolean {
+  try {
+    return isFrozen(file);
+  } catch (error) {
+    if (['ELOOP', 'EACCES', 'EPERM', 'ENOENT', 'ENXIO'].includes(errnoOf(error) ?? '')) return false;
+    throw error;
+  }
+}

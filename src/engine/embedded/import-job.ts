@@ -1,0 +1,149 @@
+/** One import, from an open source to an image in place. Whatever happens, nothing temporary stays. */
+import {closeSync, constants, fstatSync, openSync, statfsSync, statSync} from 'node:fs';
+import {ImgctlError} from '../../errors.ts';
+import type {DecompressLimits} from '../../formats/decompress.ts';
+import type {ImportRequest, TransferResult} from '../engine.ts';
+import type {ChildMessage, StoredFormat} from './child-protocol.ts';
+import {asImgctlError} from './failure.ts';
+import {placeImage} from './place-image.ts';
+import type {Sandbox} from './sandbox.ts';
+import {makeStaging, type Staging} from './staging.ts';
+import {runUnpackChild} from './unpack-process.ts';
+
+export interface ImportJobOptions {
+  request: ImportRequest;
+  sandbox: Sandbox;
+  limits: DecompressLimits;
+  maxEntries: number;
+  signal: AbortSignal;
+}
+
+export interface JobListener {
+  reportProgress(fraction: number): void;
+  reportLog(level: number, line: string): void;
+}
+
+export class ImportJob {
+  /** What will be stored; known before anything is written. Rejects as `finished` does. */
+  readonly sniffed: Promise<StoredFormat>;
+  #listener: JobListener | undefined;
+  /** Lines from before anybody listened. */
+  readonly #earlyLines: [level: number, line: string][] = [];
+  readonly #options: ImportJobOptions;
+  readonly #resolveSniffed: (format: StoredFormat) => void;
+  readonly #rejectSniffed: (error: unknown) => void;
+  #format: StoredFormat = 'raw';
+  #neededBytes: number | undefined;
+
+  constructor(options: ImportJobOptions) {
+    this.#options = options;
+    const {promise, resolve, reject} = Promise.withResolvers<StoredFormat>();
+    this.sniffed = promise;
+    this.#resolveSniffed = resolve;
+    this.#rejectSniffed = reject;
+  }
+
+  /** Gets what happens from now on, and the lines from before. */
+  listen(listener: JobListener): void {
+    this.#listener = listener;
+    for (const [level, line] of this.#earlyLines.splice(0)) listener.reportLog(level, line);
+  }
+
+  /** Does it all; call once. */
+  async run(): Promise<TransferResult> {
+    const {request, signal} = this.#options;
+    const freeBytes = freeBytesOf(request.store.directory);
+    try {
+      const result = await this.#import();
+      this.#log(6, 'Operation completed successfully.');
+      return result;
+    } catch (error) {
+      const attempted = `Importing "${request.sourcePath}" as "${request.localName}"`;
+      const failure = this.#withSpace(asImgctlError(error, attempted, signal), freeBytes);
+      this.#rejectSniffed(failure);
+      throw failure;
+    }
+  }
+
+  async #import(): Promise<TransferResult> {
+    const {request} = this.#options;
+    const source = openSource(request);
+    try {
+      const staging = makeStaging(request.store.directory, request.localName);
+      const result = await this.#fill(staging, source).catch(async (error: unknown) => {
+        await staging.remove();
+        throw error;
+      });
+      // The image is in place, so what cannot be cleared away now is no failure any more.
+      await staging.remove().catch((error: unknown) => {
+        result.notices.push(`Old data in "${staging.path}" was not removed: ${(error as Error).message}`);
+      });
+      return result;
+    } finally {
+      if (source !== undefined) closeSync(source);
+    }
+  }
+
+  async #fill(staging: Staging, source: number | undefined): Promise<TransferResult> {
+    const {request, sandbox, limits, maxEntries, signal} = this.#options;
+    const {format, store, localName: name} = request;
+    const task = {
+      format,
+      ...(source === undefined ? {sourceDirectory: request.sourcePath} : {}),
+      limits,
+      maxEntries,
+    };
+    const onMessage = (message: ChildMessage) => this.#onMessage(message);
+    const notices = await runUnpackChild({sandbox, staging: staging.path, source, task, signal, onMessage});
+    await request.beforeCommit?.();
+    signal.throwIfAborted();
+    const isRaw = this.#format === 'raw';
+    const {force = false, readOnly = false} = request;
+    const placed = placeImage({staging, store, name, isRaw, force, readOnly});
+    this.#listener?.reportProgress(1);
+    return {path: placed.path, format: this.#format, notices: [...notices, ...placed.notices]};
+  }
+
+  #onMessage(message: ChildMessage): void {
+    if (message.type === 'sniffed') {
+      this.#format = message.format;
+      this.#neededBytes = message.neededBytes;
+      this.#resolveSniffed(message.format);
+    }
+    if (message.type === 'progress') this.#listener?.reportProgress(message.fraction);
+    if (message.type === 'log') this.#log(message.level, message.line);
+  }
+
+  #log(level: number, line: string): void {
+    if (this.#listener) this.#listener.reportLog(level, line);
+    else this.#earlyLines.push([level, line]);
+  }
+
+  #withSpace(error: ImgctlError, haveBytes: number): ImgctlError {
+    if (error.code !== 'NoSpace') return error;
+    const need = this.#neededBytes === undefined ? '' : `, ${this.#neededBytes} are needed`;
+    const {store, localName} = this.#options.request;
+    return new ImgctlError(
+      'NoSpace',
+      `There is not enough space in "${store.directory}" for "${localName}": ${haveBytes} bytes were free${need}`,
+      {cause: error, retryable: true, details: {haveBytes, needBytes: this.#neededBytes}},
+    );
+  }
+}
+
+/** The open file; undefined for a directory, which the child opens itself. */
+function openSource({format, sourcePath}: ImportRequest): number | undefined {
+  if (format === 'directory') {
+    if (statSync(sourcePath).isDirectory()) return undefined;
+    throw new ImgctlError('InvalidArgument', `"${sourcePath}" is not a directory`);
+  }
+  const fd = openSync(sourcePath, constants.O_RDONLY | constants.O_NONBLOCK);
+  if (fstatSync(fd).isFile()) return fd;
+  closeSync(fd);
+  throw new ImgctlError('InvalidArgument', `"${sourcePath}" is not a regular file`);
+}
+
+function freeBytesOf(directory: string): number {
+  const {bavail, bsize} = statfsSync(directory);
+  return bavail * bsize;
+}

@@ -1,0 +1,63 @@
+/** Writes disk images: sparse, and sharing blocks with the source where the file system can. */
+import {fstatSync, ftruncateSync, readSync} from 'node:fs';
+import {ImgctlError} from '../../errors.ts';
+import {dataRuns} from '../../formats/sparse.ts';
+import {setNoCow} from '../../sys/attributes.ts';
+import {findData, reflink} from '../../sys/contents.ts';
+import {writeFully} from '../../sys/copy-file.ts';
+
+const bufferBytes = 1024 * 1024;
+
+/** Writes chunks whose total size is not known before; returns it. */
+export async function writeRaw(target: number, chunks: AsyncIterable<Buffer>): Promise<number> {
+  tryNoCow(target);
+  let position = 0;
+  for await (const chunk of chunks) {
+    for (const run of dataRuns(chunk, position)) writeFully(target, run.bytes, run.offset);
+    position += chunk.length;
+  }
+  ftruncateSync(target, position);
+  return position;
+}
+
+/** Copies an uncompressed image; returns its size. Zeros become holes even where the source has none. */
+export function copyRaw(
+  source: number,
+  target: number,
+  options: {maxBytes: number; onPosition: (position: number) => void},
+): number {
+  const {size} = fstatSync(source);
+  if (size > options.maxBytes) {
+    throw new ImgctlError(
+      'LimitExceeded',
+      `The image has ${size} bytes, more than the limit of ${options.maxBytes}`,
+    );
+  }
+  if (reflink(source, target)) return size;
+  tryNoCow(target);
+  ftruncateSync(target, size);
+  const buffer = Buffer.allocUnsafeSlow(bufferBytes);
+  let position = 0;
+  for (let range = findData(source, 0, size); range; range = findData(source, position, size)) {
+    position = range.start;
+    while (position < range.end) {
+      const length = readSync(source, buffer, 0, Math.min(bufferBytes, range.end - position), position);
+      if (length === 0) throw new ImgctlError('FileSystem', 'The source became shorter while it was read');
+      for (const run of dataRuns(buffer.subarray(0, length), position))
+        writeFully(target, run.bytes, run.offset);
+      position += length;
+      options.onPosition(position);
+    }
+  }
+  return size;
+}
+
+/** Disk images are rewritten in place, which fragments them where every write goes elsewhere. */
+function tryNoCow(target: number): void {
+  try {
+    setNoCow(target);
+  } catch (error) {
+    // Only an optimisation: a user namespace or a strange file system may refuse it.
+    if (!(error instanceof Error)) throw error;
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * Temporary directories beside the images (spec/engine.md §1: `.#NAME` and 16 hex digits). A running process holds
+ * a lock on its own; one without is left over from a process that was killed, and is swept by the next.
+ */
+import {randomBytes} from 'node:crypto';
+import {lstatSync, mkdirSync, readdirSync, type Stats} from 'node:fs';
+import path from 'node:path';
+import {errnoOf} from '../../errors.ts';
+import {type FileLock, tryLock} from '../../sys/lock.ts';
+import {removeTree} from '../../sys/remove-tree.ts';
+import {stagedRaw, stagedTree} from './child-protocol.ts';
+
+const suffixBytes = 8;
+const longestName = 255;
+const stagingPattern = /^\.#.*[0-9a-f]{16}$/s;
+/** Images that are about to be removed. */
+const oldPattern = /^old-[0-9]+$/;
+
+/** A fresh staging directory. Whoever makes it calls `remove`, whatever happens. */
+export class Staging {
+  readonly path: string;
+  readonly #lock: FileLock;
+
+  constructor(file: string, lock: FileLock) {
+    this.path = file;
+    this.#lock = lock;
+  }
+
+  /** The open directory. */
+  get fd(): number {
+    return this.#lock.fd;
+  }
+
+  /** A name inside for an image that was moved away. */
+  nameForOld(index: number): string {
+    return `old-${index}`;
+  }
+
+  async remove(): Promise<void> {
+    try {
+      await removeTree(this.path);
+    } finally {
+      this.#lock.release();
+    }
+  }
+}
+
+export function makeStaging(directory: string, name: string): Staging {
+  for (;;) {
+    const file = path.join(directory, `.#${shortened(name)}${randomBytes(suffixBytes).toString('hex')}`);
+    mkdirSync(file, 0o700);
+    const lock = tryLockDirectory(file);
+    if (lock) return new Staging(file, lock); // else a sweep came in between and removed it
+  }
+}
+
+/** Removes what killed processes left. Names that only look like ours (importd uses the same) are kept. */
+export async function sweepStaging(directory: string): Promise<void> {
+  for (const name of readdirSync(directory)) {
+    const file = path.join(directory, name);
+    if (!stagingPattern.test(name) || !isOurs(file)) continue;
+    const lock = tryLockDirectory(file);
+    if (lock) await new Staging(file, lock).remove();
+  }
+}
+
+/** importd's own have another mode, or an image right inside. */
+function isOurs(file: string): boolean {
+  const stats = lstatSync(file, {throwIfNoEntry: false});
+  if (!stats?.isDirectory() || (stats.mode & 0o7777) !== 0o700 || !isOwn(stats)) return false;
+  const names = readdirOrNothing(file);
+  return names.every((name) => name === stagedTree || name === stagedRaw || oldPattern.test(name));
+}
+
+function isOwn(stats: Stats): boolean {
+  return stats.uid === process.geteuid?.();
+}
+
+function readdirOrNothing(file: string): string[] {
+  try {
+    return readdirSync(file);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** The slash keeps a file from being made where the directory has just gone. */
+function tryLockDirectory(file: string): FileLock | undefined {
+  try {
+    return tryLock(`${file}/`);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Leaves room for the prefix and the suffix, and cuts between characters. */
+function shortened(name: string): string {
+  let short = name;
+  while (Buffer.byteLength(short) > longestName - 2 - suffixBytes * 2) short = short.slice(0, -1);
+  return short.isWellFormed() ? short : short.slice(0, -1);
+}

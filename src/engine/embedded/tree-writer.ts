@@ -1,0 +1,226 @@
+/**
+ * Turns the entries of an archive into files below one directory, and never touches anything outside it: every
+ * name is resolved by the kernel beneath the top and without symbolic links (spec/engine.md §6). Directories get
+ * their metadata at the end, so that modes do not hinder and times are not disturbed.
+ */
+import {closeSync, constants, ftruncateSync, lstatSync} from 'node:fs';
+import {errnoOf, ImgctlError} from '../../errors.ts';
+import type {TarEntry} from '../../formats/tar-reader.ts';
+import {writeFully} from '../../sys/copy-file.ts';
+import {
+  linkAt,
+  makeDirectoryAt,
+  makeNodeAt,
+  openAt,
+  openBeneath,
+  procPath,
+  removeDirectoryAt,
+  symlinkAt,
+  unlinkAt,
+} from '../../sys/files.ts';
+import {Losses} from '../../sys/losses.ts';
+import {type Place as AnyPlace, type Metadata, setMetadata} from '../../sys/metadata.ts';
+import {DirectoryCache} from './directory-cache.ts';
+import {entryParts, refused} from './entry-path.ts';
+import {liftOsTree} from './lift.ts';
+
+export interface TreeWriterOptions {
+  /** An unpacked file system without an end is refused with `LimitExceeded`. */
+  maxEntries: number;
+  /** Device nodes are required: false for users who cannot make them. */
+  needsDevices: boolean;
+}
+
+type Place = AnyPlace & {name: Buffer};
+
+const fileFlags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
+const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
+/** chown leaves an owner of -1 as it is: whoever runs this. */
+const madeUp = (): Metadata => ({
+  mode: 0o755,
+  uid: -1,
+  gid: -1,
+  mtimeNs: BigInt(Date.now()) * 1_000_000n,
+  xattrs: new Map(),
+});
+
+export class TreeWriter {
+  readonly losses = new Losses();
+  readonly #top: number;
+  readonly #options: TreeWriterOptions;
+  readonly #cache: DirectoryCache;
+  /** What directories get at the end, by path; '' is the top. */
+  readonly #directories = new Map<string, Metadata>([['', madeUp()]]);
+  #entries = 0;
+
+  /** `top` is an open, empty directory; the caller closes it. The umask must be 0. */
+  constructor(top: number, options: TreeWriterOptions) {
+    this.#top = top;
+    this.#options = options;
+    this.#cache = new DirectoryCache(top);
+  }
+
+  async add(entry: TarEntry): Promise<void> {
+    if (++this.#entries > this.#options.maxEntries) {
+      throw new ImgctlError('LimitExceeded', `The archive has more than ${this.#options.maxEntries} entries`);
+    }
+    const parts = entryParts(entry.path);
+    const path = parts.join('/');
+    const name = Buffer.from(parts.pop() ?? '', 'latin1');
+    if (entry.hasForeignAcl) this.losses.add('acl', String(entry.path));
+    if (path === '') return this.#addTop(entry);
+    const dir = this.#cache.get(parts.join('/'), (made) => this.#directories.set(made, madeUp()));
+    const place: Place = {dir, name, label: Buffer.from(path, 'latin1').toString()};
+    if (entry.type === 'directory') this.#addDirectory(entry, place, path);
+    else if (entry.type === 'file') await this.#addFile(entry, place, path);
+    else if (entry.type === 'hardlink') this.#addLink(entry, place, path);
+    else this.#addSpecial(entry, place, path);
+  }
+
+  /** Finishes directories and moves a lone OS tree up; returns the name of the directory it was in. */
+  finish(): string | undefined {
+    this.#cache.clear();
+    const lifted = liftOsTree(this.#top);
+    const depth = (path: string) => (path === '' ? 0 : path.split('/').length);
+    const deepestFirst = [...this.#withoutLifted(lifted?.name)].sort(([a], [b]) => depth(b) - depth(a));
+    for (const [path, metadata] of deepestFirst) {
+      const fd = openBeneath(this.#top, path === '' ? '.' : Buffer.from(path, 'latin1'), directoryFlags);
+      try {
+        const label = path === '' ? '.' : Buffer.from(path, 'latin1').toString();
+        setMetadata({dir: fd, name: '.', fd, label}, metadata, this.losses);
+      } finally {
+        closeSync(fd);
+      }
+    }
+    return lifted?.name.toString();
+  }
+
+  /** Closes what was kept open; needed after a failure too. */
+  close(): void {
+    this.#cache.clear();
+  }
+
+  #withoutLifted(lifted: Buffer | undefined): Map<string, Metadata> {
+    if (!lifted) return this.#directories;
+    const old = lifted.toString('latin1');
+    const moved = new Map<string, Metadata>();
+    for (const [path, metadata] of this.#directories) {
+      if (path === old) moved.set('', metadata);
+      else if (path !== '') moved.set(path.slice(old.length + 1), metadata);
+    }
+    return moved;
+  }
+
+  #addTop(entry: TarEntry): void {
+    if (entry.type !== 'directory') throw refused(entry.path, 'the top is not a directory');
+    this.#directories.set('', entry);
+  }
+
+  #addDirectory(entry: TarEntry, {dir, name}: Place, path: string): void {
+    const isThere = lstatSync(procPath(dir, name), {throwIfNoEntry: false})?.isDirectory() ?? false;
+    if (!isThere) this.#create(dir, name, path, () => makeDirectoryAt(dir, name, 0o700));
+    this.#directories.set(path, entry);
+  }
+
+  async #addFile(entry: TarEntry, place: Place, path: string): Promise<void> {
+    const {dir, name} = place;
+    const fd = this.#create(dir, name, path, () => openAt(dir, name, fileFlags, 0o600));
+    try {
+      let end = 0;
+      for await (const run of entry.body()) {
+        writeFully(fd, run.bytes, run.offset);
+        end = run.offset + run.bytes.length;
+      }
+      if (end !== entry.size) ftruncateSync(fd, entry.size);
+      setMetadata({...place, fd}, entry, this.losses);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #addLink(entry: TarEntry, {dir, name}: Place, path: string): void {
+    const parts = entryParts(entry.linkPath);
+    if (parts.join('/') === path) return; // a link to itself changes nothing
+    const target = Buffer.from(parts.pop() ?? '.', 'latin1');
+    try {
+      const from = this.#openForLink(parts.join('/'));
+      try {
+        this.#create(dir, name, path, () => linkAt(from, target, dir, name));
+      } finally {
+        closeSync(from);
+      }
+    } catch (error) {
+      const code = errnoOf(error);
+      if (code === 'ENOENT') throw refused(entry.path, 'it is a hard link to nothing that came before it');
+      if (code === 'EPERM' || code === 'EXDEV') throw refused(entry.path, 'it is a hard link to a directory');
+      throw error;
+    }
+  }
+
+  /** Not from the cache, which may close the directory of the new name meanwhile. */
+  #openForLink(path: string): number {
+    try {
+      return openBeneath(this.#top, path === '' ? '.' : Buffer.from(path, 'latin1'), directoryFlags);
+    } catch (error) {
+      if (errnoOf(error) === 'ELOOP') throw refused(path, 'a hard link leads through a symbolic link');
+      if (errnoOf(error) === 'ENOTDIR') throw refused(path, 'a hard link leads through a file');
+      throw error;
+    }
+  }
+
+  #addSpecial(entry: TarEntry, place: Place, path: string): void {
+    const {dir, name} = place;
+    const {type, major, minor} = entry;
+    if (type === 'symlink') {
+      if (entry.linkPath.length === 0 || entry.linkPath.includes(0))
+        throw refused(entry.path, 'it points to no name');
+      this.#create(dir, name, path, () => symlinkAt(entry.linkPath, dir, name));
+    } else if (type === 'char' || type === 'block' || type === 'fifo') {
+      try {
+        this.#create(dir, name, path, () => makeNodeAt(dir, name, {type, mode: 0o600, major, minor}));
+      } catch (error) {
+        if (errnoOf(error) !== 'EPERM') throw error;
+        if (this.#options.needsDevices) throw devicesForbidden(entry.path, error);
+        this.losses.add('device', place.label);
+        return;
+      }
+    }
+    setMetadata({...place, isSymlink: type === 'symlink'}, entry, this.losses);
+  }
+
+  /** Runs a call that makes a name; an older entry of the same name gives way. */
+  #create<Result>(dir: number, name: Buffer, path: string, make: () => Result): Result {
+    try {
+      return make();
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw error;
+    }
+    this.#removeOld(dir, name, path);
+    return make();
+  }
+
+  #removeOld(dir: number, name: Buffer, path: string): void {
+    try {
+      unlinkAt(dir, name);
+    } catch (error) {
+      if (errnoOf(error) !== 'EISDIR') throw error;
+      try {
+        removeDirectoryAt(dir, name);
+      } catch (cause) {
+        if (errnoOf(cause) === 'ENOTEMPTY')
+          throw refused(path, 'it would replace a directory that is not empty');
+        throw cause;
+      }
+      this.#directories.delete(path);
+      this.#cache.drop(path);
+    }
+  }
+}
+
+function devicesForbidden(path: Buffer, cause: unknown): ImgctlError {
+  return new ImgctlError('FileSystem', `Cannot make the device node ${JSON.stringify(path.toString())}`, {
+    cause,
+    hint: 'The service or container this runs in forbids device nodes (PrivateDevices=, DevicePolicy=)',
+  });
+}

@@ -1,0 +1,188 @@
+/**
+ * The process that touches untrusted bytes: it decodes and unpacks into its working directory, with as few rights
+ * as the sandbox around it could take away, and reports on standard output (child-protocol.ts). An entry of its own
+ * in dist/; calls block on purpose, because nothing else runs here.
+ */
+import {closeSync, constants, fstatSync, fsyncSync, mkdirSync, openSync, writeSync} from 'node:fs';
+import {errnoOf, ImgctlError} from '../../errors.ts';
+import {ByteReader} from '../../formats/byte-reader.ts';
+import {decompress} from '../../formats/decompress.ts';
+import {type Payload, sniffBytes, sniffCompression, sniffPayload} from '../../formats/sniff.ts';
+import {readTar} from '../../formats/tar-reader.ts';
+import {createSubvolumeAt, isBtrfs} from '../../sys/btrfs.ts';
+import {syncFileSystem} from '../../sys/contents.ts';
+import {setTimesAt} from '../../sys/files.ts';
+import {Losses} from '../../sys/losses.ts';
+import {setMetadata} from '../../sys/metadata.ts';
+import {findXattr, listXattrs, setXattr} from '../../sys/xattr.ts';
+import {
+  type ChildMessage,
+  errorMessage,
+  type StoredFormat,
+  stagedRaw,
+  stagedTree,
+  type UnpackTask,
+} from './child-protocol.ts';
+import {decoderTools} from './decoder-tools.ts';
+import {asImgctlError} from './failure.ts';
+import {readFileFrom, readHead} from './file-source.ts';
+import {importDirectory} from './import-directory.ts';
+import {liftOsTree} from './lift.ts';
+import {copyRaw, writeRaw} from './raw-writer.ts';
+import {TreeWriter} from './tree-writer.ts';
+
+const source = 0;
+const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const progressStep = 0.005;
+
+/** Fails with EPIPE when the parent is gone, which ends this process. */
+function send(message: ChildMessage): void {
+  writeSync(1, `${JSON.stringify(message)}\n`);
+}
+
+function log(line: string, level = 6): void {
+  send({type: 'log', level, line});
+}
+
+function progressOf(total: number): (position: number) => void {
+  let sent = 0;
+  return (position) => {
+    const fraction = total > 0 ? position / total : 1;
+    if (fraction - sent < progressStep) return;
+    sent = fraction;
+    send({type: 'progress', fraction});
+  };
+}
+
+async function unpack(task: UnpackTask): Promise<string[]> {
+  if (task.sourceDirectory !== undefined) return await unpackDirectory(task.sourceDirectory);
+  const {size} = fstatSync(source);
+  const onPosition = progressOf(size);
+  const head = readHead(source, sniffBytes);
+  const compression = sniffCompression(head);
+  const options = {limits: task.limits, replacements: decoderTools()};
+  const bytes = new ByteReader(decompress(readFileFrom(source, onPosition), compression, options));
+  const isPlain = compression === 'none';
+  const payload = sniffPayload(isPlain ? head : await bytes.peek(sniffBytes));
+  const format = storedFormat(task, payload, isPlain ? size : undefined);
+  if (format === 'tar') return await unpackTar(task, bytes.rest());
+  const {maxOutputBytes: maxBytes} = task.limits;
+  return await unpackRaw((fd) =>
+    isPlain ? copyRaw(source, fd, {maxBytes, onPosition}) : writeRaw(fd, bytes.rest()),
+  );
+}
+
+/** Decides what to store, tells the parent, and refuses what cannot be stored before anything is written. */
+function storedFormat(task: UnpackTask, payload: Payload, neededBytes?: number): StoredFormat {
+  if (payload === 'zfs') throw notSupported('is a ZFS send stream', 'an image on ZFS needs a pool on ZFS');
+  if (payload === 'qcow2' && task.format !== 'tar') {
+    throw notSupported('is a qcow2 disk image', 'convert it to a raw disk image first');
+  }
+  const format = task.format === 'auto' ? (payload === 'tar' ? 'tar' : 'raw') : task.format;
+  send({type: 'sniffed', format, ...(neededBytes === undefined ? {} : {neededBytes})});
+  return format;
+}
+
+async function unpackRaw(write: (fd: number) => number | Promise<number>): Promise<string[]> {
+  const fd = openSync(stagedRaw, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o644);
+  try {
+    const size = await write(fd);
+    keepSourceAttributes(fd);
+    fsyncSync(fd);
+    log(`Wrote ${size} bytes.`);
+  } finally {
+    closeSync(fd);
+  }
+  return [];
+}
+
+/** importd gives a disk image the times and user attributes of its file (spec/engine.md §2). */
+function keepSourceAttributes(fd: number): void {
+  for (const name of listXattrs(source)) {
+    const value = name.startsWith('user.') ? findXattr(source, name) : undefined;
+    if (value) setXattr(fd, name, value);
+  }
+  const {atimeNs, mtimeNs} = fstatSync(source, {bigint: true});
+  setTimesAt(fd, '', atimeNs, mtimeNs);
+}
+
+async function unpackTar(task: UnpackTask, bytes: AsyncIterable<Buffer>): Promise<string[]> {
+  const top = makeTree();
+  const writer = new TreeWriter(top, {maxEntries: task.maxEntries, needsDevices: process.geteuid?.() === 0});
+  try {
+    for await (const entry of readTar(bytes)) await writer.add(entry);
+    const lifted = writer.finish();
+    if (lifted !== undefined) reportLift(lifted);
+    syncFileSystem(top);
+    return writer.losses.sentences();
+  } finally {
+    writer.close();
+    closeSync(top);
+  }
+}
+
+async function unpackDirectory(directory: string): Promise<string[]> {
+  send({type: 'sniffed', format: 'directory'});
+  const notices = await importDirectory(directory, stagedTree, makeTree);
+  const top = openSync(stagedTree, directoryFlags);
+  try {
+    const lifted = liftOsTree(top);
+    if (lifted) {
+      const losses = new Losses();
+      const {mode, uid, gid, mtimeNs} = lifted.stats;
+      const metadata = {
+        mode: Number(mode) & 0o7777,
+        uid: Number(uid),
+        gid: Number(gid),
+        mtimeNs,
+        xattrs: new Map(),
+      };
+      setMetadata({dir: top, name: '.', fd: top, label: '.'}, metadata, losses);
+      reportLift(lifted.name.toString());
+      notices.push(...losses.sentences());
+    }
+    syncFileSystem(top);
+    return notices;
+  } finally {
+    closeSync(top);
+  }
+}
+
+function reportLift(name: string): void {
+  log(`Moved the OS tree in ${JSON.stringify(name)} one directory up.`);
+}
+
+/** The open top of the tree: a subvolume on btrfs, so that it can be read-only and cloned in no time. */
+function makeTree(): number {
+  if (!isBtrfs('.') || !tryMakeSubvolume()) mkdirSync(stagedTree, 0o700);
+  return openSync(stagedTree, directoryFlags);
+}
+
+function tryMakeSubvolume(): boolean {
+  const here = openSync('.', directoryFlags);
+  try {
+    createSubvolumeAt(here, stagedTree);
+    return true;
+  } catch (error) {
+    if (['EPERM', 'EACCES', 'ENOTTY', 'EOPNOTSUPP'].includes(errnoOf(error) ?? '')) return false;
+    throw error;
+  } finally {
+    closeSync(here);
+  }
+}
+
+function notSupported(what: string, hint: string): ImgctlError {
+  return new ImgctlError('NotSupported', `The file ${what}; it cannot be stored here`, {hint});
+}
+
+async function main(): Promise<void> {
+  process.umask(0);
+  try {
+    const task = JSON.parse(process.argv[2] ?? '') as UnpackTask;
+    send({type: 'done', notices: await unpack(task)});
+  } catch (error) {
+    send(errorMessage(asImgctlError(error, 'Unpacking')));
+  }
+}
+
+await main();
