@@ -8,7 +8,7 @@ import type {ServerContext} from './server-context.ts';
 import type {StoredFile, StoredImage} from './stored-image.ts';
 import {visibleImage} from './visible-image.ts';
 
-const chunkBytes = 1024 * 1024;
+const chunkBytes = 256 * 1024;
 
 /** GetImageFile (spec/imgapi.md §3.4), in any state. `HEAD`, `Range` and `If-Range` are ours. */
 export const getImageFile: Endpoint = async (exchange, context) => {
