@@ -119,7 +119,7 @@ function buildNative(): void {
 async function buildBundle(): Promise<void> {
   rmSync(path.join(root, 'dist/chunks'), {recursive: true, force: true});
   const entryPoints = Object.entries({
-    main: path.join(root, 'src/cli/main.ts'),
+    main: path.join(root, 'src/main.ts'),
     'unpack-child': path.join(root, 'src/engine/embedded/unpack-child.ts'),
   }).filter(([, source]) => existsSync(source));
   await build({

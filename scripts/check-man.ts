@@ -6,9 +6,9 @@
 import {spawnSync} from 'node:child_process';
 import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import path from 'node:path';
-import {globalFlags} from '../src/cli/command.ts';
 import {flagTable} from '../src/cli/fast-path.ts';
-import {commandIds, loadCommand} from '../src/commands/index.ts';
+import {globalFlags} from '../src/cli/flags.ts';
+import {commands} from '../src/commands/index.ts';
 
 const manual = path.join(import.meta.dirname, '../man');
 const problems: string[] = [];
@@ -19,14 +19,14 @@ function optionsOf(page: string): Set<string> {
 }
 
 const pages = new Set(readdirSync(manual).filter((name) => /\.\d$/.test(name)));
-for (const id of commandIds('imgctl')) {
+for (const id of commands.ids('imgctl')) {
   const name = `imgctl-${id.replaceAll(' ', '-')}.1`;
   if (!pages.delete(name)) {
     problems.push(`${id}: no page man/${name}`);
     continue;
   }
   const page = readFileSync(path.join(manual, name), 'utf8');
-  const definition = await loadCommand(id);
+  const definition = await commands.load(id);
   const wanted = new Set(Object.keys(definition.flags));
   const known = new Set(Object.keys(flagTable(definition)));
   const found = optionsOf(page);

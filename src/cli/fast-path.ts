@@ -5,7 +5,8 @@
  */
 
 import {parseArgs} from 'node:util';
-import {type CommandDefinition, type FlagDefinition, globalFlags, type ParsedInput} from './command.ts';
+import type {CommandDefinition} from './command.ts';
+import {type FlagDefinition, globalFlags, type ParsedInput} from './flags.ts';
 
 export function parseFast(definition: CommandDefinition, args: readonly string[]): ParsedInput | undefined {
   const table: Record<string, FlagDefinition> = flagTable(definition);

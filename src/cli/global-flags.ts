@@ -1,7 +1,7 @@
 /** Global options before the command name (spec/imgadm.md §2); after it the command's own table counts. */
 
 import {ImgctlError} from '../errors.ts';
-import {type FlagDefinition, type GlobalFlags, globalFlags} from './command.ts';
+import {type FlagDefinition, type GlobalFlags, globalFlags} from './flags.ts';
 
 export interface SplitArguments {
   globals: Partial<GlobalFlags>;

@@ -1,9 +1,10 @@
 /** Help texts (ux.md §2), made from the command definitions that the parsers read. */
 
-import {commandIds, loadCommand} from '../commands/index.ts';
-import type {ArgumentDefinition, CommandDefinition, FlagDefinition} from './command.ts';
+import type {ArgumentDefinition, CommandDefinition} from './command.ts';
+import type {CommandMap} from './command-map.ts';
 import type {ProgramName} from './context.ts';
 import {flagTable} from './fast-path.ts';
+import type {FlagDefinition} from './flags.ts';
 
 /** Order and titles of the overview; commands that a program does not have are left out. */
 const groups: readonly (readonly [string, readonly string[]])[] = [
@@ -19,8 +20,8 @@ const taglines: Readonly<Record<ProgramName, string>> = {
   importctl: 'imgctl under the name and with the manners of systemd importctl',
 };
 
-export async function overview(program: ProgramName, columns: number): Promise<string> {
-  const known = new Set(commandIds(program));
+export async function overview(commands: CommandMap, program: ProgramName, columns: number): Promise<string> {
+  const known = new Set(commands.ids(program));
   const lines = [
     `${program} - ${taglines[program]}`,
     '',
@@ -31,7 +32,7 @@ export async function overview(program: ProgramName, columns: number): Promise<s
   for (const [title, ids] of groups) {
     const shown = ids.filter((id) => known.has(id));
     for (const [index, id] of shown.entries()) {
-      const {summary} = await loadCommand(id);
+      const {summary} = await commands.load(id);
       lines.push(...wrapped(`${(index === 0 ? title : '').padEnd(11)}${id.padEnd(18)}`, summary, columns));
     }
   }

@@ -3,7 +3,7 @@
 import {fieldValue, type ImageRow, parseFieldList} from '../manifest/fields.ts';
 import {parseFilter} from '../manifest/filter.ts';
 import {parseSort, sortRows} from '../manifest/sort.ts';
-import type {FlagTable} from './command.ts';
+import type {FlagTable} from './flags.ts';
 import {cellText, drawTable} from './table.ts';
 
 export const listFlags = {

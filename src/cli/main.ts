@@ -1,21 +1,23 @@
 /**
- * Entry of the bundle: `main.js PROGRAM ARG…`. Finds the command, has its arguments parsed, runs it, and turns the
- * outcome into output and an exit status. Only this file ends the process.
+ * One command line: finds the command, has its arguments parsed, runs it, and turns the outcome into output and an exit
+ * status.
  */
 
-import {commandIds, findCommandName, loadCommand, suggestCommand} from '../commands/index.ts';
 import {ImgctlError} from '../errors.ts';
-import {type CommandDefinition, type GlobalFlags, globalFlags, type ParsedInput} from './command.ts';
+import type {CommandDefinition} from './command.ts';
+import type {CommandMap} from './command-map.ts';
 import {CommandContext, type ProgramName} from './context.ts';
 import {type Environment, processEnvironment} from './environment.ts';
 import {exitStatusOf} from './exit-codes.ts';
 import {parseFast} from './fast-path.ts';
+import {type GlobalFlags, globalFlags, type ParsedInput} from './flags.ts';
 import {splitGlobals} from './global-flags.ts';
 import {Output} from './output.ts';
 import {packageVersion} from './package-root.ts';
 import {errorReport} from './report-error.ts';
 
 interface Invocation {
+  commands: CommandMap;
   program: ProgramName;
   environment: Environment;
   globals: Partial<GlobalFlags>;
@@ -24,10 +26,12 @@ interface Invocation {
   interrupt: AbortController;
 }
 
-async function main(program: ProgramName, argv: string[]): Promise<number> {
+/** Runs one command line; resolves with the exit status. */
+export async function main(commands: CommandMap, program: ProgramName, argv: string[]): Promise<number> {
   const environment = processEnvironment();
   const interrupt = new AbortController();
   watchSignals(interrupt);
+  watchStdout();
   let command: string | undefined;
   let flags: Partial<GlobalFlags> = {};
   try {
@@ -38,6 +42,7 @@ async function main(program: ProgramName, argv: string[]): Promise<number> {
       return 0;
     }
     const invocation: Invocation = {
+      commands,
       program,
       environment,
       globals: split.globals,
@@ -67,17 +72,17 @@ async function dispatch(
   invocation: Invocation,
   noteCommand: (name: string | undefined, flags: Partial<GlobalFlags>) => void,
 ): Promise<number> {
-  const {program, rest, globals} = invocation;
+  const {commands, program, rest, globals} = invocation;
   if (globals.help || rest[0] === 'help') return showHelp(invocation, globals.help ? rest : rest.slice(1));
   if (rest.length === 0) {
     await showHelp(invocation, []);
     if (globals['json-error']) throw new ImgctlError('NoCommand', 'no command given');
     return program === 'importctl' ? 0 : 1;
   }
-  const found = findCommandName(program, rest);
+  const found = commands.find(program, rest);
   noteCommand(found?.id ?? rest[0], {});
-  if (!found) throw unknownCommand(program, rest[0] ?? '');
-  const definition = await loadCommand(found.id);
+  if (!found) throw unknownCommand(commands, program, rest[0] ?? '');
+  const definition = await commands.load(found.id);
   const args = rest.slice(found.words);
   const input = await parse(definition, args);
   const flags = {...globals, ...pickGlobals(input)};
@@ -127,23 +132,23 @@ function pickGlobals(input: ParsedInput): Partial<GlobalFlags> {
 
 async function showHelp(invocation: Invocation, words: string[]): Promise<number> {
   const {commandHelp, overview} = await import('./help.ts');
-  const {program, environment} = invocation;
+  const {commands, program, environment} = invocation;
   const columns = Math.min(environment.stdout.columns ?? 80, 100);
   if (words.length === 0) {
-    environment.stdout.write(await overview(program, columns));
+    environment.stdout.write(await overview(commands, program, columns));
     return 0;
   }
-  const found = findCommandName(program, words);
-  if (!found) throw unknownCommand(program, words.join(' '));
-  environment.stdout.write(commandHelp(program, await loadCommand(found.id), columns));
+  const found = commands.find(program, words);
+  if (!found) throw unknownCommand(commands, program, words.join(' '));
+  environment.stdout.write(commandHelp(program, await commands.load(found.id), columns));
   return 0;
 }
 
-function unknownCommand(program: ProgramName, name: string): ImgctlError {
-  const near = suggestCommand(program, name);
+function unknownCommand(commands: CommandMap, program: ProgramName, name: string): ImgctlError {
+  const near = commands.suggest(program, name);
   return new ImgctlError('UnknownCommand', `unknown command: "${name}"`, {
     hint: near ? `did you mean: ${program} ${near}` : `all commands: ${program} help`,
-    details: {commands: commandIds(program)},
+    details: {commands: commands.ids(program)},
   });
 }
 
@@ -184,10 +189,9 @@ function watchSignals(interrupt: AbortController): void {
 }
 
 /** A reader that goes away (`| head`) is no error of ours (ux.md §11). */
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
-
-const [program = 'imgctl', ...argv] = process.argv.slice(2);
-process.exitCode = await main(program as ProgramName, argv);
+function watchStdout(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+}

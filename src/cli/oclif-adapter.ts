@@ -5,8 +5,9 @@
 
 import {Command, Errors, Flags, type Interfaces, Parser} from '@oclif/core';
 import {ImgctlError} from '../errors.ts';
-import type {CommandDefinition, FlagDefinition, ParsedInput} from './command.ts';
+import type {CommandDefinition} from './command.ts';
 import {flagTable} from './fast-path.ts';
+import type {FlagDefinition, ParsedInput} from './flags.ts';
 import {checkOption, missingValue} from './global-flags.ts';
 
 /** An oclif class of the definition, for oclif's own tools; running it is `main.ts`'s business. */

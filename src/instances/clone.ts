@@ -4,7 +4,7 @@
  */
 
 import {closeSync, constants, fsyncSync, openSync} from 'node:fs';
-import {chmod, lstat, mkdir, open, readdir} from 'node:fs/promises';
+import {chmod, lstat, open, readdir} from 'node:fs/promises';
 import path from 'node:path';
 import {errnoOf, ImgctlError} from '../errors.ts';
 import {imageNameForms, isImageName} from '../import1/image-name.ts';
@@ -13,7 +13,7 @@ import {syncFileSystem} from '../sys/contents.ts';
 import {copyFileContents} from '../sys/copy-file.ts';
 import {copyTree} from '../sys/copy-tree.ts';
 import {AT_FDCWD, renameAt} from '../sys/files.ts';
-import {makeStaging} from '../sys/staging.ts';
+import {makeStaging, stagedRaw, stagedTree} from '../sys/staging.ts';
 
 export interface CloneRequest {
   /** The image: a directory, a subvolume or a raw disk file. */
@@ -34,9 +34,9 @@ export async function cloneInstance(request: CloneRequest): Promise<string> {
   await refuseTaken(imageClassDirectory, name);
   const isDirectory = (await lstat(imagePath)).isDirectory();
   const finalName = isDirectory ? name : `${name}.raw`;
-  const staging = await makeStaging(imageClassDirectory, name);
+  const staging = makeStaging(imageClassDirectory, name);
   try {
-    const copy = path.join(staging.path, 'instance');
+    const copy = path.join(staging.path, isDirectory ? stagedTree : stagedRaw);
     if (isDirectory) await copyDirectory(request, copy);
     else await copyDisk(request, copy);
     await request.beforeCommit();
@@ -64,7 +64,6 @@ async function copyDirectory(request: CloneRequest, copy: string): Promise<void>
     snapshotSubvolume(request.imagePath, copy);
     return;
   }
-  await mkdir(copy, {mode: 0o700});
   const {notices} = await copyTree(request.imagePath, copy, {signal: request.signal});
   for (const notice of notices) request.onNotice(`instance "${request.name}": ${notice}`);
   const fd = openSync(copy, constants.O_RDONLY | constants.O_DIRECTORY);

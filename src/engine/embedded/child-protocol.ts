@@ -15,10 +15,6 @@ export interface UnpackTask {
   maxEntries: number;
 }
 
-/** Names in the staging directory, which is the child's working directory. */
-export const stagedTree = 'tree';
-export const stagedRaw = 'raw';
-
 export type StoredFormat = 'tar' | 'raw' | 'directory';
 
 export type ChildMessage =

@@ -6,6 +6,7 @@ import {mkdirSync, realpathSync} from 'node:fs';
 import path from 'node:path';
 import {ImgctlError} from '../../errors.ts';
 import {type DecompressLimits, defaultDecompressLimits} from '../../formats/decompress.ts';
+import {sweepStaging} from '../../sys/staging.ts';
 import type {
   Engine,
   ImageMarker,
@@ -26,7 +27,6 @@ import {readImages} from './image-list.ts';
 import {ImportJob} from './import-job.ts';
 import {deleteImage} from './remove-image.ts';
 import {Sandbox, type SandboxMode, type SandboxReport} from './sandbox.ts';
-import {sweepStaging} from './staging.ts';
 import {TransferRegistry} from './transfer-registry.ts';
 
 export interface EmbeddedEngineOptions {

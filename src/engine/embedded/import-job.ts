@@ -2,12 +2,12 @@
 import {closeSync, constants, fstatSync, openSync, statfsSync, statSync} from 'node:fs';
 import {ImgctlError} from '../../errors.ts';
 import type {DecompressLimits} from '../../formats/decompress.ts';
+import {makeStaging, type Staging} from '../../sys/staging.ts';
 import type {ImportRequest, TransferResult} from '../engine.ts';
 import type {ChildMessage, StoredFormat} from './child-protocol.ts';
 import {asImgctlError} from './failure.ts';
 import {placeImage} from './place-image.ts';
 import type {Sandbox} from './sandbox.ts';
-import {makeStaging, type Staging} from './staging.ts';
 import {runUnpackChild} from './unpack-process.ts';
 
 export interface ImportJobOptions {

@@ -3,11 +3,10 @@ import {closeSync, constants, fsyncSync, openSync} from 'node:fs';
 import path from 'node:path';
 import {errnoOf} from '../../errors.ts';
 import {renameAt} from '../../sys/files.ts';
+import {type Staging, stagedRaw, stagedTree} from '../../sys/staging.ts';
 import type {ImageStore} from '../engine.ts';
-import {stagedRaw, stagedTree} from './child-protocol.ts';
 import {freeze, isForbidden, thaw} from './freeze.ts';
 import {alreadyExists, existingForms} from './image-forms.ts';
-import type {Staging} from './staging.ts';
 
 export interface PlaceRequest {
   staging: Staging;

@@ -1,10 +1,10 @@
 import {closeSync, constants, fsyncSync, openSync} from 'node:fs';
 import path from 'node:path';
 import {renameAt} from '../../sys/files.ts';
+import {makeStaging, type Staging} from '../../sys/staging.ts';
 import type {ImageStore} from '../engine.ts';
 import {freeze, thaw} from './freeze.ts';
 import {existingForms, existingSiblings} from './image-forms.ts';
-import {makeStaging, type Staging} from './staging.ts';
 
 /**
  * Deletes an image with its siblings, read-only or not; false if it was not there. All of it is renamed away first,

@@ -3,6 +3,7 @@
  * as the sandbox around it could take away, and reports on standard output (child-protocol.ts). An entry of its own
  * in dist/; calls block on purpose, because nothing else runs here.
  */
+
 import {closeSync, constants, fstatSync, fsyncSync, mkdirSync, openSync, writeSync} from 'node:fs';
 import {errnoOf, ImgctlError} from '../../errors.ts';
 import {ByteReader} from '../../formats/byte-reader.ts';
@@ -14,15 +15,9 @@ import {syncFileSystem} from '../../sys/contents.ts';
 import {setTimesAt} from '../../sys/files.ts';
 import {Losses} from '../../sys/losses.ts';
 import {setMetadata} from '../../sys/metadata.ts';
+import {stagedRaw, stagedTree} from '../../sys/staging.ts';
 import {findXattr, listXattrs, setXattr} from '../../sys/xattr.ts';
-import {
-  type ChildMessage,
-  errorMessage,
-  type StoredFormat,
-  stagedRaw,
-  stagedTree,
-  type UnpackTask,
-} from './child-protocol.ts';
+import {type ChildMessage, errorMessage, type StoredFormat, type UnpackTask} from './child-protocol.ts';
 import {decoderTools} from './decoder-tools.ts';
 import {asImgctlError} from './failure.ts';
 import {readFileFrom, readHead} from './file-source.ts';

@@ -3,15 +3,15 @@
 import {readFileSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {expect, test} from 'vitest';
-import {commandIds, loadCommand} from '../../../src/commands/index.ts';
+import {commands} from '../../../src/commands/index.ts';
 
 const file = path.join(import.meta.dirname, '../../golden/command-snapshot.json');
 
 async function snapshot(): Promise<unknown> {
-  const commands: Record<string, unknown> = {};
-  for (const id of commandIds('imgctl')) {
-    const {family, aliases, flags, args} = await loadCommand(id);
-    commands[id] = {
+  const result: Record<string, unknown> = {};
+  for (const id of commands.ids('imgctl')) {
+    const {family, aliases, flags, args} = await commands.load(id);
+    result[id] = {
       family,
       ...(aliases && {aliases}),
       flags: Object.fromEntries(
@@ -25,7 +25,7 @@ async function snapshot(): Promise<unknown> {
       ),
     };
   }
-  return commands;
+  return result;
 }
 
 test('commands, flags and arguments are those of the snapshot', async () => {
@@ -35,7 +35,7 @@ test('commands, flags and arguments are those of the snapshot', async () => {
 });
 
 test('every command has a published schema for its JSON', () => {
-  for (const id of commandIds('imgctl')) {
+  for (const id of commands.ids('imgctl')) {
     const schema = path.join(
       import.meta.dirname,
       '../../../schemas/output',

@@ -5,10 +5,13 @@
 import {randomBytes} from 'node:crypto';
 import {lstatSync, mkdirSync, readdirSync, type Stats} from 'node:fs';
 import path from 'node:path';
-import {errnoOf} from '../../errors.ts';
-import {type FileLock, tryLock} from '../../sys/lock.ts';
-import {removeTree} from '../../sys/remove-tree.ts';
-import {stagedRaw, stagedTree} from './child-protocol.ts';
+import {errnoOf} from '../errors.ts';
+import {type FileLock, tryLock} from './lock.ts';
+import {removeTree} from './remove-tree.ts';
+
+/** What is made in a staging directory: a tree or a disk. */
+export const stagedTree = 'tree';
+export const stagedRaw = 'raw';
 
 const suffixBytes = 8;
 const longestName = 255;
