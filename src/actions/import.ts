@@ -5,14 +5,14 @@
 
 import type {CachedFile} from '../downloads/cached-file.ts';
 import {ImgctlError} from '../errors.ts';
-import {type ImageManifest, imageTitle} from '../manifest/manifest.ts';
+import {type ImageManifest, imageTitle, isUuid} from '../manifest/manifest.ts';
 import {formatSize} from '../manifest/size-text.ts';
 import type {VerifiedSource} from '../sources/source.ts';
 import {gatherAncestry} from './ancestry-of-offer.ts';
 import type {ActionContext, HeldLock, Pool} from './context.ts';
 import {findOffered} from './find-offered.ts';
 import {installImage, localNameFor} from './install-image.ts';
-import {checkUuid, findInstalled} from './installed.ts';
+import {findInstalled} from './installed.ts';
 import {getPool, poolText} from './pools.ts';
 import {checkSpaceFor} from './space-plan.ts';
 
@@ -183,11 +183,7 @@ async function installDownloaded(
 }
 
 function checkUuidArgument(uuid: string): void {
-  try {
-    checkUuid(uuid);
-  } catch (error) {
-    throw new ImgctlError('Usage', `invalid image-id arg: ${JSON.stringify(uuid)}`, {cause: error});
-  }
+  if (!isUuid(uuid)) throw new ImgctlError('Usage', `invalid image-id arg: ${JSON.stringify(uuid)}`);
 }
 
 function refuseOtherPool(context: ActionContext, uuid: string, present: Pool, wanted: Pool): void {

@@ -2,6 +2,7 @@
 
 import {createReadStream} from 'node:fs';
 import {stat} from 'node:fs/promises';
+import path from 'node:path';
 import {errnoOf, ImgctlError} from '../errors.ts';
 import {type ImageManifest, imageTitle, isUuid} from '../manifest/manifest.ts';
 import {checkManifest, parseManifest} from '../manifest/parse.ts';
@@ -16,6 +17,8 @@ import {readManifestFile} from './read-manifest-file.ts';
 export interface InstallOptions {
   manifestPath: string;
   filePath: string;
+  /** What relative paths start from. */
+  cwd: string;
   poolName?: string | undefined;
 }
 
@@ -60,7 +63,7 @@ export async function installFromFile(
       pool,
       localName: localNameFor(manifest, pool),
       source: undefined,
-      filePath,
+      filePath: path.resolve(options.cwd, filePath),
       digests,
     });
   } finally {

@@ -21,7 +21,7 @@ export async function readManifestFile(
     );
     return buffer.toString('utf8', 0, bytesRead);
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') throw new ImgctlError(codeIfMissing, textIfMissing, {cause: error});
+    if (errnoOf(error) === 'ENOENT') throw new ImgctlError(codeIfMissing, textIfMissing);
     const reason = error instanceof Error ? error.message : String(error);
     throw new ImgctlError('FileSystem', `cannot read manifest "${file}": ${reason}`, {cause: error});
   } finally {

@@ -1,6 +1,6 @@
 /** What the listing commands of the imgadm family share: columns, sort, filters and drawing (spec/imgadm.md §3, §4). */
 
-import {fieldValue, type ImageRow, parseFieldList} from '../manifest/fields.ts';
+import {fieldValue, type ImageRow, knownFields, parseFieldList} from '../manifest/fields.ts';
 import {parseFilter} from '../manifest/filter.ts';
 import {parseSort, sortRows} from '../manifest/sort.ts';
 import type {FlagTable} from './flags.ts';
@@ -25,6 +25,20 @@ export interface ListFlagValues {
 }
 
 const defaultSort = 'published_at,name';
+
+/** `-o help` and `-s help` ask for the fields there are (ux.md §4.1). */
+export function asksForFields(flags: ListFlagValues): boolean {
+  return flags.columns === 'help' || flags.sort === 'help';
+}
+
+export function fieldsHelp(): string {
+  return drawTable({
+    columns: ['field', 'meaning'],
+    rows: knownFields.map(({name, meaning}) => [name, meaning]),
+    header: true,
+    terminalColumns: undefined,
+  });
+}
 
 /** Refuses bad columns, sort fields and filters before anything is asked or read. */
 export function checkListFlags(

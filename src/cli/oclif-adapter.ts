@@ -54,7 +54,7 @@ export async function parseWithOclif(
       '--': true,
     });
   } catch (error) {
-    throw asUsage(error);
+    throw asUsage(error, table, argv);
   }
   const unknown = parsed.nonExistentFlags?.[0];
   if (unknown) throw new ImgctlError('UnknownOption', `unknown option: "${unknown.split('=')[0]}"`);
@@ -87,11 +87,19 @@ function checkArguments(definition: CommandDefinition, args: readonly string[]):
   }
 }
 
-function asUsage(error: unknown): ImgctlError {
+function asUsage(
+  error: unknown,
+  table: Record<string, FlagDefinition>,
+  argv: readonly string[],
+): ImgctlError {
   if (error instanceof ImgctlError) return error;
   const message = error instanceof Error ? error.message : String(error);
   const expectsValue = /^Flag --(\S+) expects a value/.exec(message);
-  if (expectsValue) return missingValue(`--${expectsValue[1]}`);
+  if (expectsValue) {
+    const letter = table[expectsValue[1] ?? '']?.char;
+    // Named as it was typed (spec/imgadm.md §2).
+    return missingValue(letter && argv.includes(`-${letter}`) ? `-${letter}` : `--${expectsValue[1]}`);
+  }
   const unknown = /^Nonexistent flags?: (\S+)/.exec(message);
   if (unknown) return new ImgctlError('UnknownOption', `unknown option: "${unknown[1]}"`);
   if (error instanceof Errors.CLIError) return new ImgctlError('Usage', message.split('\n')[0] ?? message);

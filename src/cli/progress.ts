@@ -11,6 +11,8 @@ import type {Output} from './output.ts';
 const redrawMs = 100;
 const plainEveryMs = 15_000;
 const plainStep = 0.1;
+/** What is over sooner is not worth a line in a log. */
+const plainAfterMs = 1000;
 /** Rate and time left are shown from here on; before, they swing too much. */
 const settleMs = 2000;
 
@@ -86,11 +88,12 @@ export class Progress {
     this.#output.streams.stderr.write(`\r${line.slice(0, columns - 1)}\u001b[K`);
   }
 
-  /** At the start, at every tenth or 15 s whichever is rarer, and at the end. */
+  /** Once a phase has lasted a second: then at every tenth or 15 s whichever is rarer, and at the end. */
   #plainLine(track: Track, now: number, atEnd: boolean): void {
     const {doneBytes, totalBytes} = track.update;
     const share = totalBytes ? doneBytes / totalBytes : 0;
     const isFirst = track.printedShare < 0;
+    if (isFirst && now - track.startedMs < plainAfterMs) return;
     const isDue = now - track.printedMs >= plainEveryMs && share - track.printedShare >= plainStep;
     if (!isFirst && !isDue && !atEnd) return;
     if (atEnd && track.printedShare === share) return;

@@ -2,7 +2,7 @@
 
 import {randomUUID} from 'node:crypto';
 import os from 'node:os';
-import {ImgctlError, MultiError, ServerError} from '../errors.ts';
+import {ImgctlError, ServerError} from '../errors.ts';
 import {exitStatusOf} from './exit-codes.ts';
 import {escapeControls} from './table.ts';
 
@@ -54,7 +54,7 @@ function messageWithItems(error: ImgctlError): string {
 
 /** The cause, when it says something that the message does not. */
 function causeText(error: ImgctlError): string | undefined {
-  if (error instanceof MultiError || !(error.cause instanceof Error)) return undefined;
+  if (!(error.cause instanceof Error) || error.cause instanceof ImgctlError) return undefined;
   const text = error.cause.message;
   return text && !error.message.includes(text) ? text.split('\n')[0] : undefined;
 }

@@ -1,6 +1,13 @@
 import {listAvailable} from '../actions/avail.ts';
 import {defineCommand} from '../cli/command.ts';
-import {checkListFlags, drawRows, listFlags, selectRows} from '../cli/list-flags.ts';
+import {
+  asksForFields,
+  checkListFlags,
+  drawRows,
+  fieldsHelp,
+  listFlags,
+  selectRows,
+} from '../cli/list-flags.ts';
 
 const defaultColumns = ['uuid', 'name', 'version', 'os', 'published'];
 
@@ -22,11 +29,14 @@ export default defineCommand({
   ],
   examples: ['avail', 'avail os=linux name=~base', 'avail -H -o uuid -s -published_at'],
   async run(context, {flags, args}) {
+    if (asksForFields(flags)) return [];
     checkListFlags(flags, args, defaultColumns);
     const {rows, failure} = await listAvailable(await context.action());
     context.failLater(failure);
     return selectRows(rows, flags, args);
   },
   draw: (rows, {flags}, context) =>
-    drawRows(rows, flags, {defaultColumns, terminalColumns: context.terminalColumns}),
+    asksForFields(flags)
+      ? fieldsHelp()
+      : drawRows(rows, flags, {defaultColumns, terminalColumns: context.terminalColumns}),
 });

@@ -21,7 +21,12 @@ export default defineCommand({
     if (flags.manifest === undefined || flags.file === undefined) {
       throw new ImgctlError('Usage', 'both -m MANIFEST and -f FILE are required');
     }
-    const options = {manifestPath: flags.manifest, filePath: flags.file, poolName: flags.pool};
+    const options = {
+      manifestPath: flags.manifest,
+      filePath: flags.file,
+      cwd: context.environment.cwd,
+      poolName: flags.pool,
+    };
     return installFromFile(await context.action(), options);
   },
 });

@@ -1,6 +1,13 @@
 import {listImages} from '../actions/list.ts';
 import {defineCommand} from '../cli/command.ts';
-import {checkListFlags, drawRows, listFlags, selectRows} from '../cli/list-flags.ts';
+import {
+  asksForFields,
+  checkListFlags,
+  drawRows,
+  fieldsHelp,
+  listFlags,
+  selectRows,
+} from '../cli/list-flags.ts';
 
 const defaultColumns = ['uuid', 'name', 'version', 'os', 'published'];
 
@@ -21,9 +28,12 @@ export default defineCommand({
   ],
   examples: ['list', 'list -H -o uuid,name,version os=linux', 'list -j'],
   async run(context, {flags, args}) {
+    if (asksForFields(flags)) return [];
     checkListFlags(flags, args, defaultColumns);
     return selectRows(await listImages(await context.installed()), flags, args);
   },
   draw: (rows, {flags}, context) =>
-    drawRows(rows, flags, {defaultColumns, terminalColumns: context.terminalColumns}),
+    asksForFields(flags)
+      ? fieldsHelp()
+      : drawRows(rows, flags, {defaultColumns, terminalColumns: context.terminalColumns}),
 });

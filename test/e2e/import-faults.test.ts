@@ -90,7 +90,10 @@ test('a line that is cut again and again costs nothing: the import goes on by it
     const outcome = await world.runWhile(['import', uuid], async () => undefined);
     expect(outcome.status).toBe(0);
     expect(outcome.stderr).toContain('retry 1 of 4');
-    expect(slow.fileRequests).toBe(4);
+    // A reset drops what was under way, so there may be more than the four requests that 24 MiB need.
+    expect(slow.fileRequests).toBeGreaterThanOrEqual(4);
+    const starts = slow.ranges.map((range) => Number(/bytes=(\d+)-/.exec(range ?? 'bytes=0-')?.[1]));
+    expect(starts).toEqual([...starts].sort((a, b) => a - b));
     expect(world.image(uuid).equals(bytes)).toBe(true);
   } finally {
     await slow.close();
