@@ -3,11 +3,12 @@
 set -eu
 tree=$1
 if [ "$(id -u)" = 0 ]; then
+	suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
 	for tool in mmdebstrap debootstrap; do
 		command -v $tool >/dev/null 2>&1 || continue
 		case $tool in
-		mmdebstrap) set -- mmdebstrap --mode=root --variant=essential --quiet stable "$tree" ;;
-		debootstrap) set -- debootstrap --variant=minbase stable "$tree" ;;
+		mmdebstrap) set -- mmdebstrap --mode=root --variant=essential --quiet "$suite" "$tree" ;;
+		debootstrap) set -- debootstrap --variant=minbase "$suite" "$tree" ;;
 		esac
 		if timeout 180 "$@" >/dev/null 2>&1; then
 			rm -rf "$tree"/dev/* "$tree"/var/cache/apt/archives/*.deb "$tree"/var/lib/apt/lists/*
