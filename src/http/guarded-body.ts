@@ -2,27 +2,37 @@ import {Readable} from 'node:stream';
 
 /**
  * The body of an answer. Fails when the peer sends nothing for `stallTimeoutMs` while the reader waits; time
- * in which the reader itself does not read does not count. Destroying it closes the connection.
+ * in which the reader itself does not read does not count. A failure shows after what was received before it, so
+ * that no byte has to be asked for twice. Destroying it closes the connection.
  */
 export class GuardedBody extends Readable {
   readonly #source: Readable;
   readonly #stallTimeoutMs: number;
   readonly #asError: (error: unknown) => Error;
   #timer: NodeJS.Timeout | undefined;
+  #failure: Error | undefined;
 
   constructor(source: Readable, options: {stallTimeoutMs: number; asError: (error: unknown) => Error}) {
     super({highWaterMark: 256 * 1024});
     this.#source = source;
     this.#stallTimeoutMs = options.stallTimeoutMs;
     this.#asError = options.asError;
-    source.pause();
+    // It may fail before anybody reads: the reader is told when he comes, nobody else has to listen.
+    this.on('error', () => undefined);
     source.on('data', (chunk: Buffer) => this.#accept(chunk));
     source.once('end', () => this.#finish());
-    source.once('error', (error) => this.destroy(this.#asError(error)));
+    source.once('error', (error) => this.#fail(this.#asError(error)));
     source.once('close', () => this.#closed());
   }
 
+  override read(size?: number): Buffer | null {
+    const chunk = super.read(size);
+    if (this.#failure && this.readableLength === 0) process.nextTick(() => this.destroy(this.#failure));
+    return chunk;
+  }
+
   override _read(): void {
+    if (this.#failure) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#stalled(), this.#stallTimeoutMs);
     this.#source.resume();
@@ -50,12 +60,18 @@ export class GuardedBody extends Readable {
     this.push(null);
   }
 
+  #fail(error: Error): void {
+    clearTimeout(this.#timer);
+    this.#failure ??= error;
+    if (this.readableLength === 0) this.destroy(error);
+  }
+
   #closed(): void {
-    if (this.destroyed || this.#source.readableEnded) return;
-    this.destroy(this.#asError(new Error('connection closed in the middle of the answer')));
+    if (this.destroyed || this.#failure || this.#source.readableEnded) return;
+    this.#fail(this.#asError(new Error('connection closed in the middle of the answer')));
   }
 
   #stalled(): void {
-    this.destroy(this.#asError(new Error(`no data received for ${this.#stallTimeoutMs} ms`)));
+    this.#fail(this.#asError(new Error(`no data received for ${this.#stallTimeoutMs} ms`)));
   }
 }

@@ -266,6 +266,24 @@ describe('openStream', () => {
     expect(server.requests).toHaveLength(2);
   });
 
+  test('a body that fails before it is read keeps what came, and tells the reader when he comes', async () => {
+    let cut: Promise<unknown> | undefined;
+    const server = await serve((request, response) => {
+      cut = new Promise((resolve) => request.socket.once('close', resolve));
+      response.setHeader('Content-Length', 100_000).write(Buffer.alloc(70_000));
+      setTimeout(() => request.socket.destroy(), 20);
+    });
+    const answer = await client().openStream(server.url);
+    await cut;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    let received = 0;
+    const reading = (async () => {
+      for await (const chunk of answer.body) received += chunk.length;
+    })();
+    expect((await failure(reading)).code).toBe('ClientError');
+    expect(received).toBe(70_000);
+  });
+
   test('destroying the body closes the connection; an abort fails the reader with its reason', async () => {
     let closed = 0;
     const server = await serve((request, response) => {
