@@ -5,7 +5,8 @@
  */
 
 import {mkdir, stat, statfs} from 'node:fs/promises';
-import {type DownloadCache, noSpace} from '../downloads/download-cache.ts';
+import type {DownloadCache} from '../downloads/download-cache.ts';
+import {noSpace} from '../downloads/download-errors.ts';
 import type {ImageManifest} from '../manifest/manifest.ts';
 import type {ActionContext, Pool} from './context.ts';
 

@@ -1,10 +1,15 @@
-/** Keeps the cache below its bound: the files that were finished longest ago go first, those in use stay. */
+/** Keeps the cache below its bound: the files that were written longest ago go first, those in use stay. */
 
-import {readdir, rm, stat} from 'node:fs/promises';
+import {lstat, readdir, rm} from 'node:fs/promises';
 import path from 'node:path';
+import {errnoOf} from '../errors.ts';
 import {tryLock} from '../sys/lock.ts';
+import {dataFileName} from './fetch-request.ts';
+import {removePartialNote} from './partial-note.ts';
 
 interface Entry {
+  /** Path of the whole file, to which lock and note belong. */
+  key: string;
   file: string;
   sizeBytes: number;
   modifiedMs: number;
@@ -13,34 +18,37 @@ interface Entry {
 /** Partial files count and go like the others. Returns the bytes that were freed. */
 export async function evictOldest(directory: string, maxBytes: number): Promise<number> {
   const entries = await listEntries(directory);
-  let total = entries.reduce((sum, entry) => sum + entry.sizeBytes, 0);
+  let excessBytes = entries.reduce((sum, entry) => sum + entry.sizeBytes, 0) - maxBytes;
   let freedBytes = 0;
   for (const entry of entries.sort((a, b) => a.modifiedMs - b.modifiedMs)) {
-    if (total <= maxBytes) break;
-    const lock = tryLock(`${entry.file.replace(/\.partial$/, '')}.lock`);
+    if (excessBytes <= 0) break;
+    const lock = tryLock(`${entry.key}.lock`);
     if (!lock) continue;
     try {
-      await rm(entry.file, {force: true});
-      await rm(`${entry.file}.json`, {force: true});
-      total -= entry.sizeBytes;
-      freedBytes += entry.sizeBytes;
+      await rm(entry.file, {recursive: true, force: true});
+      await removePartialNote(`${entry.key}.partial`);
     } finally {
       lock.release({remove: true});
     }
+    excessBytes -= entry.sizeBytes;
+    freedBytes += entry.sizeBytes;
   }
   return freedBytes;
 }
 
 async function listEntries(directory: string): Promise<Entry[]> {
-  const names = (await readdir(directory)).filter(
-    (name) => !name.endsWith('.lock') && !name.endsWith('.json'),
-  );
-  const entries = await Promise.all(
-    names.map(async (name): Promise<Entry | undefined> => {
-      const file = path.join(directory, name);
-      const found = await stat(file).catch(() => undefined);
-      return found && {file, sizeBytes: found.size, modifiedMs: found.mtimeMs};
-    }),
-  );
-  return entries.filter((entry) => entry !== undefined);
+  const entries: Entry[] = [];
+  for (const name of await readdir(directory)) {
+    const [, key] = dataFileName.exec(name) ?? [];
+    if (key === undefined) continue;
+    const file = path.join(directory, name);
+    try {
+      const {size, mtimeMs} = await lstat(file);
+      entries.push({key: path.join(directory, key), file, sizeBytes: size, modifiedMs: mtimeMs});
+    } catch (error) {
+      // Another process evicted or finished it meanwhile.
+      if (errnoOf(error) !== 'ENOENT') throw error;
+    }
+  }
+  return entries;
 }
