@@ -1,0 +1,337 @@
+/**
+ * What every engine promises (src/engine/engine.ts). Each implementation runs it against a fresh, empty store:
+ * `describe('…', () => engineContract(factory))`.
+ */
+import {execFileSync} from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import {gzipSync, zstdCompressSync} from 'node:zlib';
+import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {
+  canMark,
+  canRemove,
+  type Engine,
+  type ImageStore,
+  type ImportRequest,
+  type TransferResult,
+} from '../../src/engine/engine.ts';
+import {removeTree} from '../../src/sys/remove-tree.ts';
+
+export interface EngineUnderTest {
+  engine: Engine;
+  store: ImageStore;
+  close?: () => Promise<void>;
+}
+
+export function engineContract(open: () => Promise<EngineUnderTest>): void {
+  let subject: EngineUnderTest;
+  let sources: string;
+
+  beforeEach(async () => {
+    subject = await open();
+    sources = mkdtempSync(path.join(tmpdir(), 'imgctl-sources-'));
+  });
+  afterEach(async () => {
+    await removeTree(sources);
+    if (existsSync(subject.store.directory)) await removeTree(subject.store.directory);
+    await subject.close?.();
+  });
+
+  const inStore = () =>
+    existsSync(subject.store.directory) ? readdirSync(subject.store.directory).sort() : [];
+
+  function source(name: string, contents: Buffer | string): string {
+    const file = path.join(sources, name);
+    writeFileSync(file, contents);
+    return file;
+  }
+
+  function treeSource(...files: string[]): string {
+    const tree = mkdtempSync(path.join(sources, 'tree-'));
+    for (const file of files) {
+      mkdirSync(path.dirname(path.join(tree, file)), {recursive: true});
+      writeFileSync(path.join(tree, file), `contents of ${file}`);
+    }
+    return tree;
+  }
+
+  function tarSource(...files: string[]): string {
+    const archive = path.join(sources, `archive-${Math.random()}.tar`);
+    execFileSync('tar', ['-C', treeSource(...files), '-cf', archive, '.']);
+    return archive;
+  }
+
+  async function run(sourcePath: string, options: Partial<ImportRequest> = {}): Promise<TransferResult> {
+    const request: ImportRequest = {
+      format: 'auto',
+      store: subject.store,
+      localName: 'one',
+      sourcePath,
+      ...options,
+    };
+    return await (await subject.engine.import(request)).finished;
+  }
+
+  describe('import', () => {
+    test('stores a tar archive as a directory, under every compression', async () => {
+      const archive = readFileSync(tarSource('etc/hostname', 'deep/er/file'));
+      const packed = {plain: archive, gzip: gzipSync(archive), zstd: zstdCompressSync(archive)};
+      for (const [localName, bytes] of Object.entries(packed)) {
+        const result = await run(source(localName, bytes), {localName});
+        expect(result).toEqual({
+          path: path.join(subject.store.directory, localName),
+          format: 'tar',
+          notices: [],
+        });
+        expect(readFileSync(path.join(result.path, 'etc/hostname'), 'utf8')).toBe('contents of etc/hostname');
+      }
+      expect(inStore()).toEqual(['gzip', 'plain', 'zstd']);
+    });
+
+    test('stores anything else as a raw disk image, sparse and of the same bytes', async () => {
+      const disk = Buffer.alloc(8 << 20);
+      disk.write('boot', 0);
+      disk.write('end', disk.length - 3);
+      for (const [localName, bytes] of Object.entries({plain: disk, gzip: gzipSync(disk)})) {
+        const result = await run(source(localName, bytes), {localName});
+        expect(result).toMatchObject({
+          path: path.join(subject.store.directory, `${localName}.raw`),
+          format: 'raw',
+        });
+        expect(readFileSync(result.path).equals(disk)).toBe(true);
+        expect(statSync(result.path).mode & 0o7777).toBe(0o644);
+      }
+      expect(inStore()).toEqual(['gzip.raw', 'plain.raw']);
+    });
+
+    test('the format can be said instead of found', async () => {
+      const archive = tarSource('file');
+      expect((await run(archive, {format: 'raw'})).path).toMatch(/one\.raw$/);
+      await expect(run(source('x', 'no archive'), {format: 'tar', localName: 'two'})).rejects.toMatchObject({
+        code: 'InvalidArchive',
+      });
+    });
+
+    test('stores a copy of a directory', async () => {
+      const tree = treeSource('a/b', 'c');
+      symlinkSync('c', path.join(tree, 'link'));
+      const result = await run(tree, {format: 'directory'});
+      expect(result).toMatchObject({format: 'directory'});
+      expect(readFileSync(path.join(result.path, 'link'), 'utf8')).toBe('contents of c');
+      expect(existsSync(path.join(tree, 'a/b'))).toBe(true);
+    });
+
+    test('moves an OS tree that lies one directory down to the top, but no other tree', async () => {
+      await run(tarSource('os/etc/os-release', 'os/os/file'));
+      expect(readdirSync(path.join(subject.store.directory, 'one')).sort()).toEqual(['etc', 'os']);
+      await run(tarSource('data/file'), {localName: 'two'});
+      expect(readdirSync(path.join(subject.store.directory, 'two'))).toEqual(['data']);
+    });
+
+    test.each(['', '.', '..', 'a/b', '.#temp', 'new\nline', 'x'.repeat(256)])(
+      'refuses the name %j',
+      async (localName) => {
+        await expect(run(tarSource('file'), {localName})).rejects.toMatchObject({code: 'InvalidArgument'});
+        expect(inStore()).toEqual([]);
+      },
+    );
+
+    test('refuses a name that exists in any form, and says where', async () => {
+      mkdirSync(subject.store.directory, {recursive: true});
+      for (const form of ['one', 'one.raw', 'one.v', 'one.raw.v']) {
+        mkdirSync(path.join(subject.store.directory, form));
+        await expect(run(tarSource('file'))).rejects.toMatchObject({
+          code: 'ImageAlreadyExists',
+          message: `image "one" already exists in "${subject.store.directory}"`,
+        });
+        rmSync(path.join(subject.store.directory, form), {recursive: true});
+      }
+    });
+
+    test('with force the new image is the only form of the name, read-only or not', async () => {
+      const archive = tarSource('new');
+      const disk = source('disk', 'a disk image');
+      await run(archive, {readOnly: true});
+      await run(disk, {force: true, readOnly: true});
+      expect(inStore()).toEqual(['one.raw']);
+      await run(archive, {force: true, readOnly: true});
+      expect(inStore()).toEqual(['one']);
+      await run(tarSource('newer'), {force: true});
+      expect(readdirSync(path.join(subject.store.directory, 'one'))).toEqual(['newer']);
+      expect(inStore()).toEqual(['one']);
+    });
+
+    test('beforeCommit is called once, with nothing visible; its failure leaves nothing', async () => {
+      const seen: string[][] = [];
+      const visible = () => inStore().filter((name) => !name.startsWith('.#'));
+      await run(tarSource('file'), {beforeCommit: async () => void seen.push(visible())});
+      expect(seen).toEqual([[]]);
+      const beforeCommit = () => Promise.reject(new Error('the record cannot be written'));
+      await expect(run(tarSource('file'), {localName: 'two', beforeCommit})).rejects.toThrow(
+        'the record cannot be written',
+      );
+      expect(inStore()).toEqual(['one']);
+    });
+
+    test('cancel and abort end with Interrupted and leave nothing', async () => {
+      const controller = new AbortController();
+      const waiting = new Promise<void>(() => undefined);
+      const request = {format: 'auto', store: subject.store, sourcePath: tarSource('file')} as const;
+      for (const stop of ['cancel', 'abort']) {
+        const {promise, resolve} = Promise.withResolvers<void>();
+        const transfer = await subject.engine.import({
+          ...request,
+          localName: stop,
+          signal: controller.signal,
+          beforeCommit: () => {
+            resolve();
+            return Promise.race([waiting, new Promise<void>((done) => setTimeout(done, 50))]);
+          },
+        });
+        await promise;
+        if (stop === 'cancel') transfer.cancel();
+        else controller.abort();
+        await expect(transfer.finished).rejects.toMatchObject({code: 'Interrupted'});
+        expect(inStore()).toEqual([]);
+      }
+      const late = subject.engine.import({...request, localName: 'late', signal: controller.signal});
+      await expect(late).rejects.toMatchObject({code: 'Interrupted'});
+    });
+
+    test('damaged and truncated files leave nothing', async () => {
+      const archive = readFileSync(tarSource('a', 'b', 'c'));
+      const packed = gzipSync(archive);
+      const cases: [Buffer, string][] = [
+        [packed.subarray(0, packed.length - 4), 'UncompressionError'],
+        [Buffer.concat([packed, Buffer.from('x')]), 'UncompressionError'],
+        [archive.subarray(0, 1200), 'InvalidArchive'],
+      ];
+      for (const [bytes, code] of cases) {
+        await expect(run(source('damaged', bytes))).rejects.toMatchObject({code});
+        expect(inStore()).toEqual([]);
+      }
+    });
+
+    test('what cannot be stored is refused by name before anything is written', async () => {
+      const stream = Buffer.alloc(1024);
+      stream.writeBigUInt64LE(0x2f5bacbacn, 8);
+      for (const bytes of [stream, gzipSync(stream)]) {
+        const result = run(source('stream', bytes));
+        await expect(result).rejects.toMatchObject({
+          code: 'NotSupported',
+          message: expect.stringContaining('ZFS send stream'),
+        });
+      }
+      const disk = source(
+        'disk',
+        Buffer.concat([Buffer.from('514649fb00000003', 'hex'), Buffer.alloc(1000)]),
+      );
+      await expect(run(disk)).rejects.toMatchObject({
+        code: 'NotSupported',
+        message: expect.stringContaining('qcow2'),
+      });
+      expect(inStore()).toEqual([]);
+    });
+
+    test('more bytes than allowed end with LimitExceeded', async () => {
+      const zeros = source('zeros', gzipSync(Buffer.alloc(4 << 20)));
+      await expect(run(zeros, {maxUnpackedBytes: 1 << 20})).rejects.toMatchObject({code: 'LimitExceeded'});
+      const plain = source('plain', Buffer.alloc(4 << 20));
+      await expect(run(plain, {maxUnpackedBytes: 1 << 20})).rejects.toMatchObject({code: 'LimitExceeded'});
+      expect(inStore()).toEqual([]);
+    });
+
+    test('a source that is not there or no file fails with its name', async () => {
+      await expect(run('/nonexistent/file')).rejects.toMatchObject({
+        code: 'FileSystem',
+        message: expect.stringContaining('/nonexistent/file'),
+      });
+      await expect(run(sources)).rejects.toMatchObject({code: 'InvalidArgument'});
+      await expect(run('relative')).rejects.toMatchObject({code: 'InvalidArgument'});
+    });
+  });
+
+  test('a running transfer is listed with its progress, a finished one is not', async () => {
+    const {promise, resolve} = Promise.withResolvers<void>();
+    const disk = source('disk', Buffer.alloc(4 << 20, 'x'));
+    const transfer = await subject.engine.import({
+      format: 'auto',
+      store: subject.store,
+      localName: 'one',
+      sourcePath: disk,
+      beforeCommit: () => promise,
+    });
+    const fractions: (number | undefined)[] = [];
+    transfer.onProgress((fraction) => fractions.push(fraction));
+    const lines: string[] = [];
+    transfer.onLog((_level, line) => lines.push(line));
+    const {id} = transfer;
+    expect(await subject.engine.listTransfers()).toEqual([
+      expect.objectContaining({
+        id,
+        type: 'import-raw',
+        imageClass: subject.store.imageClass,
+        localName: 'one',
+        remote: '',
+      }),
+    ]);
+    resolve();
+    await transfer.finished;
+    expect(fractions.at(-1)).toBe(1);
+    expect(lines.length).toBeGreaterThan(1);
+    expect(await subject.engine.listTransfers()).toEqual([]);
+  });
+
+  test('listImages shows images of every kind and nothing else', async () => {
+    expect(await subject.engine.listImages(subject.store)).toEqual([]);
+    await run(tarSource('file'), {localName: 'b tree'});
+    await run(source('disk', Buffer.alloc(65_536, 'x')), {localName: 'a-disk', readOnly: true});
+    mkdirSync(path.join(subject.store.directory, '.#half'));
+    mkdirSync(path.join(subject.store.directory, '.hidden'));
+    writeFileSync(path.join(subject.store.directory, 'a-disk.nspawn'), '');
+    const images = await subject.engine.listImages(subject.store);
+    expect(images).toMatchObject([
+      {name: 'a-disk', type: 'raw', readOnly: true, limitBytes: 65_536, usageBytes: 65_536},
+      {name: 'b tree', readOnly: false, path: path.join(subject.store.directory, 'b tree')},
+    ]);
+    expect(images[1]?.type).toMatch(/^(directory|subvolume)$/);
+    expect(images[0]?.createdUs).toBeGreaterThan(1e15);
+  });
+
+  test('an image can be removed, read-only ones with their siblings too', async () => {
+    if (!canRemove(subject.engine)) return;
+    expect(await subject.engine.removeImage(subject.store, 'one')).toBe(false);
+    await run(tarSource('a/b/c'), {readOnly: true});
+    await run(source('disk', 'x'), {localName: 'two', readOnly: true});
+    writeFileSync(path.join(subject.store.directory, 'one.nspawn'), '');
+    expect(await subject.engine.removeImage(subject.store, 'one')).toBe(true);
+    expect(inStore()).toEqual(['two.raw']);
+    expect(await subject.engine.removeImage(subject.store, 'two')).toBe(true);
+    expect(inStore()).toEqual([]);
+  });
+
+  test('an image can be marked read-only later', async () => {
+    if (!canMark(subject.engine)) return;
+    await run(tarSource('file'));
+    await run(source('disk', 'x'), {localName: 'two'});
+    for (const name of ['one', 'two']) await subject.engine.markReadOnly(subject.store, name);
+    expect((await subject.engine.listImages(subject.store)).map((image) => image.readOnly)).toEqual([
+      true,
+      true,
+    ]);
+    await expect(subject.engine.markReadOnly(subject.store, 'three')).rejects.toMatchObject({
+      code: 'ImageNotInstalled',
+    });
+  });
+}
