@@ -47,6 +47,36 @@ export interface ImportRequest {
   signal?: AbortSignal;
 }
 
+/** How a download is verified; a digest is the file's SHA-256 in lower-case hex (spec/engine.md §3). */
+export type VerifyMode = 'no' | 'checksum' | 'signature' | {sha256: string};
+
+export interface PullRequest {
+  format: 'tar' | 'raw';
+  store: ImageStore;
+  /** http, https or file. */
+  url: string;
+  /** Undefined: only the download copy is kept. */
+  localName: string | undefined;
+  verify: VerifyMode;
+  force?: boolean;
+  readOnly?: boolean;
+  /** Keep the hidden, read-only download copy, and use one that is there and still current. */
+  keepDownload?: boolean;
+  signal?: AbortSignal;
+}
+
+export type ExportCompression = 'uncompressed' | 'xz' | 'gzip' | 'bzip2' | 'zstd';
+
+export interface ExportRequest {
+  format: 'tar' | 'raw';
+  store: ImageStore;
+  localName: string;
+  compression: ExportCompression;
+  /** Open for writing, a file or a pipe; the caller closes it, and is who makes a file appear only when whole. */
+  outputFd: number;
+  signal?: AbortSignal;
+}
+
 /** One running pull, import or export. */
 export interface Transfer {
   /** Unique among the running transfers of the engine. */
@@ -66,10 +96,20 @@ export interface Transfer {
   readonly finished: Promise<TransferResult>;
 }
 
+/** How the bytes of a pull were verified, and by which key. */
+export interface Verification {
+  level: 'none' | 'checksum' | 'signature';
+  sha256: string;
+  /** Fingerprint of the key whose signature was good. */
+  keyFingerprint?: string;
+}
+
 export interface TransferResult {
-  /** Absolute path of the image now in place. */
+  /** Absolute path of the image now in place; of the exported image for an export. */
   path: string;
   format: 'tar' | 'raw' | 'directory';
+  /** Of pulls. */
+  verification?: Verification;
   /** Parts of the input that this user or file system could not keep, a sentence each. */
   notices: string[];
 }
