@@ -78,12 +78,15 @@ if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
 	npm_config_nodedir=$(node_headers)
 	export npm_config_nodedir
 	echo "setup.sh: installing npm packages" >&2
-	log=$(mktemp)
-	if ! npm ci --no-audit --no-fund --loglevel=error >"$log" 2>&1; then
-		tail -n 30 "$log" >&2
-		rm -f "$log"
-		exit 1
-	fi
-	rm -f "$log"
+	# Not "npm ci": that refuses a registry which lacks optional packages of other platforms. The versions are
+	# those of the lock file all the same, and the lock file is put back if npm added to it.
+	log=$(mktemp) lock=$(mktemp)
+	cp package-lock.json "$lock"
+	status=0
+	npm install --no-audit --no-fund --loglevel=error >"$log" 2>&1 || status=$?
+	cmp -s package-lock.json "$lock" || cp "$lock" package-lock.json
+	[ "$status" = 0 ] || tail -n 30 "$log" >&2
+	rm -f "$log" "$lock"
+	[ "$status" = 0 ] || exit 1
 	echo "$wanted" >"$stamp"
 fi
