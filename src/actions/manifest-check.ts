@@ -2,7 +2,7 @@
 
 import {ImgctlError} from '../errors.ts';
 import type {ImageManifest} from '../manifest/manifest.ts';
-import {parseManifest} from '../manifest/parse.ts';
+import {maxManifestBytes, parseManifest} from '../manifest/parse.ts';
 import {type ManifestProblem, type ManifestSet, validateManifest} from '../manifest/validate.ts';
 import {readManifestFile} from './read-manifest-file.ts';
 
@@ -27,6 +27,9 @@ export async function checkManifestFiles(
 
 async function problemsOf(file: string, set: ManifestSet): Promise<ManifestProblem[]> {
   const text = await readManifestFile(file, 'Usage', `manifest path does not exist: "${file}"`);
+  if (Buffer.byteLength(text) > maxManifestBytes) {
+    return [{field: '', code: 'Invalid', message: `manifest is larger than ${maxManifestBytes} bytes`}];
+  }
   let value: unknown;
   try {
     value = JSON.parse(text);
