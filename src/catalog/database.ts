@@ -1,6 +1,7 @@
 /**
- * One SQLite connection with promises. Writers use `transaction`, which begins IMMEDIATE: a deferred one that
- * reads first fails with SQLITE_BUSY under a second writer in spite of the time-out (spec/dependencies.md).
+ * One SQLite connection with promises. Writers use `transaction`, also for one statement, so that none falls into
+ * the transaction of another. It begins IMMEDIATE: a deferred one that reads first fails with SQLITE_BUSY under a
+ * second writer in spite of the time-out (spec/dependencies.md).
  */
 
 import sqlite3 from 'sqlite3';
@@ -14,6 +15,8 @@ export type Row = Record<string, SqlValue>;
 export class Database {
   readonly path: string;
   readonly #connection: sqlite3.Database;
+  /** Ends when the last transaction asked for has ended. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(path: string, connection: sqlite3.Database) {
     this.path = path;
@@ -57,8 +60,23 @@ export class Database {
     return (await this.all<T>(sql, ...values))[0];
   }
 
-  /** Runs `work` in one write transaction; rolled back when it rejects. */
-  async transaction<T>(work: () => Promise<T>): Promise<T> {
+  /** Runs `work` in one write transaction; rolled back when it rejects. Those of one process take turns. */
+  transaction<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(() => this.#transact(work));
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  /** The value of a column that holds JSON. */
+  parse(text: string): unknown {
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      throw damaged(this.path, error as SyntaxError);
+    }
+  }
+
+  async #transact<T>(work: () => Promise<T>): Promise<T> {
     await this.exec('BEGIN IMMEDIATE');
     try {
       const result = await work();
@@ -87,12 +105,7 @@ export class Database {
 
 function asCatalogError(error: Error, path: string): ImgctlError {
   const code = (error as {code?: string}).code ?? '';
-  if (code === 'SQLITE_CORRUPT' || code === 'SQLITE_NOTADB') {
-    return new ImgctlError('CatalogCorrupt', `catalog "${path}" is damaged: ${error.message}`, {
-      cause: error,
-      hint: `images are safe; move the file away and it is built anew: mv ${path} ${path}.damaged`,
-    });
-  }
+  if (code === 'SQLITE_CORRUPT' || code === 'SQLITE_NOTADB') return damaged(path, error);
   if (code === 'SQLITE_FULL') {
     return new ImgctlError('NoSpace', `cannot write catalog "${path}": the disk is full`, {
       cause: error,
@@ -106,4 +119,11 @@ function asCatalogError(error: Error, path: string): ImgctlError {
     });
   }
   return new ImgctlError('FileSystem', `cannot use catalog "${path}": ${error.message}`, {cause: error});
+}
+
+function damaged(path: string, error: Error): ImgctlError {
+  return new ImgctlError('CatalogCorrupt', `catalog "${path}" is damaged: ${error.message}`, {
+    cause: error,
+    hint: `images are safe; move the file away and it is built anew: mv ${path} ${path}.damaged`,
+  });
 }

@@ -11,26 +11,28 @@ export class ImageTable {
   }
 
   async put(record: ImageRecord): Promise<void> {
-    await this.#database.run(
-      'INSERT OR REPLACE INTO images (uuid, pool, local_name, record) VALUES (?, ?, ?, ?)',
-      record.manifest.uuid,
-      record.pool,
-      record.localName,
-      JSON.stringify(record),
+    await this.#database.transaction(() =>
+      this.#database.run(
+        'INSERT OR REPLACE INTO images (uuid, pool, local_name, record) VALUES (?, ?, ?, ?)',
+        record.manifest.uuid,
+        record.pool,
+        record.localName,
+        JSON.stringify(record),
+      ),
     );
   }
 
   async remove(uuid: string): Promise<void> {
-    await this.#database.run('DELETE FROM images WHERE uuid = ?', uuid);
+    await this.#database.transaction(() => this.#database.run('DELETE FROM images WHERE uuid = ?', uuid));
   }
 
   async list(): Promise<ImageRecord[]> {
     const rows = await this.#database.all<{record: string}>('SELECT record FROM images ORDER BY uuid');
-    return rows.map((row) => JSON.parse(row.record));
+    return rows.map((row) => this.#database.parse(row.record) as ImageRecord);
   }
 
   async find(uuid: string): Promise<ImageRecord | undefined> {
     const row = await this.#database.get<{record: string}>('SELECT record FROM images WHERE uuid = ?', uuid);
-    return row && JSON.parse(row.record);
+    return row && (this.#database.parse(row.record) as ImageRecord);
   }
 }

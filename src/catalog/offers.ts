@@ -57,9 +57,11 @@ export class OfferTable {
       JSON.stringify(sources),
     );
     if (!stale) return;
-    await this.#database.run(
-      'DELETE FROM listings WHERE source NOT IN (SELECT value FROM json_each(?))',
-      JSON.stringify(sources),
+    await this.#database.transaction(() =>
+      this.#database.run(
+        'DELETE FROM listings WHERE source NOT IN (SELECT value FROM json_each(?))',
+        JSON.stringify(sources),
+      ),
     );
   }
 
@@ -76,6 +78,9 @@ export class OfferTable {
        WHERE copy = 1 ORDER BY rank, position`,
       JSON.stringify(sources),
     );
-    return rows.map((row) => ({source: row.source, manifest: JSON.parse(row.manifest)}));
+    return rows.map((row) => ({
+      source: row.source,
+      manifest: this.#database.parse(row.manifest) as ImageManifest,
+    }));
   }
 }

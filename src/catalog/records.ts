@@ -3,6 +3,7 @@
  * and whole before the data becomes visible; a record without data is not an installed image.
  */
 
+import {randomUUID} from 'node:crypto';
 import {mkdir, open, readdir, readFile, rename, rm} from 'node:fs/promises';
 import path from 'node:path';
 import {errnoOf, ImgctlError} from '../errors.ts';
@@ -55,16 +56,11 @@ export class RecordStore {
 
   /** Undefined when there is none; `FileSystem` when it cannot be read as a record. */
   async find(uuid: string): Promise<ImageRecord | undefined> {
+    if (!isUuid(uuid)) return undefined;
     const file = this.#fileOf(uuid);
     try {
       const record = JSON.parse(await readFile(file, 'utf8'));
-      if (
-        record?.manifest?.uuid !== uuid ||
-        typeof record.pool !== 'string' ||
-        typeof record.localName !== 'string'
-      ) {
-        throw new Error('it is not the record of this image');
-      }
+      if (!isRecordOf(uuid, record)) throw new Error('it is not the record of this image');
       return {...record, instances: record.instances ?? []};
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return undefined;
@@ -75,10 +71,10 @@ export class RecordStore {
   /** On return the record is on disk, also after a power cut. */
   async write(record: ImageRecord): Promise<void> {
     const file = this.#fileOf(record.manifest.uuid);
-    const temporary = path.join(this.#directory, `.#${record.manifest.uuid}.${process.pid}`);
+    const temporary = path.join(this.#directory, `.#${record.manifest.uuid}.${randomUUID()}`);
     try {
       await mkdir(this.#directory, {recursive: true, mode: 0o755});
-      const handle = await open(temporary, 'w', 0o644);
+      const handle = await open(temporary, 'wx', 0o644);
       try {
         await handle.writeFile(`${JSON.stringify(record, null, 2)}\n`);
         await handle.sync();
@@ -88,13 +84,18 @@ export class RecordStore {
       await rename(temporary, file);
       await this.#syncDirectory();
     } catch (error) {
-      await rm(temporary, {force: true});
+      await rm(temporary, {force: true}).catch(() => undefined);
       throw this.#failure('write', file, error);
     }
   }
 
   async remove(uuid: string): Promise<void> {
-    await rm(this.#fileOf(uuid), {force: true});
+    const file = this.#fileOf(uuid);
+    try {
+      await rm(file, {force: true});
+    } catch (error) {
+      throw this.#failure('remove', file, error);
+    }
   }
 
   async #syncDirectory(): Promise<void> {
@@ -107,6 +108,7 @@ export class RecordStore {
   }
 
   #fileOf(uuid: string): string {
+    if (!isUuid(uuid)) throw new ImgctlError('InvalidUUID', `invalid uuid: "${uuid}"`);
     return path.join(this.#directory, `${uuid}.json`);
   }
 
@@ -115,4 +117,16 @@ export class RecordStore {
     const code = errnoOf(error) === 'ENOSPC' ? 'NoSpace' : 'FileSystem';
     return new ImgctlError(code, `cannot ${verb} record "${file}": ${reason}`, {cause: error});
   }
+}
+
+function isRecordOf(uuid: string, value: unknown): value is ImageRecord {
+  const {manifest, pool, localName, instances = []} = Object(value) as Partial<ImageRecord>;
+  return (
+    manifest?.uuid === uuid &&
+    typeof pool === 'string' &&
+    typeof localName === 'string' &&
+    !localName.includes('/') &&
+    Array.isArray(instances) &&
+    instances.every((instance) => typeof Object(instance).name === 'string')
+  );
 }
