@@ -122,6 +122,7 @@ async function buildBundle(): Promise<void> {
     main: path.join(root, 'src/main.ts'),
     'oclif-commands': path.join(root, 'src/commands/oclif.ts'),
     'unpack-child': path.join(root, 'src/engine/embedded/unpack-child.ts'),
+    'export-child': path.join(root, 'src/engine/embedded/export/export-child.ts'),
   }).filter(([, source]) => existsSync(source));
   await build({
     entryPoints: Object.fromEntries(entryPoints),

@@ -49,6 +49,7 @@ if [ "${1:-}" = test ]; then
 	need bwrap bubblewrap
 	need setpriv util-linux
 	need losetup mount
+	need qemu-img qemu-utils
 	need man man-db
 	need mandoc mandoc
 	need busybox busybox-static

@@ -72,7 +72,11 @@ export interface ExportRequest {
   store: ImageStore;
   localName: string;
   compression: ExportCompression;
-  /** Open for writing, a file or a pipe; the caller closes it, and is who makes a file appear only when whole. */
+  /**
+   * Open for writing: a file, pipe or socket, blocking or not. What is written begins at its position; the caller
+   * closes it. It is not synced, and a failed export leaves half of it behind: `writeOutputFile`
+   * (src/sys/output-file.ts) makes a file appear only when it is whole.
+   */
   outputFd: number;
   signal?: AbortSignal;
 }
@@ -141,6 +145,12 @@ export interface Engine {
   readonly name: 'embedded' | 'dbus';
   /** Stores a local file as an image. Rejects at once for a bad name or a name that exists. */
   import(request: ImportRequest): Promise<Transfer>;
+  /**
+   * Writes an image to an open descriptor. Rejects at once for a bad name or descriptor; an image that is missing
+   * (`ImageNotInstalled`) or of the other kind (`InvalidArgument`, with `details.errno` `EISDIR` or `ENOTDIR`)
+   * fails the transfer. A reader that goes away ends it with `FileSystem` and `details.errno` `EPIPE`.
+   */
+  export(request: ExportRequest): Promise<Transfer>;
   /** Transfers that run now, of this and other processes. */
   listTransfers(): Promise<TransferSummary[]>;
   /** Images in a store, by name; hidden names and temporary data are left out. */

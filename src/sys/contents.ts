@@ -2,6 +2,8 @@
 import {constants} from 'node:os';
 import {checked, native, SystemError} from './native.ts';
 
+const SEEK_SET = 0;
+const SEEK_CUR = 1;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 
@@ -57,6 +59,20 @@ export function copyRange(
   if (cannotReflink.has(-result)) return undefined;
   if (result < 0) throw new SystemError(-result, 'copy_file_range');
   return result;
+}
+
+/** Waits until a pipe or socket that refused bytes (EAGAIN) takes some, or its other end is gone. */
+export function waitUntilWritable(fd: number): void {
+  checked(native().pollOut(fd, -1), 'poll');
+}
+
+/** Where the next read or write of a file begins. */
+export function positionOf(fd: number): number {
+  return checked(native().lseek(fd, 0, SEEK_CUR), 'lseek');
+}
+
+export function moveTo(fd: number, position: number): void {
+  checked(native().lseek(fd, position, SEEK_SET), 'lseek');
 }
 
 /** Writes everything of the file system that holds `fd` to the disk. Can block for long. */

@@ -1,6 +1,6 @@
 /** What a tree lost on its way because this user or file system cannot keep it, as one sentence for each kind. */
 
-export type LossKind = 'owner' | 'setid' | 'device' | 'xattr' | 'acl' | 'mount';
+export type LossKind = 'owner' | 'setid' | 'device' | 'xattr' | 'acl' | 'mount' | 'special' | 'changed';
 
 const sentences: Record<LossKind, (count: string, example: string) => string> = {
   owner: (count, example) =>
@@ -11,8 +11,13 @@ const sentences: Record<LossKind, (count: string, example: string) => string> = 
   xattr: (count, example) => `${count} not keep an extended attribute, for example ${example}`,
   acl: (count, example) =>
     `${count} not keep the access control list, for example ${example}: it names users without numbers`,
+  special: (count, example) =>
+    `${count} left out as sockets or named pipes, for example ${example}: archives do not keep them`,
+  changed: (count, example) => `${count} changed or removed while it was read, for example ${example}`,
   mount: (count, example) => `${count} left empty as mount points, for example ${example}`,
 };
+
+const wereDone: ReadonlySet<LossKind> = new Set(['device', 'mount', 'special', 'changed']);
 
 export class Losses {
   readonly #counted = new Map<LossKind, {count: number; example: string}>();
@@ -25,7 +30,7 @@ export class Losses {
 
   sentences(): string[] {
     return [...this.#counted].map(([kind, {count, example}]) => {
-      const verb = kind === 'device' || kind === 'mount' ? ['was', 'were'] : ['does', 'do'];
+      const verb = wereDone.has(kind) ? ['was', 'were'] : ['does', 'do'];
       return sentences[kind](
         count === 1 ? `1 entry ${verb[0]}` : `${count} entries ${verb[1]}`,
         JSON.stringify(example),

@@ -29,6 +29,7 @@ export interface NativeBinding {
   lseek(fd: number, offset: number, whence: number): number;
   punchHole(fd: number, offset: number, length: number): number;
   copyFileRange(source: number, from: number, target: number, to: number, length: number): number;
+  pollOut(fd: number, timeoutMs: number): number;
   syncfs(fd: number): number;
   getAttributes(fd: number): number;
   setAttributes(fd: number, attributes: number): number;

@@ -4,9 +4,11 @@
  */
 import {execFileSync} from 'node:child_process';
 import {
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -22,6 +24,7 @@ import {
   canMark,
   canRemove,
   type Engine,
+  type ExportRequest,
   type ImageStore,
   type ImportRequest,
   type TransferResult,
@@ -259,6 +262,60 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
       });
       await expect(run(sources)).rejects.toMatchObject({code: 'InvalidArgument'});
       await expect(run('relative')).rejects.toMatchObject({code: 'InvalidArgument'});
+    });
+  });
+
+  describe('export', () => {
+    async function runExport(format: 'tar' | 'raw', options: Partial<ExportRequest> = {}): Promise<string> {
+      const output = path.join(sources, `output-${Math.random()}`);
+      const outputFd = openSync(output, 'wx');
+      try {
+        const request = {
+          format,
+          store: subject.store,
+          localName: 'one',
+          compression: 'uncompressed',
+          outputFd,
+        };
+        const transfer = await subject.engine.export({...(request as ExportRequest), ...options});
+        expect(transfer).toMatchObject({type: `export-${format}`, localName: 'one', remote: ''});
+        expect(await transfer.finished).toMatchObject({format, notices: []});
+      } finally {
+        closeSync(outputFd);
+      }
+      return output;
+    }
+
+    test('a disk image comes out as it went in', async () => {
+      const disk = Buffer.alloc(5 << 20);
+      disk.write('data', 1 << 20);
+      await run(source('disk', disk));
+      expect(readFileSync(await runExport('raw')).equals(disk)).toBe(true);
+    });
+
+    test('a tree comes out as a tar archive in the order of names', async () => {
+      await run(tarSource('b', 'a/inner'));
+      const archive = await runExport('tar');
+      const names = execFileSync('tar', ['-tf', archive]).toString().trim().split('\n');
+      expect(names).toEqual(['./', './a/', './a/inner', './b']);
+      expect(execFileSync('tar', ['-xOf', archive, './a/inner']).toString()).toBe('contents of a/inner');
+    });
+
+    test('an image of the other kind, a missing one and a bad name are refused', async () => {
+      await run(tarSource('file'));
+      await expect(runExport('raw')).rejects.toMatchObject({
+        code: 'InvalidArgument',
+        details: {errno: 'EISDIR'},
+      });
+      await run(source('disk', 'a disk'), {force: true});
+      await expect(runExport('tar')).rejects.toMatchObject({
+        code: 'InvalidArgument',
+        details: {errno: 'ENOTDIR'},
+      });
+      const missing = {store: {...subject.store, directory: path.join(sources, 'none')}};
+      await expect(runExport('raw', missing)).rejects.toMatchObject({code: 'ImageNotInstalled'});
+      await expect(runExport('raw', {localName: 'a/b'})).rejects.toMatchObject({code: 'InvalidArgument'});
+      expect(await subject.engine.listTransfers()).toEqual([]);
     });
   });
 

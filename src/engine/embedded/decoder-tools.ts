@@ -1,23 +1,34 @@
-/** bzip2 is twice as fast by its tool; everything else is at least as fast in this process. */
+/** bzip2 is twice as fast by its tool, and compressed only by it; everything else is done in this process. */
 import {accessSync, constants} from 'node:fs';
 import {pipeline, Readable} from 'node:stream';
+import type {Encoder} from '../../formats/compress.ts';
 import type {DecompressOptions} from '../../formats/decompress.ts';
 import {startProcess} from '../../sys/run.ts';
 
 const bzip2 = '/usr/bin/bzip2';
 
 export function decoderTools(): NonNullable<DecompressOptions['replacements']> {
+  // Not installed: the decoder in JavaScript does it.
+  return hasBzip2() ? {bzip2: (source) => runBzip2('-dc', source)} : {};
+}
+
+/** Undefined where the tool is not installed. */
+export function bzip2Encoder(): Encoder | undefined {
+  return hasBzip2() ? (source) => runBzip2('-9c', source) : undefined;
+}
+
+function hasBzip2(): boolean {
   try {
     accessSync(bzip2, constants.X_OK);
-    return {bzip2: runBzip2};
+    return true;
   } catch {
-    return {}; // not installed: the decoder in JavaScript does it
+    return false;
   }
 }
 
-async function* runBzip2(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+async function* runBzip2(option: string, source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const stop = new AbortController();
-  const child = startProcess(bzip2, ['-dc'], {
+  const child = startProcess(bzip2, [option], {
     stdin: 'pipe',
     stdout: 'pipe',
     signal: stop.signal,

@@ -2,13 +2,14 @@
  * The engine that stores images itself, without a daemon. Untrusted bytes are decoded only in a child process with
  * few rights; nothing is visible under an image's name before it is whole and synced (design.md §6).
  */
-import {mkdirSync, realpathSync} from 'node:fs';
+import {fstatSync, mkdirSync, realpathSync} from 'node:fs';
 import path from 'node:path';
 import {ImgctlError} from '../../errors.ts';
 import {type DecompressLimits, defaultDecompressLimits} from '../../formats/decompress.ts';
 import {sweepStaging} from '../../sys/staging.ts';
 import type {
   Engine,
+  ExportRequest,
   ImageMarker,
   ImageRemover,
   ImageStore,
@@ -16,10 +17,12 @@ import type {
   StoredImage,
   Transfer,
   TransferCanceller,
+  TransferResult,
   TransferSummary,
   TransferType,
 } from '../engine.ts';
 import {EmbeddedTransfer} from './embedded-transfer.ts';
+import {runExport} from './export/export-job.ts';
 import {asImgctlError} from './failure.ts';
 import {freeze, isForbidden} from './freeze.ts';
 import {checkImageName, checkIsFree, existingForms} from './image-forms.ts';
@@ -27,7 +30,7 @@ import {readImages} from './image-list.ts';
 import {ImportJob} from './import-job.ts';
 import {deleteImage} from './remove-image.ts';
 import {Sandbox, type SandboxMode, type SandboxReport} from './sandbox.ts';
-import {TransferRegistry} from './transfer-registry.ts';
+import {type TransferDescription, type TransferRecord, TransferRegistry} from './transfer-registry.ts';
 
 export interface EmbeddedEngineOptions {
   /** Where running transfers are registered; made when missing. All processes of a root use the same. */
@@ -65,6 +68,28 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
     if (!request.force) checkIsFree(store, request.localName);
     await sweepStaging(store.directory);
     return await this.#start({...request, store});
+  }
+
+  async export(request: ExportRequest): Promise<Transfer> {
+    const {format, store, localName} = request;
+    checkImageName(localName);
+    fstatSync(request.outputFd);
+    const {controller, release} = abortsWith(request.signal);
+    const description = {
+      type: `export-${format}`,
+      imageClass: store.imageClass,
+      localName,
+      remote: '',
+    } as const;
+    const record = await this.#openRecord(description, () => controller.abort());
+    const {promise, resolve} = Promise.withResolvers<TransferResult>();
+    const finished = promise.finally(() => {
+      release();
+      record.close();
+    });
+    const transfer = new EmbeddedTransfer(description, record, {controller, finished});
+    resolve(runExport({request, sandbox: this.#sandbox, signal: controller.signal}, transfer));
+    return transfer;
   }
 
   async listTransfers(): Promise<TransferSummary[]> {
@@ -124,10 +149,7 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
   }
 
   async #start(request: ImportRequest): Promise<Transfer> {
-    const controller = new AbortController();
-    const abort = () => controller.abort();
-    if (request.signal?.aborted) abort();
-    request.signal?.addEventListener('abort', abort, {once: true});
+    const {controller, release} = abortsWith(request.signal);
     const job = new ImportJob({
       request,
       sandbox: this.#sandbox,
@@ -135,7 +157,7 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
       maxEntries: this.#maxEntries,
       signal: controller.signal,
     });
-    const finished = job.run().finally(() => request.signal?.removeEventListener('abort', abort));
+    const finished = job.run().finally(release);
     finished.catch(() => undefined); // it is waited for below and by the caller
     return await this.#register(request, job, {controller, finished});
   }
@@ -149,10 +171,10 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
     const type: TransferType = format === 'directory' ? 'import-fs' : `import-${format}`;
     const description = {type, imageClass: store.imageClass, localName, remote: ''};
     const cancel = () => run.controller.abort();
-    const record = await this.#registry.open(description, cancel).catch(async (error: unknown) => {
+    const record = await this.#openRecord(description, cancel).catch(async (error: unknown) => {
       cancel();
       await run.finished.catch(() => undefined); // it ends by the cancellation
-      throw asImgctlError(error, `Registering a transfer in "${this.#runtimeDirectory}"`);
+      throw error;
     });
     const finished = run.finished.finally(() => record.close());
     const transfer = new EmbeddedTransfer(description, record, {...run, finished});
@@ -162,6 +184,14 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
     return transfer;
   }
 
+  async #openRecord(description: TransferDescription, cancel: () => void): Promise<TransferRecord> {
+    try {
+      return await this.#registry.open(description, cancel);
+    } catch (error) {
+      throw asImgctlError(error, `Registering a transfer in "${this.#runtimeDirectory}"`);
+    }
+  }
+
   #limitsFor({maxUnpackedBytes}: ImportRequest): DecompressLimits {
     const maxOutputBytes = Math.min(
       maxUnpackedBytes ?? this.#limits.maxOutputBytes,
@@ -169,4 +199,13 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
     );
     return {...this.#limits, maxOutputBytes};
   }
+}
+
+/** A controller of its own that also follows the caller's signal, until it is released. */
+function abortsWith(signal: AbortSignal | undefined): {controller: AbortController; release: () => void} {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  if (signal?.aborted) abort();
+  signal?.addEventListener('abort', abort, {once: true});
+  return {controller, release: () => signal?.removeEventListener('abort', abort)};
 }

@@ -1,0 +1,94 @@
+/**
+ * The process that reads an image and writes it to the output it was given. It needs to read everything and to
+ * write nothing else, and the sandbox around it says so. An entry of its own in dist/; calls block on purpose,
+ * because nothing else runs here.
+ */
+import {closeSync, constants, fstatSync, openSync, writeSync} from 'node:fs';
+import {errnoOf} from '../../../errors.ts';
+import {compress} from '../../../formats/compress.ts';
+import {setTimesAt} from '../../../sys/files.ts';
+import {Losses} from '../../../sys/losses.ts';
+import {findXattr, listXattrs, setXattr} from '../../../sys/xattr.ts';
+import {type ChildMessage, errorMessage} from '../child-protocol.ts';
+import {bzip2Encoder} from '../decoder-tools.ts';
+import {asImgctlError} from '../failure.ts';
+import {batched} from './batched.ts';
+import {type ExportTask, outputFd} from './export-task.ts';
+import {Output} from './output.ts';
+import {copyRawTo, readRaw} from './read-raw.ts';
+import {readTree} from './read-tree.ts';
+
+const source = 0;
+const progressStep = 0.005;
+/** What a file system or user may refuse to keep about a finished file. */
+const notKept = ['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSPC', 'EROFS'];
+
+/** Fails with EPIPE when the parent is gone, which ends this process. */
+function send(message: ChildMessage): void {
+  writeSync(1, `${JSON.stringify(message)}\n`);
+}
+
+async function run({directory, compression}: ExportTask): Promise<string[]> {
+  const output = new Output(outputFd);
+  if (directory !== undefined) return await exportTree(directory, compression, output);
+  const onPosition = progressOf(fstatSync(source).size);
+  if (compression === 'uncompressed') copyRawTo(source, output, onPosition);
+  else await writeAll(compress(readRaw(source, onPosition), compression, bzip2Encoder()), output);
+  return output.isFile ? keepAttributes() : [];
+}
+
+async function exportTree(
+  directory: string,
+  compression: ExportTask['compression'],
+  output: Output,
+): Promise<string[]> {
+  const top = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  const losses = new Losses();
+  try {
+    await writeAll(compress(batched(readTree(top, losses)), compression, bzip2Encoder()), output);
+  } finally {
+    closeSync(top);
+  }
+  return losses.sentences();
+}
+
+async function writeAll(chunks: AsyncIterable<Buffer>, output: Output): Promise<void> {
+  for await (const chunk of chunks) output.write(chunk);
+}
+
+function progressOf(total: number): (position: number) => void {
+  let sent = 0;
+  return (position) => {
+    const fraction = total > 0 ? position / total : 1;
+    if (fraction - sent < progressStep) return;
+    sent = fraction;
+    send({type: 'progress', fraction});
+  };
+}
+
+/** importd gives the output of a disk image its times and user attributes (spec/engine.md §8). */
+function keepAttributes(): string[] {
+  try {
+    for (const name of listXattrs(source)) {
+      const value = name.startsWith('user.') ? findXattr(source, name) : undefined;
+      if (value) setXattr(outputFd, name, value);
+    }
+    const {atimeNs, mtimeNs} = fstatSync(source, {bigint: true});
+    setTimesAt(outputFd, '', atimeNs, mtimeNs);
+    return [];
+  } catch (error) {
+    if (!notKept.includes(errnoOf(error) ?? '')) throw error;
+    return ['The output does not have the times and attributes of the image: it cannot keep them'];
+  }
+}
+
+async function main(): Promise<void> {
+  try {
+    const task = JSON.parse(process.argv[2] ?? '') as ExportTask;
+    send({type: 'done', notices: await run(task)});
+  } catch (error) {
+    send(errorMessage(asImgctlError(error, 'Exporting')));
+  }
+}
+
+await main();

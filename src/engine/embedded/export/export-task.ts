@@ -1,0 +1,10 @@
+import type {ExportCompression} from '../../engine.ts';
+
+/** What the exporting child is told. A disk image is its standard input; descriptor 3 takes the output. */
+export interface ExportTask {
+  compression: ExportCompression;
+  /** Absolute path of the tree, for a tar archive. */
+  directory?: string;
+}
+
+export const outputFd = 3;
