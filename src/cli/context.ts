@@ -109,7 +109,10 @@ export class CommandContext {
 
   async engine(): Promise<Engine> {
     const {EmbeddedEngine} = await import('../engine/embedded/embedded-engine.ts');
-    return new EmbeddedEngine({runtimeDirectory: this.paths.runtimeDirectory});
+    return new EmbeddedEngine({
+      runtimeDirectory: this.paths.runtimeDirectory,
+      pull: {http: () => this.http(), downloads: () => this.downloads()},
+    });
   }
 
   async http(settings: Pick<SourceSettings, 'insecure'> = {}): Promise<HttpClient> {

@@ -3,7 +3,6 @@
 import {constants} from 'node:fs';
 import {type FileHandle, lstat, open, rm} from 'node:fs/promises';
 import {errnoOf} from '../errors.ts';
-import type {FileDigester} from '../verify/digester.ts';
 import {interrupted} from './download-errors.ts';
 
 /** Bytes read at a time when a file that is already here is hashed again. */
@@ -39,7 +38,7 @@ export async function removeUnlessFile(file: string): Promise<void> {
 /** Hashes a file from its start to its end; `onBytes` gets the bytes so far. Rejects with `Interrupted`. */
 export async function hashFile(
   handle: FileHandle,
-  digester: FileDigester,
+  digester: {update(chunk: Uint8Array): void},
   options: {signal: AbortSignal | undefined; onBytes: (doneBytes: number) => void},
 ): Promise<number> {
   const buffer = Buffer.allocUnsafe(hashChunkBytes);

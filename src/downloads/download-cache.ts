@@ -6,6 +6,7 @@
 
 import {mkdir, rename, rm, statfs} from 'node:fs/promises';
 import path from 'node:path';
+import {maskUrl} from '../http/mask-url.ts';
 import {type FileLock, tryLock, waitForLock} from '../sys/lock.ts';
 import {FileDigester, type FileDigests} from '../verify/digester.ts';
 import {Attempt, type RetryOptions} from './attempt.ts';
@@ -14,8 +15,9 @@ import type {CachedFile} from './cached-file.ts';
 import {noSpace, storageFailure, wrongDigest} from './download-errors.ts';
 import {lockEntry} from './entry-lock.ts';
 import {evictOldest} from './eviction.ts';
-import {type ExpectedFile, type FetchRequest, findMismatch, keyOf} from './fetch-request.ts';
+import {type ExpectedFile, type FetchRequest, findMismatch, keyOf, keyOfUrl} from './fetch-request.ts';
 import {removePartialNote} from './partial-note.ts';
+import {UrlDownload} from './url-download.ts';
 
 export interface DownloadCacheOptions extends RetryOptions {
   directory: string;
@@ -55,6 +57,23 @@ export class DownloadCache {
       return await this.#fetch(file, request);
     } catch (error) {
       throw await storageFailure(error, this.#directory, request.expected.sizeBytes);
+    }
+  }
+
+  /**
+   * Takes the lock of a URL of which nothing else is known, waiting for whoever pulls it now. What is fetched under
+   * it is for this use alone: only bytes that did not become whole stay, for the next run.
+   */
+  async openUrl(url: string, signal?: AbortSignal): Promise<UrlDownload> {
+    const key = path.join(this.#directory, keyOfUrl(url));
+    try {
+      await mkdir(this.#directory, {recursive: true, mode: 0o700});
+      const lock = await waitForLock(`${key}.lock`, {...(signal && {signal})});
+      const makeRoom = (needBytes: number) => this.#makeRoom(needBytes);
+      const place = {directory: this.#directory, file: `${key}.partial`, url: maskUrl(url), lock, makeRoom};
+      return new UrlDownload(place, this.#options);
+    } catch (error) {
+      throw await storageFailure(error, this.#directory, 0);
     }
   }
 

@@ -1,5 +1,6 @@
 /** What the cache is asked for, and how an expected file is named and compared. */
 
+import {createHash} from 'node:crypto';
 import type {Readable} from 'node:stream';
 import {ImgctlError} from '../errors.ts';
 import type {FileDigests} from '../verify/digester.ts';
@@ -51,8 +52,14 @@ export function keyOf({sizeBytes, sha1, sha256}: ExpectedFile): string {
   return `${sha256 ? `sha256-${sha256}` : `sha1-${sha1}`}-${sizeBytes}`;
 }
 
-/** Names of data files as `keyOf` makes them, whole and partial ones. */
-export const dataFileName = /^(sha1-[0-9a-f]{40}-\d+|sha256-[0-9a-f]{64}-\d+)(?:\.partial)?$/;
+/** The name for a file of which only the URL is known. */
+export function keyOfUrl(url: string): string {
+  return `url-${createHash('sha256').update(url).digest('hex')}`;
+}
+
+/** Names of data files as `keyOf` and `keyOfUrl` make them, whole and partial ones. */
+export const dataFileName =
+  /^(sha1-[0-9a-f]{40}-\d+|sha256-[0-9a-f]{64}-\d+|url-[0-9a-f]{64})(?:\.partial)?$/;
 
 export interface DigestMismatch {
   algorithm: 'sha1' | 'sha256';

@@ -151,6 +151,12 @@ export interface Engine {
    * fails the transfer. A reader that goes away ends it with `FileSystem` and `details.errno` `EPIPE`.
    */
   export(request: ExportRequest): Promise<Transfer>;
+  /**
+   * Downloads an image and stores it. Rejects at once for a bad URL or name or a name that exists; everything else is
+   * seen by the transfer, whose log lines are those of systemd-importd. A file that the server did not send is not
+   * stored, nor one that is not verified as asked; what had arrived is gone on with by the next pull of the URL.
+   */
+  pull(request: PullRequest): Promise<Transfer>;
   /** Transfers that run now, of this and other processes. */
   listTransfers(): Promise<TransferSummary[]>;
   /** Images in a store, by name; hidden names and temporary data are left out. */

@@ -29,6 +29,10 @@ export interface HttpSettings {
 export interface RequestOptions {
   headers?: Record<string, string>;
   signal?: AbortSignal;
+  /** Of `openStream` alone. */
+  maxRedirects?: number;
+  /** Of `openStream` alone: says nothing about encodings, instead of asking for none. */
+  anyEncoding?: boolean;
   /** What error messages call the peer instead of the full URL; passwords and tokens are masked either way. */
   shownUrl?: string;
 }
@@ -94,12 +98,13 @@ export class HttpClient {
 
   /** For files. Resolves with the headers; follows redirects, but never from https to http. */
   async openStream(url: string, options: RequestOptions = {}): Promise<StreamAnswer> {
-    const headers = {'accept-encoding': 'identity', ...options.headers};
+    const encoding: Record<string, string> = options.anyEncoding ? {} : {'accept-encoding': 'identity'};
+    const headers = {...encoding, ...options.headers};
     let current = url;
     for (let hops = 0; ; hops += 1) {
       const answer = await this.#open(current, {...options, headers, method: 'GET'});
       try {
-        const next = redirectTarget(answer, current, hops);
+        const next = redirectTarget(answer, current, hops, options.maxRedirects);
         if (next === undefined) return {...answer, url: current, body: this.#guard(answer, current, options)};
         current = next;
       } catch (error) {

@@ -2,8 +2,8 @@ import {ImgctlError} from '../errors.ts';
 import {maskUrl} from './mask-url.ts';
 import type {RawAnswer} from './send.ts';
 
-/** The most redirects one download follows. */
-export const maxRedirects = 5;
+/** The most redirects one download follows, unless its caller says otherwise. */
+export const defaultMaxRedirects = 5;
 
 const redirectStatuses = new Set([301, 302, 303, 307, 308]);
 
@@ -12,6 +12,7 @@ export function redirectTarget(
   answer: Pick<RawAnswer, 'status' | 'headers'>,
   url: string,
   hops: number,
+  maxRedirects = defaultMaxRedirects,
 ): string | undefined {
   const {location} = answer.headers;
   if (!redirectStatuses.has(answer.status) || location === undefined) return undefined;

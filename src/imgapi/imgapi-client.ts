@@ -7,11 +7,11 @@ import {ImgctlError} from '../errors.ts';
 import type {HttpAnswer, HttpClient} from '../http/http-client.ts';
 import {maskUrl} from '../http/mask-url.ts';
 import {readBody} from '../http/read-body.ts';
+import {rangeHeaders, type ServedFile, servedFile} from '../http/served-file.ts';
 import type {ImageManifest, ManifestFile} from '../manifest/manifest.ts';
 import {contentMd5, serverError, successJson} from './answer.ts';
 import {defaultLimits, type ImgapiLimits} from './limits.ts';
 import {collectPages, pageSize} from './list-pages.ts';
-import {rangeHeaders, type ServedFile, servedFile} from './open-file.ts';
 import {pingError, pingProblem} from './ping.ts';
 import {parseSourceUrl, type SourceUrl} from './source-url.ts';
 

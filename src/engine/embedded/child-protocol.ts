@@ -13,6 +13,8 @@ export interface UnpackTask {
   sourceDirectory?: string;
   limits: DecompressLimits;
   maxEntries: number;
+  /** The parent words its own lines about sizes. */
+  isPull?: boolean;
 }
 
 export type StoredFormat = 'tar' | 'raw' | 'directory';
@@ -20,6 +22,8 @@ export type StoredFormat = 'tar' | 'raw' | 'directory';
 export type ChildMessage =
   | {type: 'sniffed'; format: StoredFormat; neededBytes?: number}
   | {type: 'progress'; fraction: number}
+  /** Bytes after decompression. */
+  | {type: 'decoded'; bytes: number}
   | {type: 'log'; level: number; line: string}
   | {type: 'done'; notices: string[]}
   | {type: 'error'; code: ErrorCode; message: string; hint?: string; details?: Record<string, unknown>};
@@ -49,6 +53,7 @@ export function parseChildMessage(line: string): ChildMessage {
   if (type === 'progress' && typeof value.fraction === 'number') {
     return {type, fraction: Math.min(Math.max(value.fraction, 0), 1)};
   }
+  if (type === 'decoded' && typeof value.bytes === 'number') return {type, bytes: value.bytes};
   if (type === 'log' && typeof value.level === 'number' && isText(value.line)) {
     return {type, level: value.level, line: printable(value.line)};
   }

@@ -6,6 +6,8 @@ import {fstatSync, mkdirSync, realpathSync} from 'node:fs';
 import path from 'node:path';
 import {ImgctlError} from '../../errors.ts';
 import {type DecompressLimits, defaultDecompressLimits} from '../../formats/decompress.ts';
+import {maskUrl} from '../../http/mask-url.ts';
+import {isPullUrl} from '../../import1/pull-url.ts';
 import {sweepStaging} from '../../sys/staging.ts';
 import type {
   Engine,
@@ -14,6 +16,7 @@ import type {
   ImageRemover,
   ImageStore,
   ImportRequest,
+  PullRequest,
   StoredImage,
   Transfer,
   TransferCanceller,
@@ -28,6 +31,7 @@ import {freeze, isForbidden} from './freeze.ts';
 import {checkImageName, checkIsFree, existingForms} from './image-forms.ts';
 import {readImages} from './image-list.ts';
 import {ImportJob} from './import-job.ts';
+import {PullJob, type PullSupport} from './pull/pull-job.ts';
 import {deleteImage} from './remove-image.ts';
 import {Sandbox, type SandboxMode, type SandboxReport} from './sandbox.ts';
 import {type TransferDescription, type TransferRecord, TransferRegistry} from './transfer-registry.ts';
@@ -37,6 +41,8 @@ export interface EmbeddedEngineOptions {
   runtimeDirectory: string;
   sandbox?: SandboxMode;
   limits?: Partial<DecompressLimits> & {maxEntries?: number};
+  /** Without it, pulls are refused. */
+  pull?: PullSupport;
 }
 
 const defaultMaxEntries = 5_000_000;
@@ -48,14 +54,16 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
   readonly #maxEntries: number;
   readonly #sandbox: Sandbox;
   readonly #registry: TransferRegistry;
+  readonly #pullSupport: PullSupport | undefined;
 
-  constructor({runtimeDirectory, sandbox = 'auto', limits = {}}: EmbeddedEngineOptions) {
+  constructor({runtimeDirectory, sandbox = 'auto', limits = {}, pull}: EmbeddedEngineOptions) {
     const {maxEntries = defaultMaxEntries, ...decompressLimits} = limits;
     this.#runtimeDirectory = runtimeDirectory;
     this.#limits = {...defaultDecompressLimits, ...decompressLimits};
     this.#maxEntries = maxEntries;
     this.#sandbox = new Sandbox(sandbox, process.geteuid?.() === 0);
     this.#registry = new TransferRegistry(runtimeDirectory);
+    this.#pullSupport = pull;
   }
 
   /** Also rejects at once for a file that cannot be stored, whatever its format says. */
@@ -74,13 +82,37 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
     const {format, store, localName} = request;
     checkImageName(localName);
     fstatSync(request.outputFd);
-    const {controller, release} = abortsWith(request.signal);
-    const description = {
-      type: `export-${format}`,
-      imageClass: store.imageClass,
-      localName,
-      remote: '',
-    } as const;
+    const type: TransferType = `export-${format}`;
+    const description = {type, imageClass: store.imageClass, localName, remote: ''};
+    return await this.#startRegistered(description, request.signal, (listener, signal) =>
+      runExport({request, sandbox: this.#sandbox, signal}, listener),
+    );
+  }
+
+  async pull(request: PullRequest): Promise<Transfer> {
+    const {url, localName, format} = request;
+    const support = this.#pullSupport;
+    if (!support) throw new ImgctlError('NotSupported', 'This engine was set up without downloads');
+    if (!isPullUrl(url)) throw new ImgctlError('InvalidArgument', `URL "${url}" is not valid`);
+    if (localName !== undefined) checkImageName(localName);
+    const store = this.#openStore(request.store);
+    if (localName !== undefined && !request.force) checkIsFree(store, localName);
+    await sweepStaging(store.directory);
+    const type: TransferType = `pull-${format}`;
+    const description = {type, imageClass: store.imageClass, localName: localName ?? '', remote: maskUrl(url)};
+    const common = {sandbox: this.#sandbox, limits: this.#limits, maxEntries: this.#maxEntries, support};
+    return await this.#startRegistered(description, request.signal, (listener, signal) =>
+      new PullJob({...common, request: {...request, store}, signal, listener}).run(),
+    );
+  }
+
+  /** A registered transfer around work that begins at once. */
+  async #startRegistered(
+    description: TransferDescription,
+    outerSignal: AbortSignal | undefined,
+    run: (listener: EmbeddedTransfer, signal: AbortSignal) => Promise<TransferResult>,
+  ): Promise<Transfer> {
+    const {controller, release} = abortsWith(outerSignal);
     const record = await this.#openRecord(description, () => controller.abort());
     const {promise, resolve} = Promise.withResolvers<TransferResult>();
     const finished = promise.finally(() => {
@@ -88,7 +120,7 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
       record.close();
     });
     const transfer = new EmbeddedTransfer(description, record, {controller, finished});
-    resolve(runExport({request, sandbox: this.#sandbox, signal: controller.signal}, transfer));
+    resolve(run(transfer, controller.signal));
     return transfer;
   }
 

@@ -56,15 +56,29 @@ async function unpack(task: UnpackTask): Promise<string[]> {
   const head = readHead(source, sniffBytes);
   const compression = sniffCompression(head);
   const options = {limits: task.limits, replacements: decoderTools()};
-  const bytes = new ByteReader(decompress(readFileFrom(source, onPosition), compression, options));
   const isPlain = compression === 'none';
+  const decoded = counted(decompress(readFileFrom(source, onPosition), compression, options));
+  const bytes = new ByteReader(decoded.chunks);
   const payload = sniffPayload(isPlain ? head : await bytes.peek(sniffBytes));
   const format = storedFormat(task, payload, isPlain ? size : undefined);
-  if (format === 'tar') return await unpackTar(task, bytes.rest());
   const {maxOutputBytes: maxBytes} = task.limits;
-  return await unpackRaw((fd) =>
-    isPlain ? copyRaw(source, fd, {maxBytes, onPosition}) : writeRaw(fd, bytes.rest()),
-  );
+  const writeDisk = (fd: number) =>
+    isPlain ? copyRaw(source, fd, {maxBytes, onPosition}) : writeRaw(fd, bytes.rest());
+  const notices = format === 'tar' ? await unpackTar(task, bytes.rest()) : await unpackRaw(task, writeDisk);
+  send({type: 'decoded', bytes: isPlain ? size : decoded.count()});
+  return notices;
+}
+
+/** The chunks, and how many bytes have passed. */
+function counted(chunks: AsyncIterable<Buffer>): {chunks: AsyncIterable<Buffer>; count: () => number} {
+  let passed = 0;
+  async function* pass(): AsyncGenerator<Buffer> {
+    for await (const chunk of chunks) {
+      passed += chunk.length;
+      yield chunk;
+    }
+  }
+  return {chunks: pass(), count: () => passed};
 }
 
 /** Decides what to store, tells the parent, and refuses what cannot be stored before anything is written. */
@@ -78,13 +92,16 @@ function storedFormat(task: UnpackTask, payload: Payload, neededBytes?: number):
   return format;
 }
 
-async function unpackRaw(write: (fd: number) => number | Promise<number>): Promise<string[]> {
+async function unpackRaw(
+  task: UnpackTask,
+  write: (fd: number) => number | Promise<number>,
+): Promise<string[]> {
   const fd = openSync(stagedRaw, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o644);
   try {
     const size = await write(fd);
     keepSourceAttributes(fd);
     fsyncSync(fd);
-    log(`Wrote ${size} bytes.`);
+    if (!task.isPull) log(`Wrote ${size} bytes.`);
   } finally {
     closeSync(fd);
   }

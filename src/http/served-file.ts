@@ -1,7 +1,7 @@
 import type {IncomingHttpHeaders} from 'node:http';
 import {Readable} from 'node:stream';
 import {ImgctlError} from '../errors.ts';
-import type {StreamAnswer} from '../http/http-client.ts';
+import type {StreamAnswer} from './http-client.ts';
 
 /** An image's file as it comes from a server, unverified; the shape of `SourceFile`. The caller destroys `body`. */
 export interface ServedFile {

@@ -1,0 +1,232 @@
+/**
+ * A file of which only the URL is known: neither its size nor its digest can be asked for beforehand. Its bytes lie
+ * in the cache under the hash of the URL, so no other URL can poison them, and what an earlier run left is gone on
+ * with only if the source confirms by a strong validator that the file is still the same; it is hashed again before.
+ */
+
+import {createHash, type Hash} from 'node:crypto';
+import {constants} from 'node:fs';
+import {type FileHandle, open, rm} from 'node:fs/promises';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {ImgctlError} from '../errors.ts';
+import type {FileLock} from '../sys/lock.ts';
+import type {RetryOptions} from './attempt.ts';
+import {hashFile, openWritable, writeAt} from './cache-file.ts';
+import type {FetchRetry} from './cached-file.ts';
+import {interrupted, storageFailure} from './download-errors.ts';
+import type {OpenedFile} from './fetch-request.ts';
+import {readPartialNote, removePartialNote, writePartialNote} from './partial-note.ts';
+
+export interface UrlRequest {
+  /**
+   * Opens the file from an offset, which is only asked for together with a validator. Undefined when the bytes are
+   * not needed after all. Tries passing failures again by itself; what it rejects with is final.
+   */
+  open(
+    from: {offsetBytes: number; validator: string | undefined},
+    signal: AbortSignal | undefined,
+  ): Promise<OpenedFile | undefined>;
+  maxBytes: number;
+  signal?: AbortSignal;
+  onBytes?: (doneBytes: number, totalBytes: number | undefined) => void;
+  onRetry?: (retry: FetchRetry) => void;
+}
+
+/** A whole download; good until its `UrlDownload` is closed. */
+export interface UrlFile {
+  /** Open for reading only; closed with the download. */
+  fd: number;
+  sizeBytes: number;
+  /** Hex, of the bytes as transferred. */
+  sha256: string;
+}
+
+export interface UrlPlace {
+  directory: string;
+  /** The partial file. */
+  file: string;
+  url: string;
+  lock: FileLock;
+  makeRoom: (needBytes: number) => Promise<void>;
+}
+
+const longestRetryDelayMs = 30_000;
+
+/** Holds the lock of its URL from its making to `close`, which must be called. */
+export class UrlDownload {
+  readonly #place: UrlPlace;
+  readonly #retries: RetryOptions;
+  #handle: FileHandle | undefined;
+  #reader: FileHandle | undefined;
+  #hash: Hash = createHash('sha256');
+  #doneBytes = 0;
+  #totalBytes: number | undefined;
+  #validator: string | undefined;
+  #isWhole = false;
+
+  constructor(place: UrlPlace, retries: RetryOptions) {
+    this.#place = place;
+    this.#retries = retries;
+  }
+
+  /** Brings the file here, or undefined when `open` says that it is not needed. Call once. */
+  async fetch(request: UrlRequest): Promise<UrlFile | undefined> {
+    try {
+      this.#handle = await openWritable(this.#place.file);
+      await this.#adopt(request);
+      if (!(await this.#complete(request))) return undefined;
+    } catch (error) {
+      if (request.signal?.aborted) throw interrupted(error);
+      throw await storageFailure(error, this.#place.directory, (this.#totalBytes ?? 0) - this.#doneBytes);
+    }
+    this.#isWhole = true;
+    this.#reader = await open(this.#place.file, constants.O_RDONLY | constants.O_NOFOLLOW);
+    return {fd: this.#reader.fd, sizeBytes: this.#doneBytes, sha256: this.#hash.copy().digest('hex')};
+  }
+
+  /** Ends the use. The bytes stay for a later run only while they are not whole and can be gone on with. */
+  async close(): Promise<void> {
+    await this.#handle?.close();
+    await this.#reader?.close();
+    const isUseful = !this.#isWhole && this.#doneBytes > 0 && this.#validator !== undefined;
+    try {
+      if (!isUseful) await this.#discard();
+    } finally {
+      this.#place.lock.release({remove: !isUseful});
+    }
+  }
+
+  async #discard(): Promise<void> {
+    await rm(this.#place.file, {force: true});
+    await removePartialNote(this.#place.file);
+  }
+
+  async #adopt({signal, maxBytes}: UrlRequest): Promise<void> {
+    const handle = this.#opened();
+    const {size} = await handle.stat();
+    const note = size > 0 ? await readPartialNote(this.#place.file) : undefined;
+    this.#validator = note?.url === this.#place.url ? note.validator : undefined;
+    if (this.#validator === undefined || size > maxBytes) return this.#startOver();
+    const digester = {update: (chunk: Uint8Array) => void this.#hash.update(chunk)};
+    this.#doneBytes = await hashFile(handle, digester, {signal, onBytes: () => undefined});
+  }
+
+  async #startOver(): Promise<void> {
+    await this.#opened().truncate(0);
+    this.#hash = createHash('sha256');
+    this.#doneBytes = 0;
+    this.#validator = undefined;
+  }
+
+  /** False when the file is not needed. */
+  async #complete(request: UrlRequest): Promise<boolean> {
+    for (let failures = 0; ; ) {
+      const opened = await this.#open(request);
+      if (opened === undefined) return false;
+      const before = this.#doneBytes;
+      const cause = await this.#receive(opened, request);
+      if (cause === undefined && (opened.totalBytes ?? this.#doneBytes) === this.#doneBytes) return true;
+      if (this.#doneBytes > before) failures = 0;
+      const reason = cause ?? cutShort(this.#place.url, this.#doneBytes, opened.totalBytes);
+      if (failures >= this.#retries.retries) throw reason;
+      failures += 1;
+      await this.#waitBeforeRetry(request, failures, reason.message);
+    }
+  }
+
+  async #open(request: UrlRequest): Promise<OpenedFile | undefined> {
+    for (;;) {
+      // Without a validator nothing tells whether the rest belongs to the beginning.
+      if (this.#validator === undefined && this.#doneBytes > 0) await this.#startOver();
+      const from = {offsetBytes: this.#doneBytes, validator: this.#validator};
+      const opened = await request.open(from, request.signal);
+      if (opened === undefined) return undefined;
+      // It may fail before it is read; whoever reads it is told then.
+      opened.body.on('error', () => undefined);
+      try {
+        if (opened.offsetBytes === 0 && this.#doneBytes > 0) await this.#startOver();
+        if (opened.offsetBytes === this.#doneBytes && this.#isSame(opened)) {
+          await this.#begin(opened, request);
+          return opened;
+        }
+        await this.#startOver();
+      } catch (error) {
+        opened.body.destroy();
+        throw error;
+      }
+      opened.body.destroy();
+    }
+  }
+
+  #isSame({offsetBytes, validator}: OpenedFile): boolean {
+    return offsetBytes === 0 || validator === this.#validator;
+  }
+
+  async #begin(opened: OpenedFile, {maxBytes, onBytes}: UrlRequest): Promise<void> {
+    const {file, url, makeRoom} = this.#place;
+    this.#totalBytes = opened.totalBytes;
+    if ((opened.totalBytes ?? 0) > maxBytes) throw tooLarge(url, maxBytes);
+    await makeRoom((opened.totalBytes ?? 0) - this.#doneBytes);
+    this.#validator = opened.validator;
+    if (opened.validator === undefined) await removePartialNote(file);
+    else await writePartialNote(file, {url, validator: opened.validator});
+    onBytes?.(this.#doneBytes, opened.totalBytes);
+  }
+
+  /** Takes what comes; resolves with the reason when the body broke off. Other failures reject. */
+  async #receive(opened: OpenedFile, request: UrlRequest): Promise<ImgctlError | undefined> {
+    let ours: unknown;
+    try {
+      for await (const chunk of opened.body as AsyncIterable<Buffer>) {
+        await this.#take(chunk, request).catch((error: unknown) => {
+          ours = error;
+          throw error;
+        });
+      }
+    } catch (error) {
+      if (ours !== undefined || request.signal?.aborted) throw ours ?? error;
+      if (!(error instanceof ImgctlError) || !error.retryable) throw error;
+      return error;
+    } finally {
+      opened.body.destroy();
+    }
+    return undefined;
+  }
+
+  async #take(chunk: Buffer, {maxBytes, onBytes}: UrlRequest): Promise<void> {
+    const end = this.#doneBytes + chunk.length;
+    if (end > maxBytes) throw tooLarge(this.#place.url, maxBytes);
+    if (this.#totalBytes !== undefined && end > this.#totalBytes) {
+      throw new ImgctlError('DownloadError', `"${this.#place.url}" has more bytes than it announced`);
+    }
+    await writeAt(this.#opened(), chunk, this.#doneBytes);
+    this.#hash.update(chunk);
+    this.#doneBytes = end;
+    onBytes?.(end, this.#totalBytes);
+  }
+
+  async #waitBeforeRetry({signal, onRetry}: UrlRequest, attempt: number, cause: string): Promise<void> {
+    const {retries, retryDelayMs} = this.#retries;
+    const waitMs = Math.min(retryDelayMs * 2 ** (attempt - 1), longestRetryDelayMs);
+    onRetry?.({attempt, of: retries, waitMs, cause});
+    await sleep(waitMs, undefined, {...(signal && {signal})});
+  }
+
+  #opened(): FileHandle {
+    if (this.#handle === undefined) throw new Error('The download is not open');
+    return this.#handle;
+  }
+}
+
+function tooLarge(url: string, maxBytes: number): ImgctlError {
+  return new ImgctlError('LimitExceeded', `"${url}" has more than the limit of ${maxBytes} bytes`, {
+    details: {limitBytes: maxBytes},
+  });
+}
+
+function cutShort(url: string, doneBytes: number, totalBytes: number | undefined): ImgctlError {
+  return new ImgctlError('DownloadError', `"${url}" ended after ${doneBytes} of ${totalBytes} bytes`, {
+    retryable: true,
+    hint: 'run the same command again to continue the download',
+  });
+}
