@@ -15,13 +15,15 @@ export interface SandboxReport {
 }
 
 export interface WrapRequest {
-  /** The only place that may be written; absolute, without symbolic links. */
-  target: string;
+  /** The only place that may be written; absolute, without symbolic links. Undefined: nothing may be. */
+  target: string | undefined;
   /** A directory that must be readable although it may lie below /run. */
   readable?: string;
+  /** Which rights of root stay; by default those that unpacking needs. */
+  capabilities?: readonly string[];
 }
 
-const capabilities = ['chown', 'fowner', 'fsetid', 'mknod', 'setfcap', 'dac_override'];
+const unpackingNeeds = ['chown', 'fowner', 'fsetid', 'mknod', 'setfcap', 'dac_override'];
 
 const notices: Record<SandboxLevel, string | undefined> = {
   bwrap: undefined,
@@ -39,7 +41,7 @@ const readOnlyScript = `
 set -eu
 target=$1 hide=$2
 shift 2
-mount --bind -- "$target" "$target"
+if [ -n "$target" ]; then mount --bind -- "$target" "$target"; fi
 if [ "$hide" = yes ]; then mount -t tmpfs -o mode=0755,nosuid,nodev tmpfs /run; fi
 mounts=$(cat /proc/self/mountinfo)
 while read -r _ _ _ _ place _; do
@@ -50,6 +52,7 @@ while read -r _ _ _ _ place _; do
 done <<END
 $mounts
 END
+if [ -z "$target" ]; then target=/; fi
 cd -- "$target"
 exec "$@"
 `;
@@ -76,12 +79,12 @@ export class Sandbox {
     return wrapped(level, this.#isRoot, command, request);
   }
 
-  async #choose(probeDirectory: string): Promise<SandboxLevel> {
+  async #choose(probeDirectory: string | undefined): Promise<SandboxLevel> {
     this.#level ??= this.#probe(probeDirectory);
     return await this.#level;
   }
 
-  async #probe(target: string): Promise<SandboxLevel> {
+  async #probe(target: string | undefined): Promise<SandboxLevel> {
     if (this.#mode === 'off') return 'none';
     const levels: SandboxLevel[] = this.#isRoot ? ['bwrap', 'unshare', 'setpriv'] : ['bwrap', 'setpriv'];
     for (const level of levels) {
@@ -103,12 +106,12 @@ function wrapped(
   command: readonly string[],
   request: WrapRequest,
 ): string[] {
-  const {target, readable} = request;
-  const hideRun = ![target, readable ?? ''].some((path) => path === '/run' || path.startsWith('/run/'));
-  const dropped = ['--no-new-privs', ...(isRoot ? boundingSet() : []), ...command];
+  const {target, readable, capabilities = unpackingNeeds} = request;
+  const hideRun = ![target ?? '', readable ?? ''].some((path) => path === '/run' || path.startsWith('/run/'));
+  const dropped = ['--no-new-privs', ...(isRoot ? boundingSet(capabilities) : []), ...command];
   if (level === 'bwrap') {
     const hide = hideRun ? ['--tmpfs', '/run'] : [];
-    const rights = ['--cap-drop', 'ALL', ...(isRoot ? keptByBwrap() : [])];
+    const rights = ['--cap-drop', 'ALL', ...(isRoot ? keptByBwrap(capabilities) : [])];
     const place = [
       '--ro-bind',
       '/',
@@ -118,9 +121,7 @@ function wrapped(
       '--proc',
       '/proc',
       ...hide,
-      '--bind',
-      target,
-      target,
+      ...(target === undefined ? [] : ['--bind', target, target]),
     ];
     const namespaces = ['--unshare-net', '--unshare-pid', '--unshare-ipc', '--unshare-uts'];
     return [
@@ -130,7 +131,7 @@ function wrapped(
       '--die-with-parent',
       '--new-session',
       '--chdir',
-      target,
+      target ?? '/',
       ...rights,
       ...command,
     ];
@@ -146,16 +147,16 @@ function wrapped(
       '--mount',
       '--mount-proc',
     ];
-    const script = ['sh', '-c', readOnlyScript, 'sh', target, hideRun ? 'yes' : 'no'];
+    const script = ['sh', '-c', readOnlyScript, 'sh', target ?? '', hideRun ? 'yes' : 'no'];
     return ['unshare', ...namespaces, ...script, 'setpriv', ...dropped];
   }
   return level === 'setpriv' ? ['setpriv', '--pdeathsig', 'KILL', ...dropped] : [...command];
 }
 
-function boundingSet(): string[] {
+function boundingSet(capabilities: readonly string[]): string[] {
   return [`--bounding-set=-all,${capabilities.map((name) => `+${name}`).join(',')}`, '--inh-caps=-all'];
 }
 
-function keptByBwrap(): string[] {
+function keptByBwrap(capabilities: readonly string[]): string[] {
   return capabilities.flatMap((name) => ['--cap-add', `CAP_${name.toUpperCase()}`]);
 }

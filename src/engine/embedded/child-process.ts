@@ -1,0 +1,91 @@
+/** Runs one of the children that work with few rights and turns its answers into a promise and calls. */
+import {existsSync} from 'node:fs';
+import path from 'node:path';
+import type {Readable} from 'node:stream';
+import {ImgctlError} from '../../errors.ts';
+import {type ProcessEnd, type RunOptions, startProcess} from '../../sys/run.ts';
+import {type ChildMessage, parseChildMessage} from './child-protocol.ts';
+import type {Sandbox, WrapRequest} from './sandbox.ts';
+
+/** Keeps the heap small; image data lives in buffers outside it. */
+const nodeOptions = ['--max-old-space-size=128', '--max-semi-space-size=2', '--disable-warning=DEP0005'];
+const maxLineLength = 256 * 1024;
+
+export interface ChildOptions {
+  /** The program: `dist/NAME.js`. */
+  name: 'unpack-child' | 'export-child';
+  /** Its one argument, as JSON. */
+  task: object;
+  sandbox: Sandbox;
+  wrap: WrapRequest;
+  descriptors: Pick<RunOptions, 'stdin' | 'descriptors'>;
+  signal: AbortSignal;
+  onMessage: (message: ChildMessage) => void;
+}
+
+/** Resolves with the child's notices once it is done and gone; rejects with what it reported. */
+export async function runChild(options: ChildOptions): Promise<string[]> {
+  const {name, task, sandbox, wrap, descriptors, signal, onMessage} = options;
+  const command = [process.execPath, ...nodeOptions, findProgram(name), JSON.stringify(task)];
+  const [program = '', ...list] = await sandbox.wrap(command, wrap);
+  const child = startProcess(program, list, {
+    cwd: wrap.target ?? '/',
+    stdout: 'pipe',
+    signal,
+    graceMs: 0, // it has nothing to finish, and some wrappers ignore SIGTERM
+    ...descriptors,
+  });
+  let last: ChildMessage | undefined;
+  try {
+    if (child.stdout) {
+      for await (const message of messages(child.stdout, name)) {
+        last = message;
+        onMessage(message);
+      }
+    }
+  } catch (error) {
+    child.kill('SIGKILL');
+    await child.ended;
+    throw error;
+  }
+  const end = await child.ended;
+  if (last?.type === 'done' && end.exitCode === 0) return last.notices;
+  if (last?.type === 'error') throw errorOf(last);
+  throw diedEarly(name, end);
+}
+
+/** Line by line, with a bound on what is kept while a line is not complete. */
+async function* messages(stream: Readable, name: string): AsyncGenerator<ChildMessage> {
+  let rest = '';
+  for await (const text of stream.setEncoding('utf8')) {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    if (rest.length > maxLineLength) throw new ImgctlError('InternalError', `The ${name} sent too much`);
+    for (const line of lines) yield parseChildMessage(line);
+  }
+}
+
+function errorOf({code, message, hint, details}: ChildMessage & {type: 'error'}): ImgctlError {
+  return new ImgctlError(code, message, {
+    ...(hint === undefined ? {} : {hint}),
+    ...(details ? {details} : {}),
+  });
+}
+
+function diedEarly(name: string, end: ProcessEnd): ImgctlError {
+  const how = end.signal ? `by signal ${end.signal}` : `with status ${end.exitCode}`;
+  return new ImgctlError('InternalError', `The ${name} ended early ${how}`, {
+    ...(end.stderrTail === '' ? {} : {details: {stderr: end.stderrTail}}),
+  });
+}
+
+/** Bundled code lies in dist/ or dist/chunks/, sources in src/; the programs are always in dist/. */
+function findProgram(name: string): string {
+  for (let directory = import.meta.dirname; ; directory = path.dirname(directory)) {
+    const candidate = path.join(directory, 'dist', `${name}.js`);
+    if (existsSync(candidate)) return candidate;
+    if (directory === path.dirname(directory)) {
+      throw new ImgctlError('InternalError', `A program is missing: dist/${name}.js`);
+    }
+  }
+}
