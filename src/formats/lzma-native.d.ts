@@ -1,4 +1,4 @@
-/** The part of lzma-native that xz.ts uses. */
+/** The part of lzma-native that xz.ts and compress.ts use. */
 declare module 'lzma-native' {
   import type {Transform} from 'node:stream';
 
@@ -8,9 +8,17 @@ declare module 'lzma-native' {
     bufsize: number;
   }
 
+  interface EncoderOptions {
+    preset: number;
+    check: number;
+    bufsize: number;
+  }
+
   const lzma: {
+    readonly CHECK_CRC64: number;
     readonly CONCATENATED: number;
     createStream(coder: 'streamDecoder', options: DecoderOptions): Transform;
+    createStream(coder: 'easyEncoder', options: EncoderOptions): Transform;
   };
   export default lzma;
 }

@@ -62,3 +62,24 @@ function parseEntry(line: string): AclEntry | 'named' {
     id: qualifier === '' ? noId : Number(number) >>> 0,
   };
 }
+
+const words: Readonly<Record<number, string>> = {
+  1: 'user',
+  2: 'user',
+  4: 'group',
+  8: 'group',
+  16: 'mask',
+  32: 'other',
+};
+
+/** The text for tar of a list as Linux keeps it, with numbers for users: the opposite of `aclXattr`. */
+export function aclText(xattr: Buffer): string {
+  const entries: string[] = [];
+  for (let offset = 4; offset + 8 <= xattr.length; offset += 8) {
+    const permissions = xattr.readUInt16LE(offset + 2);
+    const id = xattr.readUInt32LE(offset + 4);
+    const letters = [...'rwx'].map((letter, index) => (permissions & (4 >> index) ? letter : '-')).join('');
+    entries.push(`${words[xattr.readUInt16LE(offset)]}:${id === noId ? '' : id}:${letters}`);
+  }
+  return entries.join(',');
+}
