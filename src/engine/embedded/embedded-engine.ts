@@ -99,7 +99,12 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
     if (localName !== undefined && !request.force) checkIsFree(store, localName);
     await sweepStaging(store.directory);
     const type: TransferType = `pull-${format}`;
-    const description = {type, imageClass: store.imageClass, localName: localName ?? '', remote: maskUrl(url)};
+    const description = {
+      type,
+      imageClass: store.imageClass,
+      localName: localName ?? '',
+      remote: maskUrl(url),
+    };
     const common = {sandbox: this.#sandbox, limits: this.#limits, maxEntries: this.#maxEntries, support};
     return await this.#startRegistered(description, request.signal, (listener, signal) =>
       new PullJob({...common, request: {...request, store}, signal, listener}).run(),
