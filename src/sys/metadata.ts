@@ -44,7 +44,9 @@ export function setMetadata(place: Place, metadata: Metadata, losses: Losses): v
     else fchmodSync(place.fd, mode);
   }
   setXattrs(place, metadata, losses, (xattr) => xattr.startsWith(aclPrefix));
-  setTimesAt(dir, name, metadata.mtimeNs, metadata.mtimeNs);
+  // By descriptor where there is one: the mode may now forbid to search ".".
+  const {fd} = place;
+  setTimesAt(fd ?? dir, fd === undefined ? name : '', metadata.mtimeNs, metadata.mtimeNs);
 }
 
 function setXattrs(

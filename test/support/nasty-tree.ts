@@ -67,7 +67,7 @@ function makeLinks(at: (name: string) => string): void {
 
 function makeOddities(at: (name: string) => string): void {
   makeNodeAt(AT_FDCWD, at('null'), {type: 'char', mode: 0o666, major: 1, minor: 3});
-  makeNodeAt(AT_FDCWD, at('disk'), {type: 'block', mode: 0o660, major: 259, minor: 300_000});
+  makeNodeAt(AT_FDCWD, at('disk'), {type: 'block', mode: 0o660, major: 259, minor: 200_000});
   makeNodeAt(AT_FDCWD, at('pipe'), {type: 'fifo', mode: 0o622});
   chmodSync(at('null'), 0o666);
   const fd = openSync(at('sparse'), 'w');
@@ -85,6 +85,6 @@ function makeOddities(at: (name: string) => string): void {
   chmodSync(at('closed'), 0);
   writeFileSync(at('new\nline ünï "quoted"'), '');
   execFileSync('sh', ['-c', 'printf x >"$1/$(printf "not-utf8-\\377")"', 'sh', at('.')]);
-  mkdirSync(at(`${'deep/'.repeat(40)}end`), {recursive: true});
+  mkdirSync(at(`${'deep/'.repeat(20)}end`), {recursive: true});
   writeFileSync(at('n'.repeat(255)), 'longest name');
 }

@@ -71,7 +71,8 @@ export class ImportJob {
     try {
       const staging = makeStaging(request.store.directory, request.localName);
       const result = await this.#fill(staging, source).catch(async (error: unknown) => {
-        await staging.remove();
+        // What cannot be removed now is swept by the next import; the failure itself matters more.
+        await staging.remove().catch(() => undefined);
         throw error;
       });
       // The image is in place, so what cannot be cleared away now is no failure any more.
