@@ -6,6 +6,7 @@
 import type {CachedFile} from '../downloads/cached-file.ts';
 import type {DownloadCache} from '../downloads/download-cache.ts';
 import {ImgctlError} from '../errors.ts';
+import {maskUrl} from '../http/mask-url.ts';
 import type {ImageManifest} from '../manifest/manifest.ts';
 import {isUuid} from '../manifest/manifest.ts';
 import {checkManifest} from '../manifest/parse.ts';
@@ -20,11 +21,14 @@ export function verifiedSource(source: ImageSource, cache: DownloadCache): Verif
 
 class Verified implements VerifiedSource {
   readonly settings;
+  /** The URL as messages and notes may hold it. */
+  readonly #shownUrl: string;
   readonly #source: ImageSource;
   readonly #cache: DownloadCache;
 
   constructor(source: ImageSource, cache: DownloadCache) {
     this.settings = source.settings;
+    this.#shownUrl = maskUrl(source.settings.url);
     this.#source = source;
     this.#cache = cache;
   }
@@ -42,9 +46,7 @@ class Verified implements VerifiedSource {
       try {
         manifests.push(checked(raw));
       } catch (error) {
-        warnings.push(
-          `image "${uuidText(raw)}" of source "${this.settings.url}" left out: ${messageOf(error)}`,
-        );
+        warnings.push(`image "${uuidText(raw)}" of source "${this.#shownUrl}" left out: ${messageOf(error)}`);
       }
     }
     return {manifests, validator: listing.validator, warnings};
@@ -53,12 +55,24 @@ class Verified implements VerifiedSource {
   async findImage(uuid: string, options?: ListOptions): Promise<ImageManifest | undefined> {
     const raw = await this.#source.findImage(uuid, options);
     if (raw === undefined) return undefined;
-    const manifest = checked(raw);
+    const manifest = this.#checked(raw, uuid);
     if (manifest.uuid === uuid) return manifest;
     throw new ImgctlError(
       'InvalidManifest',
-      `source "${this.settings.url}" answered with the manifest of image "${manifest.uuid}" when asked for "${uuid}"`,
+      `source "${this.#shownUrl}" answered with the manifest of image "${manifest.uuid}" when asked for "${uuid}"`,
     );
+  }
+
+  #checked(raw: unknown, uuid: string): ImageManifest {
+    try {
+      return checked(raw);
+    } catch (error) {
+      throw new ImgctlError(
+        'InvalidManifest',
+        `source "${this.#shownUrl}" answered with an invalid manifest of image "${uuid}"`,
+        {cause: error},
+      );
+    }
   }
 
   async fetchFile(manifest: ImageManifest, options: FetchFileOptions = {}): Promise<CachedFile> {
@@ -66,7 +80,7 @@ class Verified implements VerifiedSource {
     if (!file) {
       throw new ImgctlError(
         'DownloadError',
-        `image ${manifest.uuid} has no file in source "${this.settings.url}"`,
+        `image ${manifest.uuid} has no file in source "${this.#shownUrl}"`,
       );
     }
     if (!sha1Pattern.test(String(file.sha1)) || !Number.isSafeInteger(file.size) || file.size <= 0) {
@@ -77,7 +91,7 @@ class Verified implements VerifiedSource {
     }
     return this.#cache.fetch({
       subject: manifest.uuid,
-      url: this.settings.url,
+      url: this.#shownUrl,
       expected: {sizeBytes: file.size, sha1: file.sha1.toLowerCase()},
       open: ({offsetBytes, validator}, signal) => {
         return this.#source.openFile(manifest.uuid, {
