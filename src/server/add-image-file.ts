@@ -15,7 +15,7 @@ const storages = ['local', 'manta'];
 
 /** AddImageFile (spec/imgapi.md §3.6). The checks and their order are the reference's; an upload cut short leaves nothing. */
 export const addImageFile: Endpoint = async (exchange, context) => {
-  const {uuid} = ownImage(exchange, context).manifest;
+  const {uuid} = ownImage(exchange, context);
   checkNotActivated(context, uuid);
   const compression = compressionOf(exchange);
   checkStorage(exchange);
@@ -32,11 +32,11 @@ export const addImageFile: Endpoint = async (exchange, context) => {
       ...(guid !== null && {dataset_guid: guid}),
       contentMD5: received.contentMD5,
     };
-    const image = await context.store.attachFile(uuid, temporary, ({manifest}) => {
+    const image = await context.store.attachFile(uuid, temporary, (current) => {
       checkNotActivated(context, uuid);
-      return {...manifest, files: [file]};
+      return {...current.readManifest(), files: [file]};
     });
-    exchange.sendManifest(image.manifest, context);
+    exchange.sendImage(image, context);
   } finally {
     await rm(temporary, {force: true});
   }

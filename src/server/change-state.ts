@@ -6,14 +6,14 @@ import {ownImage} from './visible-image.ts';
 /** ActivateImage (spec/imgapi.md §3.6): from now on the image is offered and its file fixed. */
 export const activateImage: Endpoint = async (exchange, context) => {
   const {uuid} = exchange;
-  exchange.checkPrecondition(ownImage(exchange, context).manifest, context);
-  const image = await context.store.update(uuid, ({manifest, isActivated, file}) => {
-    if (isActivated) throw refusals.alreadyActivated(uuid);
-    if (file === undefined) throw refusals.noActivationNoFile(uuid);
-    const {published_at = new Date().toISOString()} = manifest;
-    return {...manifest, published_at, activated: true};
+  exchange.checkPrecondition(ownImage(exchange, context), context);
+  const image = await context.store.update(uuid, (current) => {
+    if (current.isActivated) throw refusals.alreadyActivated(uuid);
+    if (current.file === undefined) throw refusals.noActivationNoFile(uuid);
+    const manifest = current.readManifest();
+    return {...manifest, published_at: manifest.published_at ?? new Date().toISOString(), activated: true};
   });
-  exchange.sendManifest(image.manifest, context);
+  exchange.sendImage(image, context);
 };
 
 export const enableImage: Endpoint = (exchange, context) => setDisabled(exchange, context, false);
@@ -21,7 +21,10 @@ export const enableImage: Endpoint = (exchange, context) => setDisabled(exchange
 export const disableImage: Endpoint = (exchange, context) => setDisabled(exchange, context, true);
 
 async function setDisabled(exchange: Exchange, context: ServerContext, disabled: boolean): Promise<void> {
-  exchange.checkPrecondition(ownImage(exchange, context).manifest, context);
-  const image = await context.store.update(exchange.uuid, ({manifest}) => ({...manifest, disabled}));
-  exchange.sendManifest(image.manifest, context);
+  exchange.checkPrecondition(ownImage(exchange, context), context);
+  const image = await context.store.update(exchange.uuid, (current) => ({
+    ...current.readManifest(),
+    disabled,
+  }));
+  exchange.sendImage(image, context);
 }

@@ -15,7 +15,7 @@ export const createImage: Endpoint = async (exchange, context) => {
   checkSettable(fields, 'create');
   const manifest = newManifest({...fields, v: fields.v ?? 2}, context);
   const image = await context.store.create(manifest, () => undefined);
-  exchange.sendManifest(image.manifest, context);
+  exchange.sendImage(image, context);
 };
 
 function checkAction(exchange: Exchange): void {

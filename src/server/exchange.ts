@@ -7,6 +7,7 @@ import type {ApiVersion} from './api-version.ts';
 import {checkMatch, isNotModified} from './conditions.ts';
 import {refusals} from './refusals.ts';
 import type {ServerContext} from './server-context.ts';
+import type {StoredImage} from './stored-image.ts';
 
 type Headers = Record<string, string | number>;
 
@@ -58,15 +59,20 @@ export class Exchange {
     this.response.writeHead(status, {...headers, ...length}).end(this.method === 'HEAD' ? undefined : body);
   }
 
+  /** The form JSON goes out in: indented, or compact for a client that wants plain text only. */
+  get jsonType(): 'application/json' | 'text/plain' {
+    return acceptedType(this.request.headers.accept) ?? 'application/json';
+  }
+
   sendJson(status: number, value: unknown, headers: Headers = {}): void {
-    const isPlain = acceptedType(this.request.headers.accept) === 'text/plain';
-    const body = isPlain ? JSON.stringify(value) : JSON.stringify(value, null, 2);
-    this.send(status, {...headers, 'Content-Type': isPlain ? 'text/plain' : 'application/json'}, body);
+    const type = this.jsonType;
+    const body = type === 'text/plain' ? JSON.stringify(value) : JSON.stringify(value, null, 2);
+    this.send(status, {...headers, 'Content-Type': type}, body);
   }
 
   /** Answers with the manifest as clients see it, or 304; its Etag is the SHA-1 of its compact JSON. */
-  sendManifest(manifest: ImageManifest, context: ServerContext): void {
-    const shown = this.shownManifest(manifest, context);
+  sendImage(image: StoredImage, context: ServerContext): void {
+    const shown = this.shownManifest(image, context);
     const etag = manifestTag(shown);
     const isRead = this.method === 'GET';
     if (isRead) checkMatch(this.request.headers, etag);
@@ -74,13 +80,13 @@ export class Exchange {
     else this.sendJson(200, shown, {Etag: etag});
   }
 
-  shownManifest(manifest: ImageManifest, context: ServerContext): ImageManifest {
-    return orderForWire(manifest, {mode: context.mode, apiVersion: this.apiVersion});
+  shownManifest(image: StoredImage, context: ServerContext): ImageManifest {
+    return orderForWire(image.readManifest(), {mode: context.mode, apiVersion: this.apiVersion});
   }
 
   /** `If-Match` of a write, against the image as it is before. */
-  checkPrecondition(manifest: ImageManifest, context: ServerContext): void {
-    checkMatch(this.request.headers, manifestTag(this.shownManifest(manifest, context)));
+  checkPrecondition(image: StoredImage, context: ServerContext): void {
+    checkMatch(this.request.headers, manifestTag(this.shownManifest(image, context)));
   }
 
   sendError(error: ServerError, headers: Headers = {}): void {

@@ -30,7 +30,7 @@ interface OpenFile {
 async function openCurrent(exchange: Exchange, context: ServerContext): Promise<OpenFile> {
   for (;;) {
     const image = visibleImage(exchange, context);
-    const {uuid} = image.manifest;
+    const {uuid} = image;
     const index = Number.parseInt(exchange.query.get('index') ?? '0', 10) || 0;
     if (image.file === undefined) throw refusals.noFile(uuid);
     if (index !== 0) throw refusals.noFileAt(uuid, index);

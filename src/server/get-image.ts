@@ -3,5 +3,5 @@ import {visibleImage} from './visible-image.ts';
 
 /** GetImage (spec/imgapi.md §3.3): in any state. */
 export const getImage: Endpoint = (exchange, context) => {
-  exchange.sendManifest(visibleImage(exchange, context).manifest, context);
+  exchange.sendImage(visibleImage(exchange, context), context);
 };

@@ -10,7 +10,7 @@ import {randomUUID} from 'node:crypto';
 import {mkdir, readdir, readFile, rename, rm, stat} from 'node:fs/promises';
 import path from 'node:path';
 import {type ImageManifest, isUuid} from '../manifest/manifest.ts';
-import {type StoredImage, storedImage} from './stored-image.ts';
+import {StoredImage} from './stored-image.ts';
 import {syncDirectory, writeSynced} from './synced-write.ts';
 
 const manifestName = 'manifest.json';
@@ -77,7 +77,7 @@ export class ImageStore {
         throw error;
       }
       await syncDirectory(this.#directory);
-      return this.#remember(storedImage(manifest));
+      return this.#remember(new StoredImage(manifest));
     });
   }
 
@@ -95,7 +95,7 @@ export class ImageStore {
     return this.#exclusively(async () => {
       const next = change(this.#existing(uuid));
       // Between the two renames the image has no file, rather than one that does not fit its manifest.
-      await this.#replaceManifest(uuid, ({manifest}) => ({...manifest, files: []}));
+      await this.#replaceManifest(uuid, (image) => ({...image.readManifest(), files: []}));
       await rename(temporary, this.filePath(uuid));
       return this.#replaceManifest(uuid, () => next);
     });
@@ -126,7 +126,7 @@ export class ImageStore {
       throw error;
     }
     await syncDirectory(target);
-    return this.#remember(storedImage(manifest, await this.#fileTime(uuid)));
+    return this.#remember(new StoredImage(manifest, await this.#fileTime(uuid)));
   }
 
   async #load(uuid: string, warn: (text: string) => void): Promise<void> {
@@ -140,8 +140,8 @@ export class ImageStore {
         warn(
           `file of image ${uuid} is left out: it has ${file?.size ?? 'no'} bytes instead of ${wanted.size}`,
         );
-        this.#remember(storedImage({...manifest, files: []}));
-      } else this.#remember(storedImage(manifest, file?.mtime));
+        this.#remember(new StoredImage({...manifest, files: []}));
+      } else this.#remember(new StoredImage(manifest, file?.mtime));
     } catch (error) {
       warn(`image ${uuid} is left out: ${error instanceof Error ? error.message : error}`);
     }
@@ -158,7 +158,7 @@ export class ImageStore {
   }
 
   #remember(image: StoredImage): StoredImage {
-    this.#images.set(image.manifest.uuid, image);
+    this.#images.set(image.uuid, image);
     this.#revision += 1;
     return image;
   }

@@ -24,7 +24,7 @@ export const importImage: Endpoint = async (exchange, context) => {
   const image = await context.store.create(manifest, () => {
     if (context.store.find(uuid) !== undefined) throw refusals.uuidExists(uuid);
   });
-  exchange.sendManifest(image.manifest, context);
+  exchange.sendImage(image, context);
 };
 
 /** Without a version there is nothing to upgrade from; that is for the validation to say. */

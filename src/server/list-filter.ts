@@ -26,12 +26,12 @@ function stateFilter(exchange: Exchange): ImageFilter {
   const state = exchange.query.get('state') ?? 'active';
   if (!states.has(state)) throw refusals.invalidParameter('state', `invalid state: "${state}"`);
   const isShown = state === 'active' || state === 'all';
-  return ({manifest}) => isShown && manifest.state === 'active';
+  return (image) => isShown && image.state === 'active';
 }
 
 function publicFilter(exchange: Exchange): ImageFilter {
   const wanted = exchange.booleanParameter('public');
-  return ({manifest}) => wanted === undefined || (String(manifest.public) === 'true') === wanted;
+  return ({isPublic}) => wanted === undefined || isPublic === wanted;
 }
 
 function accountFilter(exchange: Exchange, mode: ServerMode): ImageFilter {
@@ -40,13 +40,12 @@ function accountFilter(exchange: Exchange, mode: ServerMode): ImageFilter {
 }
 
 function fieldFilter(name: string, value: string): ImageFilter {
-  if (name === 'name' || name === 'version') return ({manifest}) => matches(String(manifest[name]), value);
-  if (name === 'os' || name === 'owner') return ({manifest}) => manifest[name] === value;
+  if (name === 'name' || name === 'version') return (image) => matches(image[name], value);
+  if (name === 'os' || name === 'owner') return (image) => image[name] === value;
   if (name === 'type') {
-    return ({manifest}) =>
-      value.startsWith('!') ? manifest.type !== value.slice(1) : manifest.type === value;
+    return ({type}) => (value.startsWith('!') ? type !== value.slice(1) : type === value);
   }
-  if (name === 'billing_tag') return ({manifest}) => listOf(manifest.billing_tags).includes(value);
+  if (name === 'billing_tag') return (image) => listOf(image.readManifest().billing_tags).includes(value);
   if (name.startsWith('tag.')) return tagFilter(name.slice('tag.'.length), value);
   return () => true;
 }
@@ -56,8 +55,8 @@ function matches(text: string, wanted: string): boolean {
 }
 
 function tagFilter(key: string, wanted: string): ImageFilter {
-  return ({manifest}) => {
-    const tags = manifest.tags ?? {};
+  return (image) => {
+    const tags = image.readManifest().tags ?? {};
     return Object.hasOwn(tags, key) && indexedText(tags[key]) === wanted;
   };
 }

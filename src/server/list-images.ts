@@ -4,6 +4,7 @@ import {isNotModified} from './conditions.ts';
 import type {Endpoint, Exchange} from './exchange.ts';
 import {listFilter} from './list-filter.ts';
 import {refusals} from './refusals.ts';
+import {sendImages} from './send-images.ts';
 import type {ServerContext} from './server-context.ts';
 import type {StoredImage} from './stored-image.ts';
 
@@ -14,7 +15,7 @@ const runId = randomUUID();
  * ListImages (spec/imgapi.md §3.2), for clients without authentication. The Etag is ours, for clients that ask
  * again and again; it stands for the query and the state of the whole store.
  */
-export const listImages: Endpoint = (exchange, context) => {
+export const listImages: Endpoint = async (exchange, context) => {
   const filter = listFilter(exchange, context.mode);
   const order = listOrder(exchange);
   const limit = listLimit(exchange);
@@ -27,11 +28,7 @@ export const listImages: Endpoint = (exchange, context) => {
   const images = [...context.store.all()].filter((image) => filter(image) && isWithin(image));
   images.sort(order.compare);
   const page = limit === 0 ? images : images.slice(0, Math.max(0, limit));
-  exchange.sendJson(
-    200,
-    page.map((image) => exchange.shownManifest(image.manifest, context)),
-    {Etag: etag},
-  );
+  await sendImages(exchange, context, {images: page, headers: {Etag: etag}});
 };
 
 interface ListOrder {
@@ -53,7 +50,7 @@ function listOrder(exchange: Exchange): ListOrder {
 function byPublication(a: StoredImage, b: StoredImage): number {
   const byDate = (a.publishedAtMs ?? Infinity) - (b.publishedAtMs ?? Infinity);
   if (byDate !== 0 && !Number.isNaN(byDate)) return byDate;
-  return a.manifest.uuid < b.manifest.uuid ? -1 : 1;
+  return a.uuid < b.uuid ? -1 : 1;
 }
 
 /** 0 and absence mean everything: a standalone server has no limit of its own. */

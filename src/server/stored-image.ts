@@ -6,38 +6,57 @@ export interface StoredFile extends ManifestFile {
   contentMD5?: string;
 }
 
-/** An image of the index; never changed, only replaced. */
-export interface StoredImage {
-  /** With `activated` and the computed `state`. */
-  readonly manifest: ImageManifest;
+/**
+ * An image of the index; never changed, only replaced. A server holds thousands of them: what requests search by is
+ * at hand, everything else stays compact text until it is asked for.
+ */
+export class StoredImage {
+  readonly uuid: string;
+  readonly name: string;
+  readonly version: string;
+  readonly type: string;
+  readonly os: string;
+  readonly owner: string | undefined;
+  readonly origin: string | undefined;
+  readonly state: string;
+  readonly isPublic: boolean;
   readonly isActivated: boolean;
   /** For sorting; undefined until the image is published. */
   readonly publishedAtMs: number | undefined;
   readonly file: StoredFile | undefined;
   readonly fileModifiedAt: Date;
-}
+  readonly #text: string;
 
-/** Reads a kept manifest. One that was put there by hand says with its `state` whether it is activated. */
-export function storedImage(manifest: ImageManifest, fileModifiedAt = new Date(0)): StoredImage {
-  const isActivated = manifest.activated === true || ['active', 'disabled'].includes(manifest.state ?? '');
-  const isDisabled = String(manifest.disabled) === 'true';
-  const publishedAtMs = Date.parse(manifest.published_at ?? '');
-  return {
-    manifest: {
-      ...manifest,
-      activated: isActivated,
-      disabled: isDisabled,
-      state: stateOf(isActivated, isDisabled),
-    },
-    isActivated,
-    publishedAtMs: Number.isNaN(publishedAtMs) ? undefined : publishedAtMs,
-    file: manifest.files?.[0],
-    fileModifiedAt,
-  };
+  /** Takes a kept manifest. One that was put there by hand says with its `state` whether it is activated. */
+  constructor(kept: ImageManifest, fileModifiedAt = new Date(0)) {
+    const isActivated = kept.activated === true || ['active', 'disabled'].includes(kept.state ?? '');
+    const disabled = String(kept.disabled) === 'true';
+    const state = stateOf(kept, isActivated);
+    const publishedAtMs = Date.parse(kept.published_at ?? '');
+    this.uuid = kept.uuid;
+    this.name = String(kept.name);
+    this.version = String(kept.version);
+    this.type = kept.type;
+    this.os = kept.os;
+    this.owner = kept.owner;
+    this.origin = kept.origin;
+    this.state = state;
+    this.isPublic = String(kept.public) === 'true';
+    this.isActivated = isActivated;
+    this.publishedAtMs = Number.isNaN(publishedAtMs) ? undefined : publishedAtMs;
+    this.file = kept.files?.[0];
+    this.fileModifiedAt = fileModifiedAt;
+    this.#text = JSON.stringify({...kept, activated: isActivated, disabled, state});
+  }
+
+  /** The manifest with `activated` and the computed `state`; a new object each time. */
+  readManifest(): ImageManifest {
+    return JSON.parse(this.#text);
+  }
 }
 
 /** spec/manifest.md §4. */
-function stateOf(isActivated: boolean, isDisabled: boolean): string {
+function stateOf(kept: ImageManifest, isActivated: boolean): string {
   if (!isActivated) return 'unactivated';
-  return isDisabled ? 'disabled' : 'active';
+  return String(kept.disabled) === 'true' ? 'disabled' : 'active';
 }

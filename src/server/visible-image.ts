@@ -16,14 +16,17 @@ export function visibleImage(exchange: Exchange, context: ServerContext): Stored
 export function ownImage(exchange: Exchange, context: ServerContext): StoredImage {
   const image = visibleImage(exchange, context);
   const {account} = exchange;
-  if (account === undefined || image.manifest.owner === account) return image;
-  throw refusals.notOwner(account, image.manifest.uuid);
+  if (account === undefined || image.owner === account) return image;
+  throw refusals.notOwner(account, image.uuid);
 }
 
 /** Its own images, and the published ones that are public or shared with it. */
 export function isVisibleTo(image: StoredImage, account: string): boolean {
-  const {manifest, isActivated} = image;
-  if (manifest.owner === account) return true;
-  const acl = Array.isArray(manifest.acl) ? manifest.acl : [];
-  return isActivated && (String(manifest.public) === 'true' || acl.includes(account));
+  if (image.owner === account) return true;
+  return image.isActivated && (image.isPublic || isShared(image, account));
+}
+
+function isShared(image: StoredImage, account: string): boolean {
+  const {acl} = image.readManifest();
+  return Array.isArray(acl) && acl.includes(account);
 }

@@ -118,6 +118,31 @@ describe('our client and our server', () => {
     expect(readFileSync(path.join(directory, 'images', uuid, 'file')).equals(content)).toBe(true);
   });
 
+  test('a long listing is one JSON array of the stated length, indented or compact', async () => {
+    for (let index = 0; index < 120; index += 1) {
+      const id = `aaaaaaaa-1111-4000-8000-${String(index).padStart(12, '0')}`;
+      const published_at = new Date(1_600_000_000_000 + index).toISOString();
+      const image = {
+        ...manifest,
+        uuid: id,
+        description: 'zażółć\n'.repeat(index),
+        state: 'active',
+        published_at,
+      };
+      mkdirSync(path.join(directory, 'images', id), {recursive: true});
+      writeFileSync(path.join(directory, 'images', id, 'manifest.json'), JSON.stringify(image));
+    }
+    const {url} = await start();
+    for (const accept of ['application/json', 'text/plain']) {
+      const {headers, body} = await raw(`${url}/images`, {headers: {accept}});
+      const indent = accept === 'text/plain' ? 0 : 2;
+      const images = JSON.parse(body.toString()) as ImageManifest[];
+      expect(images.map(({description = ''}) => description.length)).toEqual(images.map((_, n) => n * 7));
+      expect(body.toString()).toBe(JSON.stringify(images, null, indent));
+      expect(headers['content-length']).toBe(String(body.length));
+    }
+  });
+
   test('a listing is only sent again after a change', async () => {
     const {url} = await start();
     const client = clientOf(url);
