@@ -27,7 +27,8 @@ for (const id of commands.ids('imgctl')) {
   }
   const page = readFileSync(path.join(manual, name), 'utf8');
   const definition = await commands.load(id);
-  const wanted = new Set(Object.keys(definition.flags));
+  const shown = Object.entries(definition.flags).filter(([, flag]) => !flag.hidden);
+  const wanted = new Set(shown.map(([name]) => name));
   const known = new Set(Object.keys(flagTable(definition)));
   const found = optionsOf(page);
   for (const flag of wanted) if (!found.has(flag)) problems.push(`man/${name}: option --${flag} is missing`);

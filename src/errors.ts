@@ -31,6 +31,7 @@ export type ErrorCode =
   | 'NoSpace'
   | 'NotAuthorized'
   | 'NotSupported'
+  | 'Offline'
   | 'OriginNotFoundInSource'
   | 'OriginNotInstalled'
   | 'SourcePing'

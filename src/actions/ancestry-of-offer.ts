@@ -7,7 +7,7 @@ import type {ActionContext} from './context.ts';
 import {findInstalled} from './installed.ts';
 
 /** The servers' own limit (spec/imgapi.md §4). */
-const maxChainLength = 100;
+const defaultMaxChainLength = 100;
 
 /**
  * Base first, the image itself last. An origin that is installed is taken from its record when the source no longer
@@ -18,6 +18,7 @@ export async function gatherAncestry(
   source: VerifiedSource,
   image: ImageManifest,
 ): Promise<ImageManifest[]> {
+  const maxChainLength = context.limits.originImages ?? defaultMaxChainLength;
   const chain = [image];
   const seen = new Set([image.uuid]);
   let {origin} = image;

@@ -50,12 +50,21 @@ export interface LockService {
   acquire(name: string, options: {signal: AbortSignal; onWait: () => void}): Promise<HeldLock>;
 }
 
+/** Configured bounds; the defaults stand where each is used. */
+export interface ActionLimits {
+  /** Of an image after decompression. */
+  unpackedBytes?: number;
+  /** Images in one chain of origins. */
+  originImages?: number;
+}
+
 export interface ActionContext {
   catalog: Catalog;
   records: RecordStore;
   /** In the order in which they are asked. */
   sources: readonly VerifiedSource[];
   downloads: DownloadCache;
+  limits: ActionLimits;
   engine: Engine;
   /** All pools; the first is the default one. */
   pools: readonly Pool[];

@@ -20,7 +20,7 @@ export interface InstallOrder {
 }
 
 /** Largest image after decompression unless configured otherwise; importd's limit (spec/engine.md §2). */
-export const defaultMaxUnpackedBytes = 64 * 2 ** 30;
+const defaultMaxUnpackedBytes = 64 * 2 ** 30;
 
 export async function installImage(context: ActionContext, order: InstallOrder): Promise<ImageRecord> {
   const {manifest, pool} = order;
@@ -43,6 +43,7 @@ export async function installImage(context: ActionContext, order: InstallOrder):
       localName: order.localName,
       sourcePath: order.filePath,
       readOnly: true,
+      maxUnpackedBytes: context.limits.unpackedBytes ?? defaultMaxUnpackedBytes,
       signal: context.signal,
       beforeCommit: async () => {
         recorded = true;

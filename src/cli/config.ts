@@ -13,10 +13,22 @@ import validateConfig from './config-schema.generated.js';
 /** design.md §7, D8. */
 export const defaultSource: SourceSettings = {url: 'https://images.smartos.org', type: 'imgapi'};
 
+/** Bounds of what others control, and of the cache; the defaults stand where each is used. */
+export interface ConfiguredLimits {
+  cacheBytes?: number;
+  unpackedBytes?: number;
+  listingBytes?: number;
+  listingImages?: number;
+  documentBytes?: number;
+  headerBytes?: number;
+  redirects?: number;
+  originImages?: number;
+}
+
 export interface Configuration {
   sources?: SourceSettings[];
   pools?: Record<string, {class: ImageClass; directory: string}>;
-  limits?: {cacheBytes?: number; unpackedBytes?: number; listingBytes?: number};
+  limits?: ConfiguredLimits;
   userAgentExtra?: string;
   [key: string]: unknown;
 }

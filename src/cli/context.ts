@@ -5,7 +5,8 @@
 
 import path from 'node:path';
 import type {ActionContext, LockService, Pool} from '../actions/context.ts';
-import type {SourcesContext} from '../actions/sources.ts';
+import type {EditorOutcome} from '../actions/edit-sources.ts';
+import type {SourceSettingsStore, SourcesContext} from '../actions/sources.ts';
 import {type Catalog, openCatalog} from '../catalog/catalog.ts';
 import {RecordStore} from '../catalog/records.ts';
 import type {DownloadCache} from '../downloads/download-cache.ts';
@@ -13,6 +14,7 @@ import type {Engine} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import type {HttpClient} from '../http/http-client.ts';
 import type {ImgapiClient} from '../imgapi/imgapi-client.ts';
+import type {ImgapiLimits} from '../imgapi/limits.ts';
 import {type ImageClass, imageClasses} from '../import1/image-class.ts';
 import type {SourceSettings, VerifiedSource} from '../sources/source.ts';
 import {type Configuration, defaultSource, readConfiguration, writeConfiguration} from './config.ts';
@@ -120,12 +122,14 @@ export class CommandContext {
       import('../http/http-client.ts'),
       import('./http-settings.ts'),
     ]);
+    const {limits = {}, userAgentExtra} = await this.configuration();
     return new Client(
       httpSettings({
         env: this.environment.env,
         insecure: settings.insecure,
-        userAgentExtra: (await this.configuration()).userAgentExtra,
+        userAgentExtra,
         retries: this.#retries(),
+        limits: defined({redirects: limits.redirects, headerBytes: limits.headerBytes}),
         stallTimeoutMs:
           this.#flags.timeout === undefined ? defaultStallMs : parseDuration(this.#flags.timeout),
       }),
@@ -153,12 +157,18 @@ export class CommandContext {
 
   async openSource(settings: SourceSettings): Promise<VerifiedSource> {
     const {openSource} = await import('../sources/index.ts');
-    return openSource(settings, await this.http(settings), await this.downloads());
+    const limits = await this.#imgapiLimits();
+    return openSource(settings, {http: await this.http(settings), cache: await this.downloads(), limits});
   }
 
   async imgapi(url: string): Promise<ImgapiClient> {
     const {ImgapiClient: Client} = await import('../imgapi/imgapi-client.ts');
-    return new Client(await this.http(), url);
+    return new Client(await this.http(), url, {limits: await this.#imgapiLimits()});
+  }
+
+  async #imgapiLimits(): Promise<Partial<ImgapiLimits>> {
+    const {listingBytes, documentBytes, listingImages} = (await this.configuration()).limits ?? {};
+    return defined({listingBytes, documentBytes, images: listingImages});
   }
 
   /** What an action needs to read what is installed; loads no network code. */
@@ -175,6 +185,7 @@ export class CommandContext {
       ...(await this.installed()),
       sources,
       downloads: await this.downloads(),
+      limits: (await this.configuration()).limits ?? {},
       locks: await this.locks(),
       report: this.reporter(),
       signal: this.signal,
@@ -202,10 +213,12 @@ export class CommandContext {
     return {
       store: {
         read: () => this.sourceSettings(),
-        write: async (sources) => {
-          const changed = {...(await this.configuration()), sources};
-          await writeConfiguration(this.#configFile(), changed);
-          this.#configuration = Promise.resolve(changed);
+        change: async (edit) => {
+          const locks = await this.locks();
+          const onWait = (): void =>
+            this.output.notice('Waiting for another process to change the configuration');
+          const lock = await locks.acquire('configuration', {signal: this.signal, onWait});
+          return this.#changeSources(edit).finally(() => lock.release());
         },
       },
       open: (settings) => this.openSource(settings),
@@ -214,10 +227,34 @@ export class CommandContext {
     };
   }
 
+  /** On the file as it is now: another process may have changed it since this one read it. */
+  async #changeSources(edit: Parameters<SourceSettingsStore['change']>[0]): Promise<SourceSettings[]> {
+    const configuration = await readConfiguration(this.#configFile());
+    const current = configuration.sources ?? [defaultSource];
+    const sources = edit(current, configuration.sources === undefined);
+    if (sources === current) return current;
+    const changed = {...configuration, sources};
+    await writeConfiguration(this.#configFile(), changed);
+    this.#configuration = Promise.resolve(changed);
+    return sources;
+  }
+
+  /** Has the user change a text; see `editor.ts`. */
+  async editText(text: string, fileName: string): Promise<EditorOutcome> {
+    const {editText} = await import('./editor.ts');
+    return editText(this.environment, text, fileName);
+  }
+
   async close(): Promise<void> {
     this.progress.close();
     if (this.#catalog) await this.#catalog.then((catalog) => catalog.close()).catch(() => undefined);
   }
+}
+
+/** Without the keys that have no value, so that defaults behind a spread hold. */
+function defined<T extends object>(values: T): {[K in keyof T]?: NonNullable<T[K]>} {
+  const entries = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as {[K in keyof T]?: NonNullable<T[K]>};
 }
 
 function parseCount(text: string, flag: string): number {

@@ -11,6 +11,10 @@ export interface FlagDefinition {
   env?: string;
   /** The values it takes, when there are few. */
   options?: readonly string[];
+  /** Means something else here than the global flag of that name. */
+  shadows?: boolean;
+  /** Taken, but not shown in help. */
+  hidden?: boolean;
 }
 
 export type FlagTable = Readonly<Record<string, FlagDefinition>>;

@@ -89,7 +89,7 @@ function optionLines(
 ): string[] {
   return names.flatMap((name) => {
     const flag = table[name];
-    if (!flag) return [];
+    if (!flag || flag.hidden) return [];
     const value = flag.kind === 'boolean' ? '' : `=${flag.value ?? 'VALUE'}`;
     const head = `  ${flag.char ? `-${flag.char}, ` : '    '}--${name}${value}`;
     const env = flag.env ? ` [${flag.env}]` : '';

@@ -9,6 +9,7 @@ export interface HttpInputs {
   insecure: boolean | undefined;
   userAgentExtra: string | undefined;
   retries: number;
+  limits?: {redirects?: number; headerBytes?: number};
   stallTimeoutMs: number;
 }
 
@@ -24,8 +25,15 @@ export function httpSettings(inputs: HttpInputs): HttpSettings {
     insecure: inputs.insecure ?? env.IMGADM_INSECURE === '1',
     retries: {count: inputs.retries},
     stallTimeoutMs: inputs.stallTimeoutMs,
+    ...(inputs.limits && {limits: inputs.limits}),
+    ...(isOffline(env.IMGCTL_OFFLINE) && {offline: 'IMGCTL_OFFLINE is set'}),
     ...(requestId && {requestId}),
     ...(proxy && {proxy: {http: proxy, https: proxy, ...(none && {none})}}),
     ...(env.SSL_CERT_FILE && {caFile: env.SSL_CERT_FILE}),
   };
+}
+
+/** Anything but an empty text or a word for no: who sets it by mistake loses a request, not his privacy. */
+function isOffline(text: string | undefined): boolean {
+  return text !== undefined && !['', '0', 'no', 'false', 'off'].includes(text.toLowerCase());
 }

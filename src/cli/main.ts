@@ -85,7 +85,7 @@ async function dispatch(
   const definition = await commands.load(found.id);
   const args = rest.slice(found.words);
   const input = await parse(definition, args);
-  const flags = {...globals, ...pickGlobals(input)};
+  const flags = {...globals, ...pickGlobals(definition, input)};
   noteCommand(found.id, flags);
   if (flags.help) return showHelp(invocation, [found.id]);
   return runCommand(invocation, definition, input, flags);
@@ -122,10 +122,11 @@ async function runCommand(
   }
 }
 
-function pickGlobals(input: ParsedInput): Partial<GlobalFlags> {
+function pickGlobals(definition: CommandDefinition, input: ParsedInput): Partial<GlobalFlags> {
   const values: Record<string, unknown> = input.flags;
   const entries = Object.entries(values).filter(
-    ([name, value]) => name in globalFlags && value !== undefined && value !== false,
+    ([name, value]) =>
+      name in globalFlags && !definition.flags[name]?.shadows && value !== undefined && value !== false,
   );
   return Object.fromEntries(entries);
 }

@@ -10,7 +10,7 @@ import {GuardedBody} from './guarded-body.ts';
 import {maskUrl} from './mask-url.ts';
 import {networkError, reachOf} from './network-error.ts';
 import {decodeBody, readBody} from './read-body.ts';
-import {redirectTarget} from './redirect.ts';
+import {defaultMaxRedirects, redirectTarget} from './redirect.ts';
 import {defaultRetries, isPassingStatus, pause, type RetrySettings, retryDelayMs} from './retry.ts';
 import {type Method, type OutgoingRequest, type RawAnswer, type StreamedBody, send} from './send.ts';
 
@@ -24,6 +24,17 @@ export interface HttpSettings {
   connectTimeoutMs?: number;
   stallTimeoutMs?: number;
   retries?: Partial<RetrySettings>;
+  limits?: Partial<HttpLimits>;
+  /** Why nothing may be asked; every request is then refused with `Offline`. */
+  offline?: string;
+}
+
+/** What a server controls, beside bodies, whose limit comes with each request. */
+export interface HttpLimits {
+  /** Of one download. */
+  redirects: number;
+  /** All headers of one answer. */
+  headerBytes: number;
 }
 
 export interface RequestOptions {
@@ -67,6 +78,7 @@ export interface StreamAnswer {
   body: Readable;
 }
 
+const defaultHeaderBytes = 16 * 1024;
 const defaultConnectTimeoutMs = 15_000;
 const defaultStallTimeoutMs = 60_000;
 const digestTimeoutMs = 15 * 60_000;
@@ -100,11 +112,12 @@ export class HttpClient {
   async openStream(url: string, options: RequestOptions = {}): Promise<StreamAnswer> {
     const encoding: Record<string, string> = options.anyEncoding ? {} : {'accept-encoding': 'identity'};
     const headers = {...encoding, ...options.headers};
+    const maxRedirects = options.maxRedirects ?? this.#settings.limits?.redirects ?? defaultMaxRedirects;
     let current = url;
     for (let hops = 0; ; hops += 1) {
       const answer = await this.#open(current, {...options, headers, method: 'GET'});
       try {
-        const next = redirectTarget(answer, current, hops, options.maxRedirects);
+        const next = redirectTarget(answer, current, {hops, maxRedirects});
         if (next === undefined) return {...answer, url: current, body: this.#guard(answer, current, options)};
         current = next;
       } catch (error) {
@@ -153,6 +166,7 @@ export class HttpClient {
         agents: isRead ? this.#readAgents : this.#writeAgents,
         connectTimeoutMs: this.#settings.connectTimeoutMs ?? defaultConnectTimeoutMs,
         stallTimeoutMs: this.#stallTimeoutMs,
+        maxHeaderBytes: this.#settings.limits?.headerBytes ?? defaultHeaderBytes,
         digestTimeoutMs: Math.max(digestTimeoutMs, this.#stallTimeoutMs),
       });
       return {answer};
@@ -181,7 +195,13 @@ export class HttpClient {
     if (scheme !== 'http:' && scheme !== 'https:') {
       throw new ImgctlError('InvalidArgument', `"${maskUrl(url)}" is not an http or https URL`);
     }
-    const {requestId} = this.#settings;
+    const {requestId, offline} = this.#settings;
+    if (offline !== undefined) {
+      const shown = maskUrl(options.shownUrl ?? url);
+      throw new ImgctlError('Offline', `${shown}: not asked: ${offline}`, {
+        details: {url: shown, reason: `not asked: ${offline}`},
+      });
+    }
     const {method, body, signal} = options;
     return {
       method,

@@ -39,6 +39,11 @@ export function networkError(error: unknown, url: string, shownUrl = url): Imgct
   if (cause instanceof ImgctlError) return cause;
   const shown = maskUrl(shownUrl);
   if (certificateCode.test(errnoOf(cause) ?? '')) return certificateError(cause, url, shown);
+  if (errnoOf(cause) === 'HPE_HEADER_OVERFLOW') {
+    return new ImgctlError('LimitExceeded', `${shown}: the headers of the answer are larger than the limit`, {
+      cause,
+    });
+  }
   const reason = `Error: ${cause instanceof Error ? cause.message : String(cause)}`;
   return new ImgctlError('ClientError', `${shown}: ${reason}`, {
     cause: error,

@@ -2,7 +2,7 @@ import {ImgctlError} from '../errors.ts';
 import {maskUrl} from './mask-url.ts';
 import type {RawAnswer} from './send.ts';
 
-/** The most redirects one download follows, unless its caller says otherwise. */
+/** The most redirects one download follows, unless told otherwise. */
 export const defaultMaxRedirects = 5;
 
 const redirectStatuses = new Set([301, 302, 303, 307, 308]);
@@ -11,8 +11,7 @@ const redirectStatuses = new Set([301, 302, 303, 307, 308]);
 export function redirectTarget(
   answer: Pick<RawAnswer, 'status' | 'headers'>,
   url: string,
-  hops: number,
-  maxRedirects = defaultMaxRedirects,
+  {hops, maxRedirects}: {hops: number; maxRedirects: number},
 ): string | undefined {
   const {location} = answer.headers;
   if (!redirectStatuses.has(answer.status) || location === undefined) return undefined;

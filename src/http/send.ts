@@ -24,6 +24,7 @@ export interface ConnectionSettings {
   agents: Agents;
   /** For the name lookup, the connection and the TLS handshake, each. */
   connectTimeoutMs: number;
+  maxHeaderBytes: number;
   /** The longest silence: until the headers come, and while a body is sent. */
   stallTimeoutMs: number;
   /** The longest wait for the answer after a streamed body: the server may still digest and sync it. */
@@ -51,6 +52,7 @@ export async function send(request: OutgoingRequest, connection: ConnectionSetti
     ...(body !== undefined && {body: Buffer.isBuffer(body) ? body : measured(body)}),
     ...(request.signal && {signal: request.signal}),
     agent: connection.agents.forUrl(request.url),
+    maxHeaderSize: connection.maxHeaderBytes,
     decompress: false,
     followRedirect: false,
     throwHttpErrors: false,

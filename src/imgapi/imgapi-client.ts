@@ -84,10 +84,14 @@ export class ImgapiClient {
       answer = await this.#get('/ping', {}, {...options, limitBytes: this.#limits.documentBytes});
     } catch (error) {
       if (!(error instanceof ImgctlError)) throw error;
-      throw pingError(this.#shownUrl, String(error.details?.reason ?? error.message), error);
+      throw pingError(this.#self, String(error.details?.reason ?? error.message), error);
     }
     const problem = pingProblem(answer);
-    if (problem !== undefined) throw pingError(this.#shownUrl, problem);
+    if (problem !== undefined) throw pingError(this.#self, problem);
+  }
+
+  get #self(): {type: string; url: string} {
+    return {type: 'imgapi', url: this.#shownUrl};
   }
 
   /** Every image the query selects, all pages (spec/imgapi.md §3.2); by default every active image. */

@@ -1,4 +1,5 @@
 import {ImgctlError} from '../errors.ts';
+import {maskUrl} from '../http/mask-url.ts';
 import {type Answer, parseJson} from './answer.ts';
 
 const maxShownLength = 1024;
@@ -13,8 +14,8 @@ export function pingProblem(answer: Pick<Answer, 'status' | 'body'>): string | u
 }
 
 /** The `SourcePing` error of spec/imgadm.md §5; `url` is the source's as the user wrote it. */
-export function pingError(url: string, detail: string, cause?: unknown): ImgctlError {
-  const message = `unexpected ping error with "imgapi" image source "${url}": ${detail}`;
+export function pingError(source: {type: string; url: string}, detail: string, cause?: unknown): ImgctlError {
+  const message = `unexpected ping error with "${source.type}" image source "${maskUrl(source.url)}": ${detail}`;
   const retryable = cause instanceof ImgctlError && cause.retryable;
   return new ImgctlError('SourcePing', message, {cause, retryable});
 }

@@ -2,6 +2,7 @@
 
 import type {HttpClient} from '../http/http-client.ts';
 import {ImgapiClient} from '../imgapi/imgapi-client.ts';
+import type {ImgapiLimits} from '../imgapi/limits.ts';
 import type {
   ImageSource,
   ListOptions,
@@ -15,9 +16,10 @@ export class ImgapiSource implements ImageSource {
   readonly settings: SourceSettings;
   readonly #client: ImgapiClient;
 
-  constructor(settings: SourceSettings, http: HttpClient) {
+  constructor(settings: SourceSettings, http: HttpClient, limits: Partial<ImgapiLimits> = {}) {
+    const {url, channel} = settings;
     this.settings = settings;
-    this.#client = new ImgapiClient(http, settings.url);
+    this.#client = new ImgapiClient(http, url, {limits, ...(channel !== undefined && {channel})});
   }
 
   async ping(options: ListOptions = {}): Promise<void> {

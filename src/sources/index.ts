@@ -1,26 +1,33 @@
 /** The registry of source types: the one place that maps a type to its class (style.md §2.5). */
 
 import type {DownloadCache} from '../downloads/download-cache.ts';
-import {ImgctlError} from '../errors.ts';
 import type {HttpClient} from '../http/http-client.ts';
+import type {ImgapiLimits} from '../imgapi/limits.ts';
+import {DsapiSource} from './dsapi.ts';
 import {ImgapiSource} from './imgapi.ts';
 import type {ImageSource, SourceSettings, VerifiedSource} from './source.ts';
+import {sourceType} from './source-type.ts';
 import {verifiedSource} from './verified.ts';
 
-export const sourceTypes = ['imgapi'] as const;
+type SourceClass = new (
+  settings: SourceSettings,
+  http: HttpClient,
+  limits?: Partial<ImgapiLimits>,
+) => ImageSource;
 
-type SourceClass = new (settings: SourceSettings, http: HttpClient) => ImageSource;
+const classByType: Readonly<Record<SourceSettings['type'], SourceClass>> = {
+  imgapi: ImgapiSource,
+  dsapi: DsapiSource,
+};
 
-const classByType: Readonly<Record<SourceSettings['type'], SourceClass>> = {imgapi: ImgapiSource};
+export interface SourceParts {
+  http: HttpClient;
+  cache: DownloadCache;
+  limits?: Partial<ImgapiLimits>;
+}
 
-/** Opens a source behind the verified doorway. `ConfigError` for a type that is not known. */
-export function openSource(settings: SourceSettings, http: HttpClient, cache: DownloadCache): VerifiedSource {
-  const Source = classByType[settings.type];
-  if (!Source) {
-    throw new ImgctlError(
-      'ConfigError',
-      `type "${settings.type}" for source url "${settings.url}" is invalid: must be one of ${sourceTypes.map((type) => `"${type}"`).join(', ')}`,
-    );
-  }
-  return verifiedSource(new Source(settings, http), cache);
+/** Opens a source behind the verified doorway. Refuses its type as `sourceType` does, and URLs as the type does. */
+export function openSource(settings: SourceSettings, {http, cache, limits}: SourceParts): VerifiedSource {
+  const Source = classByType[sourceType(settings.type, settings.url)];
+  return verifiedSource(new Source(settings, http, limits), cache);
 }

@@ -12,9 +12,13 @@ import type {ImageManifest} from '../manifest/manifest.ts';
 export interface SourceSettings {
   /** The URL as the user typed it; shown and stored like this. */
   url: string;
-  type: 'imgapi';
+  type: 'imgapi' | 'dsapi';
   /** True: no TLS certificate check. Absent: checked unless the environment says otherwise. */
   insecure?: boolean;
+  /** Selects a channel on servers that have them; wins over one in the URL. */
+  channel?: string;
+  /** What the user calls it, unique among the sources: `NAME:image`. */
+  name?: string;
 }
 
 export interface ListOptions {
