@@ -21,6 +21,7 @@ import {type Configuration, defaultSource, readConfiguration, writeConfiguration
 import {parseDuration} from './durations.ts';
 import type {Environment} from './environment.ts';
 import type {GlobalFlags} from './flags.ts';
+import type {Log} from './log.ts';
 import type {Output} from './output.ts';
 import {packageRoot} from './package-root.ts';
 import {type StatePaths, statePaths} from './paths.ts';
@@ -35,6 +36,7 @@ export interface ContextOptions {
   flags: Partial<GlobalFlags>;
   output: Output;
   signal: AbortSignal;
+  log: Log;
 }
 
 const defaultCacheBytes = 5 * 2 ** 30;
@@ -47,6 +49,7 @@ export class CommandContext {
   readonly output: Output;
   readonly signal: AbortSignal;
   readonly progress: Progress;
+  readonly log: Log;
   readonly paths: StatePaths;
   /** See `failLater`. */
   failure: ImgctlError | undefined;
@@ -59,6 +62,7 @@ export class CommandContext {
     this.environment = options.environment;
     this.output = options.output;
     this.signal = options.signal;
+    this.log = options.log;
     this.#flags = options.flags;
     const {env, uid, homeDirectory} = options.environment;
     const root = options.flags.root ?? env.IMGCTL_ROOT;
@@ -126,6 +130,7 @@ export class CommandContext {
     return new Client(
       httpSettings({
         env: this.environment.env,
+        log: this.log,
         insecure: settings.insecure,
         userAgentExtra,
         retries: this.#retries(),

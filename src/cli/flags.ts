@@ -33,7 +33,7 @@ export interface ParsedInput<F extends FlagTable = FlagTable> {
 /** Flags that every command takes, before or after its name (ux.md §3.1). */
 export const globalFlags = {
   help: {kind: 'boolean', char: 'h', summary: 'print help and exit'},
-  verbose: {kind: 'boolean', char: 'v', summary: 'log debug records to stderr, and stacks of errors'},
+  verbose: {kind: 'boolean', char: 'v', summary: 'log everything to stderr, and stacks of errors'},
   quiet: {kind: 'boolean', char: 'q', summary: 'no progress and no notices; warnings and errors stay'},
   'json-error': {
     kind: 'boolean',

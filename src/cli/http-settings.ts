@@ -1,10 +1,12 @@
 /** How connections are made, from environment, configuration and flags (spec/imgadm.md §2.3; ux.md §9). */
 
 import type {HttpSettings} from '../http/http-client.ts';
+import type {Log} from './log.ts';
 import {packageVersion} from './package-root.ts';
 
 export interface HttpInputs {
   env: Readonly<Record<string, string | undefined>>;
+  log: Log;
   /** The source's own setting, which wins over the environment. */
   insecure: boolean | undefined;
   userAgentExtra: string | undefined;
@@ -14,8 +16,7 @@ export interface HttpInputs {
 }
 
 export function httpSettings(inputs: HttpInputs): HttpSettings {
-  const {env} = inputs;
-  const requestId = env.REQ_ID || env.req_id;
+  const {env, log} = inputs;
   // As in imgadm https_proxy serves both schemes; users asked for upper case too.
   const proxy = env.https_proxy || env.HTTPS_PROXY || env.http_proxy || env.HTTP_PROXY;
   const none = env.no_proxy || env.NO_PROXY;
@@ -27,7 +28,8 @@ export function httpSettings(inputs: HttpInputs): HttpSettings {
     stallTimeoutMs: inputs.stallTimeoutMs,
     ...(inputs.limits && {limits: inputs.limits}),
     ...(isOffline(env.IMGCTL_OFFLINE) && {offline: 'IMGCTL_OFFLINE is set'}),
-    ...(requestId && {requestId}),
+    requestId: log.requestId,
+    onExchange: (exchange) => log.debug({...exchange}, 'http exchange'),
     ...(proxy && {proxy: {http: proxy, https: proxy, ...(none && {none})}}),
     ...(env.SSL_CERT_FILE && {caFile: env.SSL_CERT_FILE}),
   };

@@ -15,6 +15,7 @@ import {splitGlobals} from './global-flags.ts';
 import {Output} from './output.ts';
 import {packageVersion} from './package-root.ts';
 import {errorReport} from './report-error.ts';
+import {RunLog} from './run-log.ts';
 
 interface Invocation {
   commands: CommandMap;
@@ -24,6 +25,7 @@ interface Invocation {
   /** What follows the global options: the command's words, then its arguments. */
   rest: string[];
   interrupt: AbortController;
+  log: RunLog;
 }
 
 /** Runs one command line; resolves with the exit status. */
@@ -32,6 +34,7 @@ export async function main(commands: CommandMap, program: ProgramName, argv: str
   const interrupt = new AbortController();
   watchSignals(interrupt);
   watchStdout();
+  const log = new RunLog(environment, program);
   let command: string | undefined;
   let flags: Partial<GlobalFlags> = {};
   try {
@@ -48,23 +51,25 @@ export async function main(commands: CommandMap, program: ProgramName, argv: str
       globals: split.globals,
       rest: split.rest,
       interrupt,
+      log,
     };
-    return await dispatch(invocation, (name, parsed) => {
+    const status = await dispatch(invocation, (name, parsed) => {
       command = name;
       flags = {...flags, ...parsed};
     });
+    log.end(command, status);
+    return status;
   } catch (error) {
     const shown = interrupt.signal.aborted ? asInterrupted(error, interrupt.signal) : error;
-    const asJson = wantsJson(flags, argv);
-    const text = errorReport(shown, {
-      program,
-      command,
-      asJson,
-      verbose: flags.verbose === true,
-      requestId: environment.env.REQ_ID ?? environment.env.req_id,
-    });
+    log.begin({globals: flags, args: argv});
+    const {requestId} = log.log;
+    const withStack = log.log.isWritten('debug');
+    const text = errorReport(shown, {program, command, asJson: wantsJson(flags, argv), withStack, requestId});
+    // The error comes last: with -E it is the last line.
+    const status = exitStatusOf(shown);
+    log.end(command, status);
     environment.stderr.write(`${text}\n`);
-    return exitStatusOf(shown);
+    return status;
   }
 }
 
@@ -104,13 +109,15 @@ async function runCommand(
   input: ParsedInput,
   flags: Partial<GlobalFlags>,
 ): Promise<number> {
-  const {program, environment, interrupt} = invocation;
+  const {program, environment, interrupt, log} = invocation;
+  log.begin({globals: flags, args: [definition.id, ...input.args]});
   const output = new Output(environment, {
     subject: `${program} ${definition.id}`,
     quiet: flags.quiet === true,
     json: flags.json === true,
   });
-  const context = new CommandContext({program, environment, flags, output, signal: interrupt.signal});
+  const {signal} = interrupt;
+  const context = new CommandContext({program, environment, flags, output, signal, log: log.log});
   try {
     const value = await definition.run(context, input);
     if (flags.json) output.data(JSON.stringify(value, null, 2));

@@ -1,9 +1,8 @@
 /** The error line, and the JSON object of -E and -j (spec/imgadm.md §2.2, §10; ux.md §7). */
 
-import {randomUUID} from 'node:crypto';
-import os from 'node:os';
 import {ImgctlError, ServerError} from '../errors.ts';
 import {exitStatusOf} from './exit-codes.ts';
+import {logLevels, recordHead} from './log.ts';
 import {escapeControls} from './table.ts';
 
 export interface ErrorReportOptions {
@@ -11,16 +10,15 @@ export interface ErrorReportOptions {
   /** The command, undefined before one is known. */
   command: string | undefined;
   asJson: boolean;
-  verbose: boolean;
-  requestId: string | undefined;
+  /** The stack in place of the message (spec/imgadm.md §2.2). */
+  withStack: boolean;
+  requestId: string;
 }
 
 /** Text for stderr without the last newline. */
 export function errorReport(error: unknown, options: ErrorReportOptions): string {
   const known = asKnown(error);
-  const detail =
-    options.verbose && error instanceof Error ? [error.stack ?? error.message] : humanLines(known, options);
-  return options.asJson ? errorRecord(known, options) : detail.join('\n');
+  return options.asJson ? errorRecord(known, options) : humanLines(known, options).join('\n');
 }
 
 /** A failure nobody foresaw is `InternalError`, with the message it came with. */
@@ -32,7 +30,8 @@ function asKnown(error: unknown): ImgctlError {
 
 function humanLines(error: ImgctlError, options: ErrorReportOptions): string[] {
   const subject = options.command ? `${options.program} ${options.command}` : options.program;
-  const message = messageWithItems(error).split('\n').map(escapeControls).join('\n');
+  const text = options.withStack ? stackText(error) : messageWithItems(error);
+  const message = text.split('\n').map(escapeControls).join('\n');
   const lines = [`${subject}: error (${error.publicCode}): ${message}`];
   const tried = error.details?.tried;
   if (Array.isArray(tried) && tried.length > 0)
@@ -41,6 +40,12 @@ function humanLines(error: ImgctlError, options: ErrorReportOptions): string[] {
   if (cause) lines.push(`  cause: ${escapeControls(cause)}`);
   if (error.hint) lines.push(`  hint: ${escapeControls(error.hint)}`);
   return lines;
+}
+
+/** The stacks of the error and of what caused it, the nearest first. */
+function stackText(error: Error): string {
+  const stack = error.stack ?? error.message;
+  return error.cause instanceof Error ? `${stack}\nCaused by: ${stackText(error.cause)}` : stack;
 }
 
 /** A server's validation items follow its message, one line each (spec/imgadm.md §9.4). */
@@ -62,11 +67,7 @@ function causeText(error: ImgctlError): string | undefined {
 function errorRecord(error: ImgctlError, options: ErrorReportOptions): string {
   const message = messageWithItems(error);
   return JSON.stringify({
-    name: options.program,
-    req_id: options.requestId ?? randomUUID(),
-    hostname: os.hostname(),
-    pid: process.pid,
-    level: 50,
+    ...recordHead({name: options.program, requestId: options.requestId}, logLevels.error),
     err: {
       message,
       name: error.name,

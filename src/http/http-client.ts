@@ -27,6 +27,8 @@ export interface HttpSettings {
   limits?: Partial<HttpLimits>;
   /** Why nothing may be asked; every request is then refused with `Offline`. */
   offline?: string;
+  /** Told of every try that ended: with an answer's headers, or with a failure. */
+  onExchange?: (exchange: HttpExchange) => void;
 }
 
 /** What a server controls, beside bodies, whose limit comes with each request. */
@@ -35,6 +37,16 @@ export interface HttpLimits {
   redirects: number;
   /** All headers of one answer. */
   headerBytes: number;
+}
+
+export interface HttpExchange {
+  method: Method;
+  /** Without its secrets. */
+  url: string;
+  /** Undefined when no answer came; then `failure` says why. */
+  status?: number;
+  failure?: string;
+  elapsedMs: number;
 }
 
 export interface RequestOptions {
@@ -161,6 +173,12 @@ export class HttpClient {
 
   async #try(request: OutgoingRequest, signal: AbortSignal | undefined): Promise<Outcome> {
     const isRead = request.method === 'GET' || request.method === 'HEAD';
+    const start = performance.now();
+    const tell = (outcome: Pick<HttpExchange, 'status' | 'failure'>): void => {
+      const {method, url} = request;
+      const elapsedMs = Math.round(performance.now() - start);
+      this.#settings.onExchange?.({method, url: maskUrl(url), ...outcome, elapsedMs});
+    };
     try {
       const answer = await send(request, {
         agents: isRead ? this.#readAgents : this.#writeAgents,
@@ -169,8 +187,10 @@ export class HttpClient {
         maxHeaderBytes: this.#settings.limits?.headerBytes ?? defaultHeaderBytes,
         digestTimeoutMs: Math.max(digestTimeoutMs, this.#stallTimeoutMs),
       });
+      tell({status: answer.status});
       return {answer};
     } catch (error) {
+      tell({failure: error instanceof Error ? error.message : String(error)});
       if (signal?.aborted) throw signal.reason;
       return {error};
     }

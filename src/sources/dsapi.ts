@@ -7,10 +7,10 @@ import {ImgctlError} from '../errors.ts';
 import type {HttpAnswer, HttpClient} from '../http/http-client.ts';
 import {maskUrl} from '../http/mask-url.ts';
 import {readBody} from '../http/read-body.ts';
+import {rangeHeaders, servedFile} from '../http/served-file.ts';
 import {serverError, successJson} from '../imgapi/answer.ts';
 import {defaultLimits, type ImgapiLimits} from '../imgapi/limits.ts';
 import {collectPages} from '../imgapi/list-pages.ts';
-import {rangeHeaders, servedFile} from '../http/served-file.ts';
 import {pingError, pingProblem} from '../imgapi/ping.ts';
 import {parseSourceUrl, type SourceUrl} from '../imgapi/source-url.ts';
 import type {
