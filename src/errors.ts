@@ -6,6 +6,7 @@
 /** Codes of spec/imgadm.md §11 and spec/imgapi.md §2 that imgctl raises itself, plus its own. */
 export type ErrorCode =
   | 'ActiveImageNotFound'
+  | 'AmbiguousImage'
   | 'CatalogCorrupt'
   | 'ClientError'
   | 'ConfigError'

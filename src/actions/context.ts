@@ -71,6 +71,8 @@ export interface ActionContext {
   locks: LockService;
   report: Reporter;
   signal: AbortSignal;
+  /** Nobody is asked; what the sources offer is what the catalog has. */
+  offline: boolean;
   now(): Date;
   /** The program's name, for messages that carry it: `imgctl` or `imgadm`. */
   program: string;

@@ -10,7 +10,8 @@ import {getInstalled} from './installed.ts';
 export interface DeleteResult {
   action: 'deleted';
   uuid: string;
-  changed: true;
+  /** False when the user, asked, said no. */
+  changed: boolean;
 }
 
 export async function deleteImage(

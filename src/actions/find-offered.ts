@@ -1,16 +1,17 @@
 /** Finding one image in the sources, asked in order (spec/imgadm.md §6, §7.1). */
 
-import {ImgctlError, MultiError} from '../errors.ts';
+import {ImgctlError} from '../errors.ts';
 import type {ImageManifest} from '../manifest/manifest.ts';
 import type {VerifiedSource} from '../sources/source.ts';
 import type {ActionContext} from './context.ts';
+import {asOne, findListedOffer, type OffersContext} from './offers.ts';
 
 export interface OfferedImage {
   manifest: ImageManifest;
   source: VerifiedSource;
 }
 
-type FindContext = Pick<ActionContext, 'sources' | 'report' | 'signal' | 'program'>;
+type FindContext = OffersContext;
 
 /**
  * The first source that has the image and is accepted wins. A source that fails before is a warning when another
@@ -25,7 +26,9 @@ export async function findOffered(
   const failures: ImgctlError[] = [];
   for (const source of context.sources) {
     try {
-      const manifest = await source.findImage(uuid, {signal: context.signal});
+      const manifest = context.offline
+        ? await findListedOffer(context, source, uuid)
+        : await source.findImage(uuid, {signal: context.signal});
       if (manifest && accept(manifest)) {
         for (const failure of failures) context.report.warn(`ignored a failing source: ${failure.message}`);
         return {manifest, source};
@@ -35,8 +38,8 @@ export async function findOffered(
       failures.push(error);
     }
   }
-  if (failures.length > 1) throw new MultiError(failures);
-  if (failures[0]) throw failures[0];
+  const failure = asOne(failures);
+  if (failure) throw failure;
   return undefined;
 }
 

@@ -1,5 +1,5 @@
 /**
- * `import UUID` (spec/imgadm.md §7.1): find it, gather its ancestry in the same source, lock, plan space, download
+ * `import IMAGE` (spec/imgadm.md §7.1): find it, gather its ancestry in the same source, lock, plan space, download
  * up to five at a time base first, install one at a time, an image only after its origin.
  */
 
@@ -14,10 +14,10 @@ import {findOffered} from './find-offered.ts';
 import {installImage, localNameFor} from './install-image.ts';
 import {findInstalled} from './installed.ts';
 import {getPool, poolText} from './pools.ts';
+import {resolveOffered} from './resolve-image.ts';
 import {checkSpaceFor} from './space-plan.ts';
 
 export interface ImportOptions {
-  uuid: string;
   poolName?: string | undefined;
 }
 
@@ -32,7 +32,20 @@ export interface ImportResult {
 
 const parallelDownloads = 5;
 
-export async function importImage(context: ActionContext, options: ImportOptions): Promise<ImportResult> {
+/** Imports what the text names; a full UUID that is installed is not looked for in the sources. */
+export async function importImage(
+  context: ActionContext,
+  options: ImportOptions & {text: string},
+): Promise<ImportResult> {
+  const named = await resolveOffered(context, options.text);
+  if (!named) throw notOffered(context, options.text);
+  return importByUuid({...context, sources: named.sources}, {...options, uuid: named.uuid});
+}
+
+async function importByUuid(
+  context: ActionContext,
+  options: ImportOptions & {uuid: string},
+): Promise<ImportResult> {
   const {uuid} = options;
   checkUuidArgument(uuid);
   const pool = getPool(context.pools, options.poolName);

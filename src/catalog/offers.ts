@@ -11,7 +11,7 @@ export interface Listing {
 }
 
 export interface Offer {
-  /** Key of the source: its normalised URL. */
+  /** Key of the source: its type and its normalised URL. */
   source: string;
   manifest: ImageManifest;
 }
@@ -29,6 +29,15 @@ export class OfferTable {
       source,
     );
     return row && {validator: row.validator ?? undefined, fetchedAt: row.fetched_at};
+  }
+
+  async find(source: string, uuid: string): Promise<ImageManifest | undefined> {
+    const row = await this.#database.get<{manifest: string}>(
+      'SELECT manifest FROM offers WHERE source = ? AND uuid = ?',
+      source,
+      uuid,
+    );
+    return row && (this.#database.parse(row.manifest) as ImageManifest);
   }
 
   /** Replaces all offers of a source. Of equal UUIDs the first counts. */

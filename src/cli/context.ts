@@ -19,7 +19,7 @@ import {type ImageClass, imageClasses} from '../import1/image-class.ts';
 import type {SourceSettings, VerifiedSource} from '../sources/source.ts';
 import {type Configuration, defaultSource, readConfiguration, writeConfiguration} from './config.ts';
 import {parseDuration} from './durations.ts';
-import type {Environment} from './environment.ts';
+import {type Environment, isYes} from './environment.ts';
 import type {GlobalFlags} from './flags.ts';
 import type {Log} from './log.ts';
 import type {Output} from './output.ts';
@@ -83,6 +83,11 @@ export class CommandContext {
     return this.environment.stdout.isTTY ? this.environment.stdout.columns : undefined;
   }
 
+  /** `--offline`, or the environment says anything but no. */
+  get offline(): boolean {
+    return this.#flags.offline === true || isYes(this.environment.env.IMGCTL_OFFLINE);
+  }
+
   configuration(): Promise<Configuration> {
     this.#configuration ??= readConfiguration(this.#configFile());
     return this.#configuration;
@@ -129,7 +134,7 @@ export class CommandContext {
     const {limits = {}, userAgentExtra} = await this.configuration();
     return new Client(
       httpSettings({
-        env: this.environment.env,
+        env: this.offline ? {...this.environment.env, IMGCTL_OFFLINE: '1'} : this.environment.env,
         log: this.log,
         insecure: settings.insecure,
         userAgentExtra,
@@ -194,6 +199,7 @@ export class CommandContext {
       locks: await this.locks(),
       report: this.reporter(),
       signal: this.signal,
+      offline: this.offline,
       now: () => new Date(),
       program: this.program,
     };

@@ -23,3 +23,8 @@ export function processEnvironment(): Environment {
     stderr: process.stderr,
   };
 }
+
+/** A variable that is a switch: anything but an empty text or a word for no. */
+export function isYes(text: string | undefined): boolean {
+  return text !== undefined && !['', '0', 'no', 'false', 'off'].includes(text.toLowerCase());
+}

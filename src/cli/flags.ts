@@ -48,6 +48,11 @@ export const globalFlags = {
     env: 'IMGCTL_PROGRESS',
     summary: 'how progress is shown on stderr (default auto)',
   },
+  offline: {
+    kind: 'boolean',
+    env: 'IMGCTL_OFFLINE',
+    summary: 'ask no source: what they offer is what they offered when last asked',
+  },
   root: {kind: 'string', value: 'DIR', env: 'IMGCTL_ROOT', summary: 'work below DIR instead of /'},
   config: {kind: 'string', value: 'FILE', env: 'IMGCTL_CONFIG', summary: 'read this configuration file'},
   engine: {

@@ -1,6 +1,7 @@
 /** How connections are made, from environment, configuration and flags (spec/imgadm.md §2.3; ux.md §9). */
 
 import type {HttpSettings} from '../http/http-client.ts';
+import {isYes} from './environment.ts';
 import type {Log} from './log.ts';
 import {packageVersion} from './package-root.ts';
 
@@ -27,15 +28,10 @@ export function httpSettings(inputs: HttpInputs): HttpSettings {
     retries: {count: inputs.retries},
     stallTimeoutMs: inputs.stallTimeoutMs,
     ...(inputs.limits && {limits: inputs.limits}),
-    ...(isOffline(env.IMGCTL_OFFLINE) && {offline: 'IMGCTL_OFFLINE is set'}),
+    ...(isYes(env.IMGCTL_OFFLINE) && {offline: 'IMGCTL_OFFLINE is set'}),
     requestId: log.requestId,
     onExchange: (exchange) => log.debug({...exchange}, 'http exchange'),
     ...(proxy && {proxy: {http: proxy, https: proxy, ...(none && {none})}}),
     ...(env.SSL_CERT_FILE && {caFile: env.SSL_CERT_FILE}),
   };
-}
-
-/** Anything but an empty text or a word for no: who sets it by mistake loses a request, not his privacy. */
-function isOffline(text: string | undefined): boolean {
-  return text !== undefined && !['', '0', 'no', 'false', 'off'].includes(text.toLowerCase());
 }

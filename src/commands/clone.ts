@@ -1,5 +1,6 @@
 import {cloneImage} from '../actions/clone.ts';
 import {defineCommand} from '../cli/command.ts';
+import {imageSummary, installedUuid} from '../cli/image-argument.ts';
 
 export default defineCommand({
   id: 'clone',
@@ -9,7 +10,7 @@ export default defineCommand({
     'The instance lies in the directory of class machine under NAME, ready for systemd-nspawn, systemd-vmspawn or machinectl. It is a snapshot on btrfs, shares blocks where the file system can, and is a sparse copy elsewhere.',
   flags: {},
   args: [
-    {name: 'UUID', summary: 'the image'},
+    {name: 'IMAGE', summary: imageSummary},
     {name: 'NAME', summary: 'name of the instance'},
   ],
   examples: [
@@ -17,7 +18,9 @@ export default defineCommand({
     'clone -j 01b2c898-945f-11e1-a523-af1afbe22822 web2',
   ],
   exitStatus: {3: 'the image is not installed'},
-  run: async (context, {args}) =>
-    cloneImage(await context.action(), {uuid: args[0] ?? '', name: args[1] ?? ''}),
+  run: async (context, {args}) => {
+    const uuid = await installedUuid(context, args[0] ?? '');
+    return cloneImage(await context.action(), {uuid, name: args[1] ?? ''});
+  },
   draw: ({uuid, name, path}) => `Cloned image ${uuid} to instance "${name}" (${path})`,
 });

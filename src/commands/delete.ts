@@ -1,5 +1,9 @@
 import {deleteImage} from '../actions/delete.ts';
+import {getImage} from '../actions/list.ts';
 import {defineCommand} from '../cli/command.ts';
+import {confirm} from '../cli/confirm.ts';
+import {imageSummary, installedUuid} from '../cli/image-argument.ts';
+import {imageTitle} from '../manifest/manifest.ts';
 
 export default defineCommand({
   id: 'delete',
@@ -9,13 +13,25 @@ export default defineCommand({
   description: 'Refuses while instances or child images depend on it.',
   flags: {
     pool: {kind: 'string', char: 'P', value: 'POOL', summary: 'the pool it is in (default zones)'},
+    yes: {kind: 'boolean', summary: 'do not ask, although the image is not named by its full UUID'},
   },
-  args: [{name: 'UUID', summary: 'the image'}],
+  args: [{name: 'IMAGE', summary: imageSummary}],
   examples: [
     'delete 01b2c898-945f-11e1-a523-af1afbe22822',
     'delete -P zones 01b2c898-945f-11e1-a523-af1afbe22822',
   ],
   exitStatus: {3: 'the image is not installed'},
-  run: async (context, {flags, args}) =>
-    deleteImage(await context.action(), {uuid: args[0] ?? '', poolName: flags.pool}),
+  async run(context, {flags, args: [text = '']}) {
+    const uuid = await installedUuid(context, text, flags.pool);
+    const action = await context.action();
+    if (uuid !== text && !flags.yes) {
+      const {manifest} = await getImage(action, {uuid, poolName: flags.pool, withChildren: false});
+      const plan = ['This will delete the following images:', `    ${uuid} (${imageTitle(manifest)})`];
+      if (!(await confirm(context, plan, 'Delete this image?'))) {
+        context.output.step('Aborting');
+        return {action: 'deleted', uuid, changed: false};
+      }
+    }
+    return deleteImage(action, {uuid, poolName: flags.pool});
+  },
 });

@@ -1,5 +1,6 @@
 import {getImage} from '../actions/list.ts';
 import {defineCommand} from '../cli/command.ts';
+import {imageSummary, installedUuid} from '../cli/image-argument.ts';
 
 export default defineCommand({
   id: 'get',
@@ -10,11 +11,12 @@ export default defineCommand({
     pool: {kind: 'string', char: 'P', value: 'POOL', summary: 'the pool to look in (default zones)'},
     recursive: {kind: 'boolean', char: 'r', summary: 'add what depends on the image'},
   },
-  args: [{name: 'UUID', summary: 'the image'}],
+  args: [{name: 'IMAGE', summary: imageSummary}],
   examples: ['get 01b2c898-945f-11e1-a523-af1afbe22822', 'get -r 01b2c898-945f-11e1-a523-af1afbe22822'],
   exitStatus: {3: 'the image is not installed'},
   run: async (context, {flags, args}) => {
-    const options = {uuid: args[0] ?? '', poolName: flags.pool, withChildren: flags.recursive};
+    const uuid = await installedUuid(context, args[0] ?? '', flags.pool);
+    const options = {uuid, poolName: flags.pool, withChildren: flags.recursive};
     return getImage(await context.installed(), options);
   },
   draw: (details) => JSON.stringify(details, null, 2),

@@ -1,5 +1,6 @@
 import {importImage} from '../actions/import.ts';
 import {defineCommand} from '../cli/command.ts';
+import {imageSummary} from '../cli/image-argument.ts';
 
 export default defineCommand({
   id: 'import',
@@ -10,11 +11,11 @@ export default defineCommand({
   flags: {
     pool: {kind: 'string', char: 'P', value: 'POOL', summary: 'the pool to install into (default zones)'},
   },
-  args: [{name: 'UUID', summary: 'the image'}],
+  args: [{name: 'IMAGE', summary: imageSummary}],
   examples: [
     'import 01b2c898-945f-11e1-a523-af1afbe22822',
     'import -q -P zones 01b2c898-945f-11e1-a523-af1afbe22822',
   ],
   run: async (context, {flags, args}) =>
-    importImage(await context.action(), {uuid: args[0] ?? '', poolName: flags.pool}),
+    importImage(await context.action(), {text: args[0] ?? '', poolName: flags.pool}),
 });

@@ -1,5 +1,6 @@
 import {showImage} from '../actions/show.ts';
 import {defineCommand} from '../cli/command.ts';
+import {imageSummary} from '../cli/image-argument.ts';
 
 export default defineCommand({
   id: 'show',
@@ -8,7 +9,7 @@ export default defineCommand({
   description:
     'Asks the sources one after another; the first that has the image answers, whatever state the image is in.',
   flags: {},
-  args: [{name: 'UUID', summary: 'the image'}],
+  args: [{name: 'IMAGE', summary: imageSummary}],
   examples: ['show 01b2c898-945f-11e1-a523-af1afbe22822'],
   run: async (context, {args}) => showImage(await context.action(), args[0] ?? ''),
   draw: (manifest) => JSON.stringify(manifest, null, 2),

@@ -141,7 +141,8 @@ export class World {
     return readFileSync(path.join(this.root, 'var/lib/machines', `${uuid}.raw`));
   }
 
-  async end(): Promise<void> {
+  /** From here on the source is dead. */
+  async stop(): Promise<void> {
     const server = this.#server;
     if (server && server.exitCode === null) {
       server.removeAllListeners('exit');
@@ -149,6 +150,10 @@ export class World {
       server.kill('SIGTERM');
       await ended;
     }
+  }
+
+  async end(): Promise<void> {
+    await this.stop();
     spawnSync('chattr', ['-R', '-f', '-i', this.directory]);
     rmSync(this.directory, {recursive: true, force: true});
   }
