@@ -12,6 +12,8 @@ import {removeTree} from './remove-tree.ts';
 /** What is made in a staging directory: a tree or a disk. */
 export const stagedTree = 'tree';
 export const stagedRaw = 'raw';
+/** Prefix of a filter of system calls on its way to a child; it lives for an instant. */
+export const stagedFilter = '.filter-';
 
 const suffixBytes = 8;
 const longestName = 255;
@@ -72,7 +74,10 @@ function isOurs(file: string): boolean {
   const stats = lstatSync(file, {throwIfNoEntry: false});
   if (!stats?.isDirectory() || (stats.mode & 0o7777) !== 0o700 || !isOwn(stats)) return false;
   const names = readdirOrNothing(file);
-  return names.every((name) => name === stagedTree || name === stagedRaw || oldPattern.test(name));
+  return names.every(
+    (name) =>
+      name === stagedTree || name === stagedRaw || name.startsWith(stagedFilter) || oldPattern.test(name),
+  );
 }
 
 function isOwn(stats: Stats): boolean {

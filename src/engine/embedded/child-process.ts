@@ -3,7 +3,7 @@ import {existsSync} from 'node:fs';
 import path from 'node:path';
 import type {Readable} from 'node:stream';
 import {ImgctlError} from '../../errors.ts';
-import {type ProcessEnd, type RunOptions, startProcess} from '../../sys/run.ts';
+import type {ProcessEnd, RunOptions} from '../../sys/run.ts';
 import {type ChildMessage, parseChildMessage} from './child-protocol.ts';
 import type {Sandbox, WrapRequest} from './sandbox.ts';
 
@@ -27,9 +27,7 @@ export interface ChildOptions {
 export async function runChild(options: ChildOptions): Promise<string[]> {
   const {name, task, sandbox, wrap, descriptors, signal, onMessage} = options;
   const command = [process.execPath, ...nodeOptions, findProgram(name), JSON.stringify(task)];
-  const [program = '', ...list] = await sandbox.wrap(command, wrap);
-  const child = startProcess(program, list, {
-    cwd: wrap.target ?? '/',
+  const child = await sandbox.start(command, wrap, {
     stdout: 'pipe',
     signal,
     graceMs: 0, // it has nothing to finish, and some wrappers ignore SIGTERM

@@ -33,7 +33,7 @@ import {readImages} from './image-list.ts';
 import {ImportJob} from './import-job.ts';
 import {PullJob, type PullSupport} from './pull/pull-job.ts';
 import {deleteImage} from './remove-image.ts';
-import {Sandbox, type SandboxMode, type SandboxReport} from './sandbox.ts';
+import {Sandbox, type SandboxMode, type SandboxReport, sandboxLevels} from './sandbox.ts';
 import {type TransferDescription, type TransferRecord, TransferRegistry} from './transfer-registry.ts';
 
 export interface EmbeddedEngineOptions {
@@ -61,7 +61,8 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
     this.#runtimeDirectory = runtimeDirectory;
     this.#limits = {...defaultDecompressLimits, ...decompressLimits};
     this.#maxEntries = maxEntries;
-    this.#sandbox = new Sandbox(sandbox, process.geteuid?.() === 0);
+    const isRoot = process.geteuid?.() === 0;
+    this.#sandbox = new Sandbox(sandboxLevels(sandbox, isRoot), isRoot);
     this.#registry = new TransferRegistry(runtimeDirectory);
     this.#pullSupport = pull;
   }

@@ -2,8 +2,14 @@
  * The wrappers that take rights away from the unpacking child (spec/sandbox.md, L2), best first. Which one works
  * is found by trying it, because no file tells it; the least one is nothing at all, and that is said.
  */
+import {closeSync} from 'node:fs';
+import {tmpdir} from 'node:os';
 import {ImgctlError} from '../../errors.ts';
-import {runProcess} from '../../sys/run.ts';
+import {type RunningProcess, type RunOptions, startProcess} from '../../sys/run.ts';
+import {openSeccompProgram} from './seccomp.ts';
+
+/** Behind standard input, output and error. */
+const firstDescriptor = 3;
 
 export type SandboxMode = 'auto' | 'require' | 'off';
 export type SandboxLevel = 'bwrap' | 'unshare' | 'setpriv' | 'none';
@@ -27,7 +33,7 @@ const unpackingNeeds = ['chown', 'fowner', 'fsetid', 'mknod', 'setfcap', 'dac_ov
 
 const notices: Record<SandboxLevel, string | undefined> = {
   bwrap: undefined,
-  unshare: undefined,
+  unshare: 'Archives are unpacked without a filter on system calls: bwrap does not work here',
   setpriv:
     'Archives are unpacked with fewer rights but can see and reach everything: bwrap and unshare do not work here',
   none: 'Archives are unpacked with all rights of the caller: no sandbox works here (bwrap, unshare, setpriv)',
@@ -57,26 +63,36 @@ cd -- "$target"
 exec "$@"
 `;
 
+/** Which wrappers to try, by who runs them. */
+export function sandboxLevels(mode: SandboxMode, isRoot: boolean): readonly SandboxLevel[] {
+  if (mode === 'off') return ['none'];
+  const strong: SandboxLevel[] = isRoot ? ['bwrap', 'unshare'] : ['bwrap'];
+  return mode === 'require' ? strong : [...strong, 'setpriv', 'none'];
+}
+
 export class Sandbox {
-  readonly #mode: SandboxMode;
+  readonly #levels: readonly SandboxLevel[];
   readonly #isRoot: boolean;
   #level: Promise<SandboxLevel> | undefined;
 
-  constructor(mode: SandboxMode, isRoot: boolean) {
-    this.#mode = mode;
+  constructor(levels: readonly SandboxLevel[], isRoot: boolean) {
+    this.#levels = levels;
     this.#isRoot = isRoot;
   }
 
-  /** Tells what protects the unpacking child; `probeDirectory` is any directory that is there. */
+  /** Tells what protects the unpacking child; `probeDirectory` is any directory that may be written. */
   async report(probeDirectory: string): Promise<SandboxReport> {
     const level = await this.#choose(probeDirectory);
-    return {level, notice: this.#mode === 'off' ? undefined : notices[level]};
+    return {level, notice: level === this.#levels[0] ? undefined : notices[level]};
   }
 
-  /** The command line that runs `command` in the sandbox, with the target as working directory. */
-  async wrap(command: readonly string[], request: WrapRequest): Promise<string[]> {
-    const level = await this.#choose(request.target);
-    return wrapped(level, this.#isRoot, command, request);
+  /** Starts `command` in the sandbox, with the target as working directory. */
+  async start(
+    command: readonly string[],
+    request: WrapRequest,
+    options: RunOptions,
+  ): Promise<RunningProcess> {
+    return this.#startAt(await this.#choose(request.target), command, request, options);
   }
 
   async #choose(probeDirectory: string | undefined): Promise<SandboxLevel> {
@@ -85,57 +101,44 @@ export class Sandbox {
   }
 
   async #probe(target: string | undefined): Promise<SandboxLevel> {
-    if (this.#mode === 'off') return 'none';
-    const levels: SandboxLevel[] = this.#isRoot ? ['bwrap', 'unshare', 'setpriv'] : ['bwrap', 'setpriv'];
-    for (const level of levels) {
-      if (this.#mode === 'require' && level === 'setpriv') break;
-      const [program = '', ...list] = wrapped(level, this.#isRoot, ['true'], {target});
-      const end = await runProcess(program, list).catch(() => undefined); // not installed: the next one
+    for (const level of this.#levels) {
+      if (level === 'none') return level;
+      // A wrapper that is not installed is as good as one that does not work.
+      const end = await this.#startAt(level, ['true'], {target}, {}).ended.catch(() => undefined);
       if (end?.exitCode === 0) return level;
     }
-    if (this.#mode === 'auto') return 'none';
     throw new ImgctlError('NotSupported', 'No sandbox works here, and the configuration requires one', {
       hint: 'Install bubblewrap, or set --sandbox=auto',
     });
   }
+
+  #startAt(
+    level: SandboxLevel,
+    command: readonly string[],
+    request: WrapRequest,
+    options: RunOptions,
+  ): RunningProcess {
+    const filter = level === 'bwrap' ? openSeccompProgram(request.target ?? tmpdir()) : undefined;
+    const descriptors = [...(options.descriptors ?? []), ...(filter === undefined ? [] : [filter])];
+    const filterFd = filter === undefined ? undefined : firstDescriptor + descriptors.length - 1;
+    try {
+      const [program = '', ...list] = wrapped(level, command, {...request, isRoot: this.#isRoot, filterFd});
+      return startProcess(program, list, {...options, cwd: request.target ?? '/', descriptors});
+    } finally {
+      if (filter !== undefined) closeSync(filter);
+    }
+  }
 }
 
-function wrapped(
-  level: SandboxLevel,
-  isRoot: boolean,
-  command: readonly string[],
-  request: WrapRequest,
-): string[] {
-  const {target, readable, capabilities = unpackingNeeds} = request;
-  const hideRun = ![target ?? '', readable ?? ''].some((path) => path === '/run' || path.startsWith('/run/'));
-  const dropped = ['--no-new-privs', ...(isRoot ? boundingSet(capabilities) : []), ...command];
-  if (level === 'bwrap') {
-    const hide = hideRun ? ['--tmpfs', '/run'] : [];
-    const rights = ['--cap-drop', 'ALL', ...(isRoot ? keptByBwrap(capabilities) : [])];
-    const place = [
-      '--ro-bind',
-      '/',
-      '/',
-      '--dev',
-      '/dev',
-      '--proc',
-      '/proc',
-      ...hide,
-      ...(target === undefined ? [] : ['--bind', target, target]),
-    ];
-    const namespaces = ['--unshare-net', '--unshare-pid', '--unshare-ipc', '--unshare-uts'];
-    return [
-      'bwrap',
-      ...place,
-      ...namespaces,
-      '--die-with-parent',
-      '--new-session',
-      '--chdir',
-      target ?? '/',
-      ...rights,
-      ...command,
-    ];
-  }
+interface Wrapping extends WrapRequest {
+  isRoot: boolean;
+  /** Descriptor of the child that holds a filter, if there is one. */
+  filterFd: number | undefined;
+}
+
+function wrapped(level: SandboxLevel, command: readonly string[], wrapping: Wrapping): string[] {
+  const dropped = ['--no-new-privs', ...(wrapping.isRoot ? boundingSet(rightsOf(wrapping)) : []), ...command];
+  if (level === 'bwrap') return ['bwrap', ...bwrapOptions(wrapping), ...command];
   if (level === 'unshare') {
     const namespaces = [
       '--net',
@@ -147,10 +150,46 @@ function wrapped(
       '--mount',
       '--mount-proc',
     ];
-    const script = ['sh', '-c', readOnlyScript, 'sh', target ?? '', hideRun ? 'yes' : 'no'];
+    const script = [
+      'sh',
+      '-c',
+      readOnlyScript,
+      'sh',
+      wrapping.target ?? '',
+      hidesRun(wrapping) ? 'yes' : 'no',
+    ];
     return ['unshare', ...namespaces, ...script, 'setpriv', ...dropped];
   }
   return level === 'setpriv' ? ['setpriv', '--pdeathsig', 'KILL', ...dropped] : [...command];
+}
+
+function bwrapOptions(wrapping: Wrapping): string[] {
+  const {target, isRoot, filterFd} = wrapping;
+  return [
+    ...['--ro-bind', '/', '/', '--dev', '/dev', '--proc', '/proc'],
+    ...(hidesRun(wrapping) ? ['--tmpfs', '/run'] : []),
+    ...(target === undefined ? [] : ['--bind', target, target]),
+    ...['--chdir', target ?? '/'],
+    ...[
+      '--unshare-net',
+      '--unshare-pid',
+      '--unshare-ipc',
+      '--unshare-uts',
+      '--die-with-parent',
+      '--new-session',
+    ],
+    ...['--cap-drop', 'ALL', ...(isRoot ? keptByBwrap(rightsOf(wrapping)) : [])],
+    ...(filterFd === undefined ? [] : ['--seccomp', String(filterFd)]),
+  ];
+}
+
+/** The sockets of services are there; but what must be read or written may be there too. */
+function hidesRun({target = '/', readable = '/'}: WrapRequest): boolean {
+  return ![target, readable].some((place) => place === '/run' || place.startsWith('/run/'));
+}
+
+function rightsOf({capabilities = unpackingNeeds}: WrapRequest): readonly string[] {
+  return capabilities;
 }
 
 function boundingSet(capabilities: readonly string[]): string[] {

@@ -1,0 +1,96 @@
+/** That each wrapper takes away what it promises (spec/sandbox.md §7), and that the probe really attempts it. */
+import {execFileSync, spawnSync} from 'node:child_process';
+import {mkdirSync, mkdtempSync, realpathSync, writeFileSync} from 'node:fs';
+import {createServer} from 'node:net';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {Sandbox, type SandboxLevel} from '../../src/engine/embedded/sandbox.ts';
+import {removeTree} from '../../src/sys/remove-tree.ts';
+
+const isRoot = process.geteuid?.() === 0;
+const probe = path.join(import.meta.dirname, '../support/sandbox-probe.mjs');
+/** chown, dac_override, fowner, fsetid, mknod, setfcap. */
+const sixCapabilities = '000000008800001b';
+
+const workDone = {
+  'write in target': 'OK',
+  'setgid of another group in target': 'OK',
+  'device node in target': 'OK',
+};
+const sealed = {
+  ...workDone,
+  'create outside': 'EROFS',
+  'overwrite outside': 'EROFS',
+  'chmod outside': 'EROFS',
+  'chown outside': 'EROFS',
+  'utime outside': 'EROFS',
+  'rename to outside': 'EXDEV',
+  'write on another mount': 'EROFS',
+  'kill parent': 'ESRCH',
+  mount: 'EPERM',
+  capabilities: sixCapabilities,
+  'no new privileges': '1',
+};
+const expected: Record<SandboxLevel, Record<string, string>> = {
+  bwrap: {...sealed, 'user namespace': 'EPERM', connect: 'EPERM'},
+  unshare: {...sealed, connect: 'ENETUNREACH'},
+  setpriv: {...workDone, mount: 'EPERM', capabilities: sixCapabilities, 'no new privileges': '1'},
+  none: {
+    ...Object.fromEntries(Object.keys(sealed).map((name) => [name, 'OK'])),
+    'rename to outside': 'OK',
+    'user namespace': 'OK',
+    connect: 'OK',
+    capabilities: expect.stringMatching(/^[0-9a-f]{16}$/),
+    'no new privileges': '0',
+  },
+};
+
+describe.runIf(isRoot)('the sandbox', () => {
+  let directory: string;
+  const at = (name: string) => path.join(directory, name);
+  beforeEach(() => {
+    directory = realpathSync(mkdtempSync(path.join(tmpdir(), 'imgctl-sandbox-')));
+    for (const name of ['target', 'outside', 'mounted']) mkdirSync(at(name));
+    writeFileSync(path.join(at('outside'), 'victim'), 'x');
+    execFileSync('mount', ['-t', 'tmpfs', 'none', at('mounted')]);
+  });
+  afterEach(async () => {
+    spawnSync('umount', [path.join(at('target'), 'mnt')]); // mounted where nothing forbade it
+    execFileSync('umount', [at('mounted')]);
+    await removeTree(directory);
+  });
+
+  test.each(['bwrap', 'unshare', 'setpriv', 'none'] as const)('%s', async (level) => {
+    const sandbox = new Sandbox([level, 'none'], true);
+    const report = await sandbox.report(at('target'));
+    if (report.level !== level) return console.log(`skipped: ${level} does not work here`);
+    const server = createServer((socket) => socket.end()).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const {port} = server.address() as {port: number};
+    const command = [
+      process.execPath,
+      probe,
+      at('outside'),
+      at('mounted'),
+      String(port),
+      String(process.pid),
+    ];
+    const child = await sandbox.start(command, {target: at('target')}, {stdout: 'pipe'});
+    let output = '';
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+    const end = await child.ended;
+    server.close();
+    expect(end).toMatchObject({exitCode: 0, stderrTail: ''});
+    const lines = output.trim().split('\n');
+    expect(Object.fromEntries(lines.map((line) => line.split('=') as [string, string]))).toMatchObject(
+      expected[level],
+    );
+  });
+
+  test('what is required and not there is an error', async () => {
+    await expect(new Sandbox([], true).report(at('target'))).rejects.toMatchObject({code: 'NotSupported'});
+  });
+});
