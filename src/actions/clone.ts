@@ -44,12 +44,14 @@ export async function cloneImage(
   }
 }
 
+/** Without its row the image is read from its record, so a stop between the two shows nothing old. */
 async function saveInstances(
   context: ActionContext,
   record: ImageRecord,
   instances: ImageRecord['instances'],
 ): Promise<void> {
   const changed = {...record, instances};
+  await context.catalog.images.remove(record.manifest.uuid);
   await context.records.write(changed);
   await context.catalog.images.put(changed);
 }

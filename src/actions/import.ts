@@ -11,7 +11,7 @@ import type {VerifiedSource} from '../sources/source.ts';
 import {gatherAncestry} from './ancestry-of-offer.ts';
 import type {ActionContext, HeldLock, Pool} from './context.ts';
 import {findOffered} from './find-offered.ts';
-import {installImage, localNameFor} from './install-image.ts';
+import {installImage, localNameFor, refuseIncremental} from './install-image.ts';
 import {findInstalled} from './installed.ts';
 import {getPool, poolText} from './pools.ts';
 import {resolveOffered} from './resolve-image.ts';
@@ -62,6 +62,7 @@ async function importByUuid(
   context.report.step(`Importing ${uuid} (${imageTitle(manifest)}) from "${source.settings.url}"`);
   context.report.step(`Gather image ${uuid} ancestry`);
   const chain = await gatherAncestry(context, source, manifest);
+  chain.forEach(refuseIncremental);
   const missing: ImageManifest[] = [];
   for (const image of chain) {
     if (image.uuid !== uuid && (await findInstalled(context, image.uuid))) {

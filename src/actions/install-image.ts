@@ -47,6 +47,7 @@ export async function installImage(context: ActionContext, order: InstallOrder):
       signal: context.signal,
       beforeCommit: async () => {
         recorded = true;
+        await forgetNamesakes(context, record);
         await context.records.write(record);
       },
     });
@@ -71,8 +72,24 @@ export async function installImage(context: ActionContext, order: InstallOrder):
   return record;
 }
 
+/**
+ * The name is free, or the engine would have refused it: whatever was recorded under it has lost its data, and must
+ * not take this image's data for its own.
+ */
+async function forgetNamesakes(context: ActionContext, record: ImageRecord): Promise<void> {
+  // A name that is the image's own UUID has no namesakes.
+  if (record.localName === record.manifest.uuid) return;
+  for (const uuid of await context.records.listUuids()) {
+    if (uuid === record.manifest.uuid) continue;
+    const other = await context.records.find(uuid).catch(() => undefined);
+    if (other?.pool !== record.pool || other.localName !== record.localName) continue;
+    await context.catalog.images.remove(uuid);
+    await context.records.remove(uuid);
+  }
+}
+
 /** The bytes of an incremental image are no whole image (design.md §5); taking them for one would lose data. */
-function refuseIncremental(manifest: ImageManifest): void {
+export function refuseIncremental(manifest: ImageManifest): void {
   const delta = manifest.tags?.['imgctl:delta'];
   if (!manifest.origin || delta === undefined) return;
   throw new ImgctlError(
