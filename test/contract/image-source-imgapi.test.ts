@@ -9,6 +9,7 @@ import type {ImageManifest} from '../../src/manifest/manifest.ts';
 import {createImageServer} from '../../src/server/image-server.ts';
 import {ImgapiSource} from '../../src/sources/imgapi.ts';
 import {type Loopback, startLoopback} from '../loopback.ts';
+import {bareImage, startBareServer} from '../support/bare-imgapi.ts';
 import {manifestFor, uuidFor} from '../support/catalogs.ts';
 import {pattern, sha1Of} from '../support/file-server.ts';
 import {imageSourceContract, type SourceUnderTest} from './image-source.ts';
@@ -71,39 +72,25 @@ async function openServer(): Promise<SourceUnderTest> {
 
 describe('a source of type imgapi, on our own server', () => imageSourceContract(openServer));
 
-/** The smallest server that keeps the protocol: no validators, no ranges. */
 async function openBareServer(): Promise<SourceUnderTest> {
-  const images = ['a', 'b'].map((name) => ({manifest: manifestFor(name), content: pattern(3000, name)}));
-  const unactivated = manifestFor('unactivated', {state: 'unactivated'});
-  const server = await startLoopback((request, response) => {
-    const [, uuid, file] = /^\/images\/([^/?]+)(\/file)?/.exec(request.url ?? '') ?? [];
-    const image = images.find(({manifest}) => manifest.uuid === uuid);
-    const manifest = uuid === unactivated.uuid ? unactivated : image?.manifest;
-    const json = (value: unknown, status = 200): unknown =>
-      response.writeHead(status, {'content-type': 'application/json'}).end(JSON.stringify(value));
-    if (request.url === '/ping') json({ping: 'pong', imgapi: true});
-    else if (request.url === '/images') json(images.map((entry) => entry.manifest));
-    else if (file && image) response.setHeader('content-length', image.content.length).end(image.content);
-    else if (manifest && !file) json(manifest);
-    else json({code: 'ResourceNotFound', message: 'image not found'}, 404);
-  });
+  const images = ['a', 'b'].map((name) => bareImage(name, pattern(3000, name)));
+  const unactivated = bareImage('unactivated', pattern(10), {state: 'unactivated'});
+  const server = await startBareServer([...images, unactivated]);
   const http = openHttp();
+  const stop = async (): Promise<void> => {
+    http.close();
+    await server.close();
+  };
   return {
     source: new ImgapiSource({url: server.url, type: 'imgapi'}, http),
     images,
-    unactivated,
+    unactivated: unactivated.manifest,
     replaceFile: async (uuid, content) => {
-      images.find(({manifest}) => manifest.uuid === uuid)!.content = content;
+      server.images.find(({manifest}) => manifest.uuid === uuid)!.content = content;
     },
-    add: async (name) => void images.push({manifest: manifestFor(name), content: pattern(3000, name)}),
-    stop: async () => {
-      http.close();
-      await server.close();
-    },
-    close: async () => {
-      http.close();
-      await server.close();
-    },
+    add: async (name) => void server.images.push(bareImage(name, pattern(3000, name))),
+    stop,
+    close: stop,
   };
 }
 
