@@ -133,7 +133,7 @@ async function buildBundle(): Promise<void> {
     format: 'esm',
     platform: 'node',
     target: 'node26',
-    external: ['sqlite3', 'lzma-native', 'seek-bzip', '@oclif/core'],
+    external: ['sqlite3', 'lzma-native', 'openpgp', 'seek-bzip', '@oclif/core'],
     banner: {
       js: "import {createRequire as createRequireOfBundle} from 'node:module'; const require = createRequireOfBundle(import.meta.url);",
     },

@@ -8,6 +8,8 @@ const statusByCode: Readonly<Record<string, number>> = {
   UnknownOption: 2,
   ImageNotInstalled: 3,
   OriginNotInstalled: 3,
+  ChecksumError: 5,
+  SignatureNotTrusted: 5,
   Interrupted: 130,
 };
 
