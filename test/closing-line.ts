@@ -1,6 +1,15 @@
-/** Ends the output with one plain line of counts, skips included. */
+/**
+ * Ends the output with plain lines: what a test left as its `closingLine`, then the counts, skips included. With
+ * `--reporter=./test/closing-line-of-tests.ts` the counts are left out.
+ */
 
 import type {Reporter, TestModule} from 'vitest/node';
+
+declare module 'vitest' {
+  interface TaskMeta {
+    closingLine?: string;
+  }
+}
 
 export default class ClosingLine implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
@@ -12,6 +21,17 @@ export default class ClosingLine implements Reporter {
         if (state !== 'pending') counts[state] += 1;
       }
     }
-    process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`);
+    const lines = closingLines(modules);
+    process.stdout.write(
+      `\n${lines.join('')}${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`,
+    );
   }
+}
+
+export function closingLines(modules: readonly TestModule[]): string[] {
+  const tests = modules.flatMap((module) => [...module.children.allTests()]);
+  return tests.flatMap((test) => {
+    const {closingLine} = test.meta();
+    return closingLine === undefined ? [] : [`${closingLine}\n`];
+  });
 }

@@ -53,7 +53,8 @@ export function contentMd5(body: Buffer): string {
   return createHash('md5').update(body).digest('base64');
 }
 
-function checkDigest(answer: Answer, subject: string): void {
+/** Throws `BadDigest` when the body is not the one its `Content-MD5` speaks of. */
+export function checkDigest(answer: Answer, subject: string): void {
   const stated = answer.headers['content-md5'];
   if (typeof stated !== 'string') return;
   const actual = contentMd5(answer.encodedBody);

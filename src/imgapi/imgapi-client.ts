@@ -9,7 +9,7 @@ import {maskUrl} from '../http/mask-url.ts';
 import {readBody} from '../http/read-body.ts';
 import {rangeHeaders, type ServedFile, servedFile} from '../http/served-file.ts';
 import type {ImageManifest, ManifestFile} from '../manifest/manifest.ts';
-import {contentMd5, serverError, successJson} from './answer.ts';
+import {checkDigest, contentMd5, serverError, successJson} from './answer.ts';
 import {defaultLimits, type ImgapiLimits} from './limits.ts';
 import {collectPages, pageSize} from './list-pages.ts';
 import {pingError, pingProblem} from './ping.ts';
@@ -58,6 +58,18 @@ export interface AddFileOptions extends CallOptions {
   sha1: string;
   compression: ManifestFile['compression'];
   datasetGuid?: string;
+}
+
+/** A channel as its server describes it. */
+export interface ServedChannel {
+  name: string;
+  description?: string;
+  default?: boolean;
+}
+
+export interface ServedIcon {
+  contentType: string;
+  bytes: Buffer;
 }
 
 type Query = Record<string, string>;
@@ -122,6 +134,27 @@ export class ImgapiClient {
     const call = {...options, limitBytes: this.#limits.documentBytes};
     const answer = await this.#get(imagePath(uuid), {}, call);
     return answer.status === 404 ? undefined : successJson(answer, this.#shownUrl);
+  }
+
+  /** The image's icon; undefined when there is no icon or no image. */
+  async findIcon(uuid: string, options: CallOptions = {}): Promise<ServedIcon | undefined> {
+    const call = {...options, headers: {accept: '*/*'}, limitBytes: this.#limits.iconBytes};
+    const answer = await this.#get(`${imagePath(uuid)}/icon`, {}, call);
+    if (answer.status === 404) return undefined;
+    if (answer.status !== 200) throw serverError(answer, this.#shownUrl);
+    checkDigest(answer, this.#shownUrl);
+    const contentType = answer.headers['content-type'] ?? '';
+    if (/^image\/(jpeg|png|gif)$/.test(contentType)) return {contentType, bytes: answer.body};
+    throw new ImgctlError('InternalError', `${this.#shownUrl}: icon has unexpected type "${contentType}"`);
+  }
+
+  /** The server's channels; undefined when it has none. */
+  async listChannels(options: CallOptions = {}): Promise<ServedChannel[] | undefined> {
+    const answer = await this.#get('/channels', {}, {...options, limitBytes: this.#limits.documentBytes});
+    if (answer.status === 404) return undefined;
+    const json = successJson(answer, this.#shownUrl);
+    if (Array.isArray(json) && json.every((entry) => typeof Object(entry).name === 'string')) return json;
+    throw new ImgctlError('InternalError', `${this.#shownUrl}: the answer is not a list of channels`);
   }
 
   /** The image's file from an offset, or from 0 when the server cannot or the validator no longer holds. */

@@ -4,6 +4,7 @@ export interface ImgapiLimits {
   listingBytes: number;
   /** One manifest, an error, the answer to a ping. */
   documentBytes: number;
+  iconBytes: number;
   /** Images in one listing. */
   images: number;
 }
@@ -11,5 +12,6 @@ export interface ImgapiLimits {
 export const defaultLimits: ImgapiLimits = {
   listingBytes: 64 * 1024 * 1024,
   documentBytes: 1024 * 1024,
+  iconBytes: 128 * 1024,
   images: 100_000,
 };

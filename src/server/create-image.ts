@@ -13,7 +13,7 @@ export const createImage: Endpoint = async (exchange, context) => {
     throw refusals.invalidImage([item], '"state"');
   }
   checkSettable(fields, 'create');
-  const manifest = newManifest({...fields, v: fields.v ?? 2}, context);
+  const manifest = newManifest({...fields, v: fields.v ?? 2}, exchange, context);
   const image = await context.store.create(manifest, () => undefined);
   exchange.sendImage(image, context);
 };

@@ -4,7 +4,7 @@ import type {ServerError} from '../errors.ts';
 import {type ImageManifest, isUuid} from '../manifest/manifest.ts';
 import {orderForWire} from '../manifest/server-answer.ts';
 import type {ApiVersion} from './api-version.ts';
-import {checkMatch, isNotModified} from './conditions.ts';
+import {checkPreconditions, isNotModified, type Version} from './conditions.ts';
 import {refusals} from './refusals.ts';
 import type {ServerContext} from './server-context.ts';
 import type {StoredImage} from './stored-image.ts';
@@ -54,7 +54,7 @@ export class Exchange {
     throw refusals.invalidParameter('account', `invalid "account": not a UUID: "${account}"`);
   }
 
-  send(status: number, headers: Headers = {}, body?: string): void {
+  send(status: number, headers: Headers = {}, body?: string | Buffer): void {
     const length = body === undefined ? {} : {'Content-Length': Buffer.byteLength(body)};
     this.response.writeHead(status, {...headers, ...length}).end(this.method === 'HEAD' ? undefined : body);
   }
@@ -73,20 +73,21 @@ export class Exchange {
   /** Answers with the manifest as clients see it, or 304; its Etag is the SHA-1 of its compact JSON. */
   sendImage(image: StoredImage, context: ServerContext): void {
     const shown = this.shownManifest(image, context);
-    const etag = manifestTag(shown);
-    const isRead = this.method === 'GET';
-    if (isRead) checkMatch(this.request.headers, etag);
-    if (isRead && isNotModified(this.request.headers, etag)) this.send(304);
-    else this.sendJson(200, shown, {Etag: etag});
+    const version = versionOf(image, shown);
+    const isRead = this.method === 'GET' || this.method === 'HEAD';
+    if (isRead) checkPreconditions(this.request.headers, version);
+    if (isRead && isNotModified(this.request.headers, version)) this.send(304);
+    else this.sendJson(200, shown, {Etag: version.etag});
   }
 
   shownManifest(image: StoredImage, context: ServerContext): ImageManifest {
-    return orderForWire(image.readManifest(), {mode: context.mode, apiVersion: this.apiVersion});
+    const manifest = {...image.readManifest(), icon: image.icon !== undefined};
+    return orderForWire(manifest, {mode: context.mode, apiVersion: this.apiVersion});
   }
 
-  /** `If-Match` of a write, against the image as it is before. */
-  checkPrecondition(image: StoredImage, context: ServerContext): void {
-    checkMatch(this.request.headers, manifestTag(this.shownManifest(image, context)));
+  /** `If-Match` and `If-Unmodified-Since` of a write, against the image as it is before. */
+  checkPreconditions(image: StoredImage, context: ServerContext): void {
+    checkPreconditions(this.request.headers, versionOf(image, this.shownManifest(image, context)));
   }
 
   sendError(error: ServerError, headers: Headers = {}): void {
@@ -106,8 +107,10 @@ export function acceptedType(accept: string | undefined): 'application/json' | '
   return ['text/*', 'text/plain'].some(isAccepted) ? 'text/plain' : undefined;
 }
 
-function manifestTag(shown: ImageManifest): string {
-  return createHash('sha1').update(JSON.stringify(shown)).digest('hex');
+/** Dates of manifests are not sent; a change within the second of a client's own clock must not be missed. */
+function versionOf(image: StoredImage, shown: ImageManifest): Version {
+  const etag = createHash('sha1').update(JSON.stringify(shown)).digest('hex');
+  return {etag, modifiedAt: new Date(Math.ceil(image.changedAt.getTime() / 1000) * 1000)};
 }
 
 export type Endpoint = (exchange: Exchange, context: ServerContext) => Promise<void> | void;

@@ -1,7 +1,7 @@
 import {type FileHandle, open} from 'node:fs/promises';
 import {pipeline} from 'node:stream/promises';
 import {type ByteRange, parseByteRange} from './byte-range.ts';
-import {isNotModified, rangeHolds} from './conditions.ts';
+import {checkPreconditions, isNotModified, rangeHolds} from './conditions.ts';
 import type {Endpoint, Exchange} from './exchange.ts';
 import {refusals} from './refusals.ts';
 import type {ServerContext} from './server-context.ts';
@@ -34,7 +34,7 @@ async function openCurrent(exchange: Exchange, context: ServerContext): Promise<
     const index = Number.parseInt(exchange.query.get('index') ?? '0', 10) || 0;
     if (image.file === undefined) throw refusals.noFile(uuid);
     if (index !== 0) throw refusals.noFileAt(uuid, index);
-    const handle = await open(context.store.filePath(uuid)).catch(() => undefined);
+    const handle = await open(context.store.pathOf(uuid, 'file')).catch(() => undefined);
     if (context.store.find(uuid) === image) {
       if (handle === undefined) throw refusals.storageIsDown();
       return {image, file: image.file, handle};
@@ -46,13 +46,15 @@ async function openCurrent(exchange: Exchange, context: ServerContext): Promise<
 async function sendFile(exchange: Exchange, {image, file, handle}: OpenFile): Promise<void> {
   const {headers} = exchange.request;
   const modifiedAt = image.fileModifiedAt;
+  const version = {etag: file.sha1, modifiedAt};
   const facts = {Etag: file.sha1, 'Last-Modified': modifiedAt.toUTCString()};
-  if (isNotModified(headers, file.sha1, modifiedAt)) {
+  checkPreconditions(headers, version);
+  if (isNotModified(headers, version)) {
     exchange.send(304, facts);
     return;
   }
   const asked = exchange.method === 'GET' ? headers.range : undefined;
-  const range = rangeHolds(headers, file.sha1, modifiedAt) ? parseByteRange(asked, file.size) : 'all';
+  const range = rangeHolds(headers, version) ? parseByteRange(asked, file.size) : 'all';
   if (range === 'none') {
     exchange.sendError(refusals.rangeNotSatisfiable(file.size), {
       ...facts,

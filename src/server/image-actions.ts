@@ -1,7 +1,9 @@
+import {addToChannel} from './change-channels.ts';
 import {activateImage, disableImage, enableImage} from './change-state.ts';
 import type {Endpoint} from './exchange.ts';
 import {importImage} from './import-image.ts';
 import {refusals} from './refusals.ts';
+import {updateImage} from './update-image.ts';
 
 /** `POST /images/:uuid?action=…`: one line for each action (spec/imgapi.md §3). */
 const actions: Record<string, Endpoint> = {
@@ -9,12 +11,12 @@ const actions: Record<string, Endpoint> = {
   activate: activateImage,
   enable: enableImage,
   disable: disableImage,
+  update: updateImage,
+  'channel-add': addToChannel,
 };
 
 /** Actions of other servers that this one does not have. */
-const foreignActions = new Set([
-  ...['update', 'channel-add', 'change-stor', 'export', 'import-remote', 'import-from-datacenter'],
-]);
+const foreignActions = new Set([...['change-stor', 'export', 'import-remote', 'import-from-datacenter']]);
 
 export const imageAction: Endpoint = (exchange, context) => {
   void exchange.uuid;

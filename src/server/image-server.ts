@@ -8,6 +8,7 @@ import type {AddressInfo} from 'node:net';
 import {hostname} from 'node:os';
 import {ServerError} from '../errors.ts';
 import {chooseApiVersion} from './api-version.ts';
+import {readChannels} from './channels-file.ts';
 import {acceptedType, Exchange} from './exchange.ts';
 import {ImageStore} from './image-store.ts';
 import {serverVersion} from './ping.ts';
@@ -47,6 +48,7 @@ export async function createImageServer(options: ImageServerOptions): Promise<Im
   const context: ServerContext = {
     store: await ImageStore.open(options.directory, (text) => log.warn(text)),
     mode: options.mode ?? 'public',
+    channels: await readChannels(options.directory),
     maxFileBytes: options.maxFileBytes ?? defaultMaxFileBytes,
   };
   const server = createServer({requestTimeout: 0}, (request, response) => {
@@ -81,7 +83,9 @@ async function route(exchange: Exchange, context: ServerContext): Promise<void> 
     return;
   }
   if (found === undefined) throw refusals.noSuchPath(exchange.path);
-  const endpoint = Object.hasOwn(found.methods, exchange.method) ? found.methods[exchange.method] : undefined;
+  // HEAD is answered as GET, without the body.
+  const method = exchange.method === 'HEAD' ? 'GET' : exchange.method;
+  const endpoint = Object.hasOwn(found.methods, method) ? found.methods[method] : undefined;
   if (endpoint === undefined) {
     const allowed = Object.keys(found.methods).join(', ');
     exchange.sendError(refusals.methodNotAllowed(exchange.method), {Allow: allowed});

@@ -1,5 +1,5 @@
 /**
- * The images of a server, in a plain directory: `images/UUID/manifest.json` and `images/UUID/file`. Everything is
+ * The images of a server, in a plain directory: `images/UUID/manifest.json`, `images/UUID/file`, `images/UUID/icon`. Everything is
  * written under a temporary name, synced and renamed, so that a crash leaves an image as it was or as it should be.
  *
  * The index lives in memory: a directory belongs to one server at a time, and what others change in it shows after
@@ -10,11 +10,14 @@ import {randomUUID} from 'node:crypto';
 import {mkdir, readdir, readFile, rename, rm, stat} from 'node:fs/promises';
 import path from 'node:path';
 import {type ImageManifest, isUuid} from '../manifest/manifest.ts';
-import {StoredImage} from './stored-image.ts';
+import {refusals} from './refusals.ts';
+import {StoredImage, type StoredTimes} from './stored-image.ts';
 import {syncDirectory, writeSynced} from './synced-write.ts';
 
 const manifestName = 'manifest.json';
-const fileName = 'file';
+/** What an image may have beside its manifest, each in a file of that name. */
+export type Attachment = 'file' | 'icon';
+
 const temporaryPrefix = '.tmp-';
 
 export class ImageStore {
@@ -22,6 +25,7 @@ export class ImageStore {
   readonly #images = new Map<string, StoredImage>();
   #lastChange: Promise<unknown> = Promise.resolve();
   #revision = 0;
+  #changedAtMs = Date.now();
 
   private constructor(directory: string) {
     this.#directory = path.join(directory, 'images');
@@ -44,6 +48,11 @@ export class ImageStore {
     return this.#revision;
   }
 
+  /** When the last change was, or this run began: rounded up, so that a client's own clock does not hide a change. */
+  get changedAt(): Date {
+    return new Date(Math.ceil(this.#changedAtMs / 1000) * 1000);
+  }
+
   /** The image as it is now. A change makes a new object; an old one stays what it was. */
   find(uuid: string): StoredImage | undefined {
     return this.#images.get(uuid);
@@ -53,11 +62,11 @@ export class ImageStore {
     return this.#images.values();
   }
 
-  filePath(uuid: string): string {
-    return path.join(this.#directory, uuid, fileName);
+  pathOf(uuid: string, attachment: Attachment): string {
+    return path.join(this.#directory, uuid, attachment);
   }
 
-  /** A new name on the same file system, for a file that `attachFile` may take over. */
+  /** A new name on the same file system, for a file that `attach` may take over. */
   temporaryPath(): string {
     return path.join(this.#directory, `${temporaryPrefix}${randomUUID()}`);
   }
@@ -77,7 +86,7 @@ export class ImageStore {
         throw error;
       }
       await syncDirectory(this.#directory);
-      return this.#remember(new StoredImage(manifest));
+      return this.#remember(new StoredImage(manifest, {changedAt: new Date()}));
     });
   }
 
@@ -86,32 +95,37 @@ export class ImageStore {
     return this.#exclusively(() => this.#replaceManifest(uuid, change));
   }
 
-  /** As `update`, with a new file: a synced one of this file system, which is renamed into place. */
-  attachFile(
+  /** As `update`, with a new file or icon: a synced one of this file system, which is renamed into place. */
+  attach(
     uuid: string,
-    temporary: string,
+    {kind, temporary}: {kind: Attachment; temporary: string},
     change: (image: StoredImage) => ImageManifest,
   ): Promise<StoredImage> {
     return this.#exclusively(async () => {
       const next = change(this.#existing(uuid));
-      // Between the two renames the image has no file, rather than one that does not fit its manifest.
-      await this.#replaceManifest(uuid, (image) => ({...image.readManifest(), files: []}));
-      await rename(temporary, this.filePath(uuid));
+      // Between the two renames the image has none, rather than one that does not fit its manifest.
+      await this.#replaceManifest(uuid, (image) => without(image, kind));
+      await rename(temporary, this.pathOf(uuid, kind));
       return this.#replaceManifest(uuid, () => next);
     });
   }
 
-  /** Removes an image; `check` may throw and runs when no other change can come between. */
-  remove(uuid: string, check: () => void): Promise<void> {
+  /** As `update`, and removes the image for which `change` returns no manifest. */
+  updateOrRemove(uuid: string, change: (image: StoredImage) => ImageManifest | undefined): Promise<void> {
     return this.#exclusively(async () => {
-      check();
-      const temporary = this.temporaryPath();
-      await rename(path.join(this.#directory, uuid), temporary);
-      this.#images.delete(uuid);
-      this.#revision += 1;
-      await syncDirectory(this.#directory);
-      await rm(temporary, {recursive: true, force: true});
+      const next = change(this.#existing(uuid));
+      if (next !== undefined) await this.#replaceManifest(uuid, () => next);
+      else await this.#remove(uuid);
     });
+  }
+
+  async #remove(uuid: string): Promise<void> {
+    const temporary = this.temporaryPath();
+    await rename(path.join(this.#directory, uuid), temporary);
+    this.#images.delete(uuid);
+    this.#countChange();
+    await syncDirectory(this.#directory);
+    await rm(temporary, {recursive: true, force: true});
   }
 
   async #replaceManifest(uuid: string, change: (image: StoredImage) => ImageManifest): Promise<StoredImage> {
@@ -126,7 +140,7 @@ export class ImageStore {
       throw error;
     }
     await syncDirectory(target);
-    return this.#remember(new StoredImage(manifest, await this.#fileTime(uuid)));
+    return this.#remember(new StoredImage(manifest, await this.#timesOf(uuid)));
   }
 
   async #load(uuid: string, warn: (text: string) => void): Promise<void> {
@@ -134,33 +148,60 @@ export class ImageStore {
       const text = await readFile(path.join(this.#directory, uuid, manifestName), 'utf8');
       const manifest = JSON.parse(text) as ImageManifest;
       if (manifest.uuid !== uuid) throw new Error(`its manifest says "${manifest.uuid}"`);
-      const [wanted] = manifest.files ?? [];
-      const file = await stat(this.filePath(uuid)).catch(() => undefined);
-      if (wanted !== undefined && file?.size !== wanted.size) {
-        warn(
-          `file of image ${uuid} is left out: it has ${file?.size ?? 'no'} bytes instead of ${wanted.size}`,
-        );
-        this.#remember(new StoredImage({...manifest, files: []}));
-      } else this.#remember(new StoredImage(manifest, file?.mtime));
+      const wholes = await this.#wholeAttachments(manifest, warn);
+      this.#remember(new StoredImage({...manifest, ...wholes}, await this.#timesOf(uuid)));
     } catch (error) {
       warn(`image ${uuid} is left out: ${error instanceof Error ? error.message : error}`);
     }
   }
 
-  async #fileTime(uuid: string): Promise<Date | undefined> {
-    return (await stat(this.filePath(uuid)).catch(() => undefined))?.mtime;
+  /** The file and the icon of a manifest as far as they are there in full. */
+  async #wholeAttachments(
+    manifest: ImageManifest,
+    warn: (text: string) => void,
+  ): Promise<Pick<ImageManifest, 'files' | 'icon'>> {
+    const {uuid, files = [], icon} = manifest;
+    const isWhole = async (kind: Attachment, sizeBytes: unknown): Promise<boolean> => {
+      const found = (await stat(this.pathOf(uuid, kind)).catch(() => undefined))?.size;
+      if (found === sizeBytes) return true;
+      warn(`${kind} of image ${uuid} is left out: it has ${found ?? 'no'} bytes instead of ${sizeBytes}`);
+      return false;
+    };
+    const [file] = files;
+    const hasIcon = typeof icon === 'object' && icon !== null;
+    return {
+      files: file !== undefined && (await isWhole('file', file.size)) ? files : [],
+      icon: hasIcon && (await isWhole('icon', Object(icon).size)) ? icon : undefined,
+    };
+  }
+
+  async #timesOf(uuid: string): Promise<StoredTimes> {
+    const names = [manifestName, 'file', 'icon'];
+    const [manifest, file, icon] = await Promise.all(
+      names.map((name) => stat(path.join(this.#directory, uuid, name)).catch(() => undefined)),
+    );
+    return {
+      changedAt: manifest?.mtime ?? new Date(),
+      fileModifiedAt: file?.mtime,
+      iconModifiedAt: icon?.mtime,
+    };
   }
 
   #existing(uuid: string): StoredImage {
     const image = this.#images.get(uuid);
-    if (image === undefined) throw new Error(`image ${uuid} is gone`);
+    if (image === undefined) throw refusals.noSuchImage(uuid);
     return image;
   }
 
   #remember(image: StoredImage): StoredImage {
     this.#images.set(image.uuid, image);
-    this.#revision += 1;
+    this.#countChange();
     return image;
+  }
+
+  #countChange(): void {
+    this.#revision += 1;
+    this.#changedAtMs = Date.now();
   }
 
   /** Changes run one after the other. */
@@ -169,4 +210,8 @@ export class ImageStore {
     this.#lastChange = result.catch(() => undefined);
     return result;
   }
+}
+
+function without(image: StoredImage, kind: Attachment): ImageManifest {
+  return {...image.readManifest(), ...(kind === 'file' ? {files: []} : {icon: undefined})};
 }

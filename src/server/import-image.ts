@@ -20,7 +20,7 @@ export const importImage: Endpoint = async (exchange, context) => {
   if (fields.published_at !== undefined && typeof fields.published_at !== 'string') {
     throw refusals.invalidParameter('published_at', 'invalid "published_at"');
   }
-  const manifest = newManifest({...upgraded(fields), owner: unsetOwner}, context);
+  const manifest = newManifest({...upgraded(fields), owner: unsetOwner}, exchange, context);
   const image = await context.store.create(manifest, () => {
     if (context.store.find(uuid) !== undefined) throw refusals.uuidExists(uuid);
   });

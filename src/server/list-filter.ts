@@ -1,6 +1,7 @@
+import {channelOf, isInChannel} from './channels.ts';
 import type {Exchange} from './exchange.ts';
 import {refusals} from './refusals.ts';
-import type {ServerMode} from './server-context.ts';
+import type {ServerContext, ServerMode} from './server-context.ts';
 import type {StoredImage} from './stored-image.ts';
 import {isVisibleTo} from './visible-image.ts';
 
@@ -12,11 +13,15 @@ const states = new Set(['active', 'disabled', 'unactivated', 'all', 'creating', 
 const maxIndexedLength = 100;
 
 /** What the query of ListImages selects. A parameter given twice must hold twice; unknown ones are ignored. */
-export function listFilter(exchange: Exchange, mode: ServerMode): ImageFilter {
+export function listFilter(exchange: Exchange, context: ServerContext): ImageFilter {
+  const channel = channelOf(exchange, context, 'read');
   if (exchange.booleanParameter('inclAdminFields') === true) {
     throw refusals.unauthorized('auth required to use "inclAdminFields" parameter');
   }
-  const filters = [stateFilter(exchange), publicFilter(exchange), accountFilter(exchange, mode)];
+  const filters: ImageFilter[] = [
+    (image) => isInChannel(image, channel, context),
+    ...[stateFilter(exchange), publicFilter(exchange), accountFilter(exchange, context.mode)],
+  ];
   for (const [name, value] of exchange.query) filters.push(fieldFilter(name, value));
   return (image) => filters.every((filter) => filter(image));
 }

@@ -16,11 +16,11 @@ const runId = randomUUID();
  * again and again; it stands for the query and the state of the whole store.
  */
 export const listImages: Endpoint = async (exchange, context) => {
-  const filter = listFilter(exchange, context.mode);
+  const filter = listFilter(exchange, context);
   const order = listOrder(exchange);
   const limit = listLimit(exchange);
   const etag = listTag(exchange, context);
-  if (isNotModified(exchange.request.headers, etag)) {
+  if (isNotModified(exchange.request.headers, {etag, modifiedAt: context.store.changedAt})) {
     exchange.send(304, {Etag: etag});
     return;
   }

@@ -1,6 +1,8 @@
 import {randomUUID} from 'node:crypto';
 import type {ImageManifest} from '../manifest/manifest.ts';
 import {validateManifest} from '../manifest/validate.ts';
+import {channelOf, newChannels} from './channels.ts';
+import type {Exchange} from './exchange.ts';
 import {refusals} from './refusals.ts';
 import type {ServerContext} from './server-context.ts';
 
@@ -45,10 +47,12 @@ export function checkSettable(fields: Fields, kind: 'create' | 'import'): void {
 }
 
 /**
- * The manifest of a new image as it is kept: unactivated, without files, defaults filled in. Throws when it is not
+ * The manifest of a new image as it is kept: unactivated, without files, in the request's channel,
+ * defaults filled in. Throws when it is not
  * valid in the server's mode or its origin is not here.
  */
-export function newManifest(fields: Fields, context: ServerContext): ImageManifest {
+export function newManifest(fields: Fields, exchange: Exchange, context: ServerContext): ImageManifest {
+  const inChannels = newChannels(channelOf(exchange, context, 'write'));
   if (fields.icon !== undefined) throw iconInManifest();
   const {files, channels, state, ...kept} = fields;
   const manifest = {
@@ -60,9 +64,11 @@ export function newManifest(fields: Fields, context: ServerContext): ImageManife
     public: fields.public ?? false,
     state: 'unactivated',
     files: [],
+    ...(inChannels && {channels: inChannels}),
     ...(fields.type === 'zvol' && {image_size: numberOrItsName(fields.image_size)}),
   };
-  const problems = validateManifest(manifest, context.mode);
+  const channelNames = context.channels?.map(({name}) => name);
+  const problems = validateManifest(manifest, context.mode, channelNames === undefined ? {} : {channelNames});
   if (problems.length > 0) throw refusals.invalidImage(problems);
   const valid = manifest as unknown as ImageManifest;
   if (valid.origin !== undefined && context.store.find(valid.origin) === undefined) {

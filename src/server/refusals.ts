@@ -24,6 +24,14 @@ export const refusals = {
     refusals.validationFailed('missing request body', [{field: 'body', code: 'MissingParameter'}]),
   invalidImage: (items: ServerErrorItem[], fields = items.map((item) => item.field).join(', ')) =>
     refusals.validationFailed(`invalid image data: ${fields}`, items),
+  invalidUpdate: (items: ServerErrorItem[], fields = items.map((item) => item.field).join(', ')) =>
+    refusals.validationFailed(`invalid image update data: ${fields}`, items),
+  unknownChannel: (name: string) =>
+    refusals.validationFailed(`unknown channel: ${name}`, [{field: 'channel', code: 'Invalid'}]),
+  noDefaultChannel: () =>
+    refusals.validationFailed('channel not specified and the server has no default channel', [
+      {field: 'channel', code: 'MissingParameter'},
+    ]),
   validationFailed: (message: string, items: ServerErrorItem[]) =>
     refusal(422, 'ValidationFailed', message, items),
   filesImmutable: (uuid: string) =>
@@ -61,6 +69,7 @@ export const refusals = {
   noSuchImage: (uuid: string) => refusal(404, 'ResourceNotFound', `image ${uuid} not found`),
   hiddenImage: () => refusal(404, 'ResourceNotFound', 'image not found'),
   noFile: (uuid: string) => refusal(404, 'ResourceNotFound', `image "${uuid}" has no file`),
+  noIcon: (uuid: string) => refusal(404, 'ResourceNotFound', `image "${uuid}" has no icon`),
   noFileAt: (uuid: string, index: number) =>
     refusal(404, 'ResourceNotFound', `image "${uuid}" has no file at index ${index}`),
   methodNotAllowed: (method: string) => refusal(405, 'MethodNotAllowedError', `${method} is not allowed`),

@@ -1,9 +1,12 @@
 import {addImageFile} from './add-image-file.ts';
+import {changeAcl} from './change-acl.ts';
+import {listChannels} from './change-channels.ts';
 import {createImage} from './create-image.ts';
 import {deleteImage} from './delete-image.ts';
 import type {Endpoint} from './exchange.ts';
 import {getImage} from './get-image.ts';
 import {getImageFile} from './get-image-file.ts';
+import {addIcon, deleteIcon, getIcon} from './icon.ts';
 import {imageAction} from './image-actions.ts';
 import {redirectDataset, redirectDatasets} from './legacy-redirects.ts';
 import {listImages} from './list-images.ts';
@@ -19,7 +22,10 @@ const routes: readonly Route[] = [
   {path: /^\/ping$/, methods: {GET: ping}},
   {path: /^\/images$/, methods: {GET: listImages, POST: createImage}},
   {path: /^\/images\/[^/]+$/, methods: {GET: getImage, POST: imageAction, DELETE: deleteImage}},
-  {path: /^\/images\/[^/]+\/file$/, methods: {PUT: addImageFile, GET: getImageFile, HEAD: getImageFile}},
+  {path: /^\/images\/[^/]+\/file$/, methods: {PUT: addImageFile, GET: getImageFile}},
+  {path: /^\/images\/[^/]+\/icon$/, methods: {PUT: addIcon, GET: getIcon, DELETE: deleteIcon}},
+  {path: /^\/images\/[^/]+\/acl$/, methods: {POST: changeAcl}},
+  {path: /^\/channels$/, methods: {GET: listChannels}},
   {path: /^\/datasets$/, methods: {GET: redirectDatasets}},
   {path: /^\/datasets\/[^/]+$/, methods: {GET: redirectDataset}},
 ];

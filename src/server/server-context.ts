@@ -1,3 +1,4 @@
+import type {Channel} from './channels-file.ts';
 import type {ImageStore} from './image-store.ts';
 
 /** Which images a server keeps: published for everybody, or one owner's (spec/imgapi.md §1.2). */
@@ -7,6 +8,8 @@ export type ServerMode = 'public' | 'private';
 export interface ServerContext {
   store: ImageStore;
   mode: ServerMode;
+  /** Undefined on a server without channels. */
+  channels: readonly Channel[] | undefined;
   /** Greatest size of an image's file. */
   maxFileBytes: number;
 }

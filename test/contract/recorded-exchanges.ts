@@ -21,7 +21,12 @@ export interface RecordedExchange {
     chunked?: boolean;
   };
   outcome: 'response' | 'closed' | 'timeout' | 'server-crash';
-  response: {status: number; headers: [name: string, value: string][]; body: RecordedBody} | null;
+  response: {
+    status: number;
+    reason: string;
+    headers: [name: string, value: string][];
+    body: RecordedBody;
+  } | null;
 }
 
 export interface ReceivedAnswer {

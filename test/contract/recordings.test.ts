@@ -1,0 +1,303 @@
+/**
+ * Recorded exchanges with reference servers, both ways (test/fixtures, imgapi-recorded): our server is sent what they
+ * were sent and has to answer alike, our client gets what they answered and has to draw the right conclusion.
+ */
+import {createHash} from 'node:crypto';
+import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import {ImgctlError} from '../../src/errors.ts';
+import {HttpClient} from '../../src/http/http-client.ts';
+import {ImgapiClient} from '../../src/imgapi/imgapi-client.ts';
+import type {ImageManifest} from '../../src/manifest/manifest.ts';
+import {createImageServer} from '../../src/server/image-server.ts';
+import type {ServerMode} from '../../src/server/server-context.ts';
+import {type ClientCall, clientCall} from './client-calls.ts';
+import {type RecordedServer, startRecordedServer} from './recorded-answers.ts';
+import {
+  bodyBytes,
+  type ReceivedAnswer,
+  type RecordedExchange,
+  readRecording,
+  replay,
+} from './recorded-exchanges.ts';
+import {clientDeviations, serverAnswers, serverDeviations} from './recording-deviations.ts';
+
+/** The recordings made without authentication; our server does not pose as dsapid. */
+const recordings: {file: string; mode?: ServerMode; seedFrom?: string}[] = [
+  {file: 'ping-and-routes', mode: 'public'},
+  {file: 'accept-version', mode: 'public'},
+  {file: 'conditional-requests', mode: 'public'},
+  {file: 'create-bodies', mode: 'public'},
+  {file: 'create-validation', mode: 'public'},
+  {file: 'import', mode: 'public'},
+  {file: 'lifecycle-gzip', mode: 'public'},
+  {file: 'list-filters', mode: 'public', seedFrom: 'list-filters#001'},
+  {file: 'origin-incremental', mode: 'public'},
+  {file: 'upload-compressions', mode: 'public'},
+  {file: 'upload-errors', mode: 'public'},
+  {file: 'update-active', mode: 'public'},
+  {file: 'icon', mode: 'public'},
+  {file: 'channels', mode: 'public'},
+  {file: 'server-crashes', mode: 'public'},
+  {file: 'acl-private-mode', mode: 'private', seedFrom: 'acl-private-mode#018'},
+  {file: 'other-server-dsapid'},
+];
+
+/** What the recorded servers with channels were configured with. */
+const channels = [
+  {name: 'dev', description: 'all development builds', default: true},
+  {name: 'staging', description: 'builds under test for the next release'},
+  {name: 'release', description: 'released builds'},
+];
+
+/** Endpoints that need a workflow service, a second data centre or another store. */
+function isOutOfScope({request: {method, target}}: RecordedExchange): boolean {
+  const [pathname = '', query = ''] = target.split('?');
+  const action = new URLSearchParams(query).get('action') ?? '';
+  if (/^\/images\/[^/]+\/file\/from-url$/.test(pathname)) return true;
+  return method === 'POST' && ['export', 'change-stor', 'import-remote'].includes(action);
+}
+
+/** Compared where recorded; `Last-Modified` by presence only. */
+const comparedHeaders = ['content-type', 'content-length', 'content-md5', 'allow', 'location', 'etag'];
+const commonHeaders = ['date', 'server', 'x-request-id', 'x-response-time', 'x-server-name', 'connection'];
+
+/** Every exchange that was looked at, with what differed in either direction. */
+const differences = new Map<string, string[]>();
+const reviewed = {...serverDeviations, ...serverAnswers, ...clientDeviations};
+
+function judge(side: 'server' | 'client', {id}: RecordedExchange, found: string[]): void {
+  const known = differences.get(id) ?? [];
+  differences.set(id, [...known, ...found.map((text) => `${id} ${side}: ${text}`)]);
+}
+
+/** What nobody has reviewed. */
+function unexplained(
+  file: string,
+  side: 'server' | 'client',
+  deviations: Readonly<Record<string, unknown>>,
+): string[] {
+  const all = [...differences].flatMap(([id, found]) => (deviations[id] === undefined ? found : []));
+  return all.filter((text) => text.startsWith(`${file}#`) && text.includes(` ${side}: `));
+}
+
+describe.each(recordings.filter(({mode}) => mode !== undefined))(
+  'server: $file',
+  ({file, mode, seedFrom}) => {
+    test('is answered as recorded', async () => {
+      const exchanges = readRecording(file);
+      const directory = mkdtempSync(path.join(tmpdir(), 'imgctl-contract-'));
+      if (seedFrom !== undefined) seed(directory, exchanges, seedFrom);
+      if (exchanges.some(({server}) => server === 'public-channels')) {
+        writeFileSync(path.join(directory, 'channels.json'), JSON.stringify(channels));
+      }
+      const server = await createImageServer({directory, mode: mode!});
+      const {url} = await server.listen({host: '127.0.0.1', port: 0});
+      const names = new NameMap();
+      try {
+        for (const exchange of exchanges) {
+          if (isOutOfScope(exchange)) continue;
+          const answer = await replay(exchange, url, (text) => names.apply(text));
+          judge('server', exchange, serverDifferences(exchange, answer, names));
+        }
+      } finally {
+        await server.close();
+        rmSync(directory, {recursive: true});
+      }
+      expect(unexplained(file, 'server', {...serverDeviations, ...serverAnswers})).toEqual([]);
+    });
+  },
+);
+
+describe.each(recordings)('client: $file', ({file}) => {
+  let server: RecordedServer;
+  beforeAll(async () => {
+    server = await startRecordedServer();
+  });
+  afterAll(() => server.close());
+
+  test('is understood as recorded', async () => {
+    for (const exchange of readRecording(file)) {
+      const call = clientCall(exchange);
+      if (call !== undefined) judge('client', exchange, await clientDifferences(exchange, call, server));
+    }
+    expect(unexplained(file, 'client', clientDeviations)).toEqual([]);
+  });
+});
+
+test('every reviewed deviation is one', ({task}) => {
+  const agreeing = [...differences].filter(([, found]) => found.length === 0).map(([id]) => id);
+  expect(Object.keys(reviewed).filter((id) => agreeing.includes(id) || !differences.has(id))).toEqual([]);
+  const deviating = Object.keys(reviewed).length;
+  task.meta.closingLine = `${agreeing.length} of ${differences.size} exchanges agree, ${deviating} reviewed deviations`;
+});
+
+function serverDifferences(
+  exchange: RecordedExchange,
+  answer: ReceivedAnswer | undefined,
+  names: NameMap,
+): string[] {
+  const wanted = serverAnswers[exchange.id];
+  if (exchange.response !== null) {
+    return answer === undefined ? ['no answer'] : compare(exchange, answer, names);
+  }
+  const status = answer?.status ?? 'none';
+  if (wanted?.status !== status) throw new Error(`${exchange.id}: wanted ${wanted?.status}, got ${status}`);
+  return [`${exchange.outcome} was recorded`];
+}
+
+async function clientDifferences(
+  exchange: RecordedExchange,
+  call: ClientCall,
+  server: RecordedServer,
+): Promise<string[]> {
+  server.play(exchange);
+  const http = new HttpClient({userAgent: 'imgctl-test', retries: {count: 0}});
+  const {baseQuery = ''} = call;
+  const client = new ImgapiClient(http, `${server.url}${baseQuery && `/?${baseQuery}`}`);
+  try {
+    const value = await call.run(client).catch((error: unknown) => error);
+    const [sent = ''] = server.requests.splice(0);
+    const wrong = [differ('conclusion', wantedConclusion(exchange, call), conclusion(value))];
+    if (exchange.request.method === 'GET') wrong.push(differ('request', shape(exchange), shapeOf(sent)));
+    return wrong.filter((text) => text !== undefined);
+  } finally {
+    http.close();
+  }
+}
+
+/** What a caller of the client learns: a value, or an error with its code and the server's items. */
+function conclusion(value: unknown): string {
+  if (!(value instanceof Error)) return JSON.stringify({value});
+  if (!(value instanceof ImgctlError)) return `unclassified ${value.stack}`;
+  const {publicCode: code, items = []} = value as ImgctlError & {items?: unknown[]};
+  return JSON.stringify({code, items});
+}
+
+function wantedConclusion(exchange: RecordedExchange, call: ClientCall): string {
+  const {response} = exchange;
+  const {success, absent = [], failure, value} = call;
+  if (response !== null && success.includes(response.status)) return JSON.stringify({value: value(exchange)});
+  if (response !== null && absent.includes(response.status)) return JSON.stringify({value: undefined});
+  if (failure !== undefined) return JSON.stringify({code: failure, items: []});
+  if (response === null) return JSON.stringify({code: 'ClientError', items: []});
+  const {code = 'InternalError', errors = []} = fieldsOf(response.body.data) as {
+    code?: string;
+    errors?: unknown[];
+  };
+  return JSON.stringify({code, items: errors});
+}
+
+function shape({request: {method, target}}: RecordedExchange): string {
+  return shapeOf(`${method} ${target}`);
+}
+
+/** A request line without what may differ in writing: order and escapes of the query. */
+function shapeOf(line: string): string {
+  const [target = '', search = ''] = line.split(/\?(.*)/s);
+  return `${target} ${[...new URLSearchParams(search)]
+    .map((pair) => pair.join('='))
+    .sort()
+    .join('&')}`;
+}
+
+function compare(exchange: RecordedExchange, answer: ReceivedAnswer, names: NameMap): string[] {
+  const recorded = exchange.response!;
+  const headers = new Map(recorded.headers.map(([name, value]) => [name.toLowerCase(), value]));
+  names.learn(recorded.body.data, answer.body.toString());
+  for (const name of ['etag', 'last-modified'] as const)
+    names.learnPair(headers.get(name), answer.headers[name]);
+  const mask = exchange.request.target.startsWith('/ping?') ? maskUuids : (text: string) => text;
+  const wanted =
+    recorded.body.encoding === 'base64' ? bodyBytes(recorded.body) : names.apply(recorded.body.data);
+  const found = [
+    differ('status', recorded.status, answer.status),
+    differ('body', mask(wanted.toString()), mask(answer.body.toString())),
+    ...comparedHeaders
+      .filter((name) => headers.has(name))
+      .map((name) => differ(name, names.apply(headers.get(name) ?? ''), String(answer.headers[name]))),
+    differ('last-modified', headers.has('last-modified'), answer.headers['last-modified'] !== undefined),
+    ...commonHeaders.map((name) => differ(name, true, answer.headers[name] !== undefined)),
+    tagProblem(answer),
+  ];
+  return found.filter((text) => text !== undefined);
+}
+
+function differ(what: string, wanted: unknown, got: unknown): string | undefined {
+  return wanted === got ? undefined : `${what}: wanted ${JSON.stringify(wanted)}, got ${JSON.stringify(got)}`;
+}
+
+/** The Etag of a manifest is the SHA-1 of its compact JSON. */
+function tagProblem({headers, body}: ReceivedAnswer): string | undefined {
+  if (headers['content-type'] !== 'application/json' || headers.etag === undefined || body.length === 0) {
+    return undefined;
+  }
+  const json = JSON.parse(body.toString());
+  if (Array.isArray(json)) return undefined;
+  return differ(
+    'etag of the body',
+    createHash('sha1').update(JSON.stringify(json)).digest('hex'),
+    headers.etag,
+  );
+}
+
+function maskUuids(text: string): string {
+  return text.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'UUID');
+}
+
+/** UUIDs, dates and Etags that a server makes up: what was recorded, and what ours made instead. */
+class NameMap {
+  readonly #names = new Map<string, string>();
+
+  apply(text: string): string {
+    let result = text;
+    for (const [recorded, ours] of this.#names) result = result.replaceAll(recorded, ours);
+    return result;
+  }
+
+  learn(recorded: string, ours: string): void {
+    const [a, b] = [fieldsOf(recorded), fieldsOf(ours)];
+    for (const key of ['uuid', 'published_at'] as const) {
+      if (typeof a[key] === 'string' && typeof b[key] === 'string') this.#add(a[key], b[key]);
+    }
+  }
+
+  learnPair(recorded: string | undefined, ours: string | undefined): void {
+    if (recorded !== undefined && ours !== undefined) this.#add(recorded, ours);
+  }
+
+  #add(recorded: string, ours: string): void {
+    if (recorded !== ours && !this.#names.has(recorded)) this.#names.set(recorded, ours);
+  }
+}
+
+function fieldsOf(text: string): Partial<ImageManifest> {
+  try {
+    return Object(JSON.parse(text));
+  } catch {
+    return {};
+  }
+}
+
+/** Images that were there before a recording began: those its first listing shows, and the marker that is not listed. */
+function seed(directory: string, exchanges: RecordedExchange[], id: string): void {
+  const listing = exchanges.find((exchange) => exchange.id === id)!;
+  const made = new Set(
+    exchanges
+      .filter(({request}) => request.method === 'POST' && !request.target.includes('action='))
+      .map(({response}) => fieldsOf(response?.body.data ?? '').uuid),
+  );
+  const manifests = (JSON.parse(listing.response!.body.data) as ImageManifest[]).filter(
+    ({uuid}) => !made.has(uuid),
+  );
+  const unlisted = {...manifests[0]!, uuid: 'c4d971e0-285b-418f-888a-ff15edea6bff', state: 'unactivated'};
+  const {published_at: _, ...marker} = unlisted;
+  for (const manifest of [...manifests, marker]) {
+    const folder = path.join(directory, 'images', manifest.uuid);
+    mkdirSync(folder, {recursive: true});
+    writeFileSync(path.join(folder, 'manifest.json'), JSON.stringify(manifest));
+    writeFileSync(path.join(folder, 'file'), Buffer.alloc(manifest.files?.[0]?.size ?? 0));
+  }
+}
