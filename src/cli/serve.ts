@@ -4,6 +4,7 @@ import {mkdir} from 'node:fs/promises';
 import path from 'node:path';
 import {ImgctlError} from '../errors.ts';
 import type {ImageServer} from '../server/image-server.ts';
+import type {ServerMode} from '../server/server-context.ts';
 import {tryLock} from '../sys/lock.ts';
 import type {CommandContext} from './context.ts';
 
@@ -15,15 +16,16 @@ export interface ServeResult {
 /** Prints the address it listens on as its one line of stdout, so that scripts can wait for it. */
 export async function serve(
   context: CommandContext,
-  options: {directory: string; listen: string},
+  options: {directory: string; listen: string; mode: string},
 ): Promise<ServeResult> {
   const {host, port} = parseAddress(options.listen);
+  const mode = parseMode(options.mode);
   const {createImageServer} = await import('../server/image-server.ts');
   await mkdir(options.directory, {recursive: true});
   const lock = tryLock(path.join(options.directory, '.serve.lock'));
   if (!lock) throw new ImgctlError('LockTimeout', `"${options.directory}" is served by another process`);
   const logger = {info: () => undefined, warn: (text: string) => context.output.warn(text)};
-  const server = await createImageServer({directory: options.directory, mode: 'public', logger});
+  const server = await createImageServer({directory: options.directory, mode, logger});
   const {url} = await listen(server, host, port);
   context.output.data(
     context.output.json ? JSON.stringify({url}) : `Serving "${options.directory}" on ${url}`,
@@ -44,6 +46,11 @@ async function listen(server: ImageServer, host: string, port: number): Promise<
     const reason = error instanceof Error ? error.message : String(error);
     throw new ImgctlError('InvalidArgument', `cannot listen on ${host}:${port}: ${reason}`, {cause: error});
   }
+}
+
+function parseMode(text: string): ServerMode {
+  if (text === 'public' || text === 'private') return text;
+  throw new ImgctlError('Usage', `invalid --mode "${text}": must be public or private`);
 }
 
 function parseAddress(text: string): {host: string; port: number} {

@@ -13,9 +13,19 @@ export default defineCommand({
       value: 'ADDRESS:PORT',
       summary: 'where to listen (default 127.0.0.1:8080; port 0 takes a free one)',
     },
+    mode: {
+      kind: 'string',
+      value: 'MODE',
+      summary:
+        'public (the default): images are for everybody; private: for their owners and those they share them with',
+    },
   },
   args: [{name: 'DIR', summary: 'directory of the images; made when missing'}],
-  examples: ['serve /srv/images', 'serve --listen 127.0.0.1:0 ./images'],
+  examples: ['serve /srv/images', 'serve --listen 127.0.0.1:0 ./images', 'serve --mode private /srv/images'],
   run: async (context, {flags, args}) =>
-    serve(context, {directory: args[0] ?? '', listen: flags.listen ?? '127.0.0.1:8080'}),
+    serve(context, {
+      directory: args[0] ?? '',
+      listen: flags.listen ?? '127.0.0.1:8080',
+      mode: flags.mode ?? 'public',
+    }),
 });
