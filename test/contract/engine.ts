@@ -30,6 +30,7 @@ import {
   type TransferResult,
 } from '../../src/engine/engine.ts';
 import {removeTree} from '../../src/sys/remove-tree.ts';
+import {makeDisk, makeQcow2} from '../support/qcow2.ts';
 
 export interface EngineUnderTest {
   engine: Engine;
@@ -116,6 +117,22 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
         expect(statSync(result.path).mode & 0o7777).toBe(0o644);
       }
       expect(inStore()).toEqual(['gzip.raw', 'plain.raw']);
+    });
+
+    test('stores the disk inside a qcow2 image, under every compression', async () => {
+      const disk = makeDisk(path.join(sources, 'disk.raw'), 2_000_384);
+      const image = readFileSync(makeQcow2(disk, 'compression_type=zstd', true));
+      const packed = {plain: image, gzip: gzipSync(image), zstd: zstdCompressSync(image)};
+      for (const [localName, bytes] of Object.entries(packed)) {
+        const result = await run(source(localName, bytes), {localName});
+        expect(result).toMatchObject({format: 'raw'});
+        expect(readFileSync(result.path).equals(readFileSync(disk))).toBe(true);
+      }
+      const cut = run(source('cut', image.subarray(0, 200_000)), {localName: 'cut'});
+      await expect(cut).rejects.toMatchObject({code: 'InvalidArchive', details: {errno: 'EIO'}});
+      const large = run(source('large', image), {localName: 'large', maxUnpackedBytes: 1_000_000});
+      await expect(large).rejects.toMatchObject({code: 'LimitExceeded'});
+      expect(inStore()).toEqual(['gzip.raw', 'plain.raw', 'zstd.raw']);
     });
 
     test('the format can be said instead of found', async () => {
@@ -238,7 +255,7 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
       }
       const disk = source(
         'disk',
-        Buffer.concat([Buffer.from('514649fb00000003', 'hex'), Buffer.alloc(1000)]),
+        Buffer.concat([Buffer.from('514649fb00000003', 'hex'), Buffer.alloc(1000, 1)]),
       );
       await expect(run(disk)).rejects.toMatchObject({
         code: 'NotSupported',

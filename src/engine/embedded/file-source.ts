@@ -1,4 +1,5 @@
-import {readSync} from 'node:fs';
+import {fstatSync, readSync} from 'node:fs';
+import type {RandomAccess} from '../../formats/qcow2/random-access.ts';
 
 const chunkBytes = 1024 * 1024;
 
@@ -22,10 +23,20 @@ export async function* readFileFrom(
 
 /** The first bytes of an open file, without moving in it. */
 export function readHead(fd: number, length: number): Buffer {
-  const buffer = Buffer.alloc(length);
+  return readAt(fd, 0, length);
+}
+
+/** An open file whose size stays as it is. */
+export function randomAccess(fd: number): RandomAccess {
+  const {size} = fstatSync(fd);
+  return {size, read: (position, length) => readAt(fd, position, Math.min(length, size - position))};
+}
+
+function readAt(fd: number, position: number, length: number): Buffer {
+  const buffer = Buffer.allocUnsafe(Math.max(length, 0));
   let filled = 0;
   while (filled < length) {
-    const count = readSync(fd, buffer, filled, length - filled, filled);
+    const count = readSync(fd, buffer, filled, length - filled, position + filled);
     if (count === 0) break;
     filled += count;
   }

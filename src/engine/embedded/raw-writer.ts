@@ -1,6 +1,8 @@
 /** Writes disk images: sparse, and sharing blocks with the source where the file system can. */
 import {fstatSync, ftruncateSync, readSync} from 'node:fs';
 import {ImgctlError} from '../../errors.ts';
+import {Qcow2Image} from '../../formats/qcow2/qcow2-image.ts';
+import type {RandomAccess} from '../../formats/qcow2/random-access.ts';
 import {dataRuns} from '../../formats/sparse.ts';
 import {setNoCow} from '../../sys/attributes.ts';
 import {findData, reflink} from '../../sys/contents.ts';
@@ -48,6 +50,23 @@ export function copyRaw(
       position += length;
       options.onPosition(position);
     }
+  }
+  return size;
+}
+
+/** Writes the disk inside a qcow2 image; returns its size. */
+export function convertQcow2(
+  source: RandomAccess,
+  target: number,
+  options: {maxBytes: number; onPosition: (position: number, size: number) => void},
+): number {
+  const image = new Qcow2Image(source, {maxVirtualBytes: options.maxBytes});
+  const size = image.virtualSize;
+  tryNoCow(target);
+  ftruncateSync(target, size);
+  for (const {offset, bytes} of image.runs()) {
+    for (const run of dataRuns(bytes, offset)) writeFully(target, run.bytes, run.offset);
+    options.onPosition(offset, size);
   }
   return size;
 }

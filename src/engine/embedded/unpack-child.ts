@@ -4,7 +4,16 @@
  * in dist/; calls block on purpose, because nothing else runs here.
  */
 
-import {closeSync, constants, fstatSync, fsyncSync, mkdirSync, openSync, writeSync} from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import {errnoOf, ImgctlError} from '../../errors.ts';
 import {ByteReader} from '../../formats/byte-reader.ts';
 import {decompress} from '../../formats/decompress.ts';
@@ -20,10 +29,10 @@ import {findXattr, listXattrs, setXattr} from '../../sys/xattr.ts';
 import {type ChildMessage, errorMessage, type StoredFormat, type UnpackTask} from './child-protocol.ts';
 import {decoderTools} from './decoder-tools.ts';
 import {asImgctlError} from './failure.ts';
-import {readFileFrom, readHead} from './file-source.ts';
+import {randomAccess, readFileFrom, readHead} from './file-source.ts';
 import {importDirectory} from './import-directory.ts';
 import {liftOsTree} from './lift.ts';
-import {copyRaw, writeRaw} from './raw-writer.ts';
+import {convertQcow2, copyRaw, writeRaw} from './raw-writer.ts';
 import {TreeWriter} from './tree-writer.ts';
 
 const source = 0;
@@ -64,7 +73,12 @@ async function unpack(task: UnpackTask): Promise<string[]> {
   const {maxOutputBytes: maxBytes} = task.limits;
   const writeDisk = (fd: number) =>
     isPlain ? copyRaw(source, fd, {maxBytes, onPosition}) : writeRaw(fd, bytes.rest());
-  const notices = format === 'tar' ? await unpackTar(task, bytes.rest()) : await unpackRaw(task, writeDisk);
+  const notices =
+    format === 'tar'
+      ? await unpackTar(task, bytes.rest())
+      : payload === 'qcow2'
+        ? await unpackQcow2(task, isPlain ? undefined : bytes.rest())
+        : await unpackRaw(task, writeDisk);
   send({type: 'decoded', bytes: isPlain ? size : decoded.count()});
   return notices;
 }
@@ -84,12 +98,38 @@ function counted(chunks: AsyncIterable<Buffer>): {chunks: AsyncIterable<Buffer>;
 /** Decides what to store, tells the parent, and refuses what cannot be stored before anything is written. */
 function storedFormat(task: UnpackTask, payload: Payload, neededBytes?: number): StoredFormat {
   if (payload === 'zfs') throw notSupported('is a ZFS send stream', 'an image on ZFS needs a pool on ZFS');
-  if (payload === 'qcow2' && task.format !== 'tar') {
-    throw notSupported('is a qcow2 disk image', 'convert it to a raw disk image first');
-  }
   const format = task.format === 'auto' ? (payload === 'tar' ? 'tar' : 'raw') : task.format;
   send({type: 'sniffed', format, ...(neededBytes === undefined ? {} : {neededBytes})});
   return format;
+}
+
+/** A compressed one is decompressed to a file without a name first, because its parts lie in any order. */
+async function unpackQcow2(
+  task: UnpackTask,
+  compressed: AsyncIterable<Buffer> | undefined,
+): Promise<string[]> {
+  const {maxOutputBytes: maxBytes} = task.limits;
+  const image = compressed ? await spool(compressed) : source;
+  try {
+    log('Unpacking QCOW2 file.');
+    const sendPosition = progressOf(1);
+    const onPosition = (position: number, size: number) => sendPosition(position / size);
+    return await unpackRaw(task, (fd) => convertQcow2(randomAccess(image), fd, {maxBytes, onPosition}));
+  } finally {
+    if (image !== source) closeSync(image);
+  }
+}
+
+async function spool(bytes: AsyncIterable<Buffer>): Promise<number> {
+  const fd = openSync(stagedRaw, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600);
+  unlinkSync(stagedRaw);
+  try {
+    await writeRaw(fd, bytes);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }
 
 async function unpackRaw(

@@ -1,0 +1,104 @@
+/**
+ * Reads disk images in QEMU's format qcow2 from bytes that can be read in any order. Nothing of the file is believed:
+ * all of its tables are checked before the first byte comes out, and every failure has a name. Snapshots inside
+ * are ignored.
+ */
+import type {DataRun} from '../sparse.ts';
+import {checkReferences} from './check-references.ts';
+import {ClusterMap, type ClusterPlace, clusterAt, partsPerCluster} from './cluster-map.ts';
+import {decompressCluster} from './decompress-cluster.ts';
+import {type Qcow2Header, readQcow2Header} from './header.ts';
+import {truncatedQcow2} from './qcow2-errors.ts';
+import type {RandomAccess} from './random-access.ts';
+
+const maxReadBytes = 1024 * 1024;
+
+export interface Qcow2Limits {
+  /** Of the disk inside. */
+  maxVirtualBytes: number;
+}
+
+/** A part of the disk that lies in the file in one piece. */
+interface Piece {
+  offset: number;
+  host: number;
+  length: number;
+}
+
+export class Qcow2Image {
+  readonly #source: RandomAccess;
+  readonly #header: Qcow2Header;
+  readonly #map: ClusterMap;
+
+  /** Reads and checks all tables; fails with `InvalidArchive`, `NotSupported` or `LimitExceeded`. */
+  constructor(source: RandomAccess, limits: Qcow2Limits) {
+    this.#source = source;
+    this.#header = readQcow2Header(source, limits.maxVirtualBytes);
+    this.#map = new ClusterMap(source, this.#header);
+    checkReferences(source, this.#header, this.#map);
+  }
+
+  get virtualSize(): number {
+    return this.#header.virtualSize;
+  }
+
+  /** The parts of the disk that hold data, in order; everything between is zeros. */
+  *runs(): Generator<DataRun> {
+    let waiting: Piece | undefined;
+    for (const place of this.#places()) {
+      for (const next of this.#pieces(place)) {
+        if (next === 'compressed') {
+          if (waiting) yield* this.#read(waiting);
+          waiting = undefined;
+          yield this.#decompress(place);
+        } else if (waiting && isNext(waiting, next)) {
+          waiting.length += next.length;
+        } else {
+          if (waiting) yield* this.#read(waiting);
+          waiting = next;
+        }
+      }
+    }
+    if (waiting) yield* this.#read(waiting);
+  }
+
+  *#places(): Generator<ClusterPlace> {
+    for (const table of this.#map.l2Tables()) yield* this.#map.clusters(table);
+  }
+
+  *#pieces({offset, cluster}: ClusterPlace): Generator<Piece | 'compressed'> {
+    if (cluster.kind === 'compressed') yield 'compressed';
+    if (cluster.kind !== 'mapped') return;
+    const {clusterSize, virtualSize} = this.#header;
+    const partBytes = clusterSize / partsPerCluster;
+    const hasData = (part: number) => ((cluster.data >>> part) & 1) === 1;
+    for (let part = 0; part < partsPerCluster; part++) {
+      if (!hasData(part)) continue;
+      const first = part;
+      while (part + 1 < partsPerCluster && hasData(part + 1)) part++;
+      const start = first * partBytes;
+      const length = Math.min((part + 1) * partBytes, virtualSize - offset) - start;
+      if (length > 0) yield {offset: offset + start, host: cluster.host + start, length};
+    }
+  }
+
+  *#read(piece: Piece): Generator<DataRun> {
+    for (let done = 0; done < piece.length; ) {
+      const bytes = this.#source.read(piece.host + done, Math.min(piece.length - done, maxReadBytes));
+      if (bytes.length === 0) throw truncatedQcow2(clusterAt(piece.offset + done));
+      yield {offset: piece.offset + done, bytes};
+      done += bytes.length;
+    }
+  }
+
+  #decompress({offset, cluster}: ClusterPlace): DataRun {
+    if (cluster.kind !== 'compressed') throw new Error('Not a compressed cluster');
+    const stored = this.#source.read(cluster.host, cluster.hostBytes);
+    const bytes = decompressCluster(stored, this.#header, clusterAt(offset));
+    return {offset, bytes: bytes.subarray(0, this.#header.virtualSize - offset)};
+  }
+}
+
+function isNext(piece: Piece, next: Piece): boolean {
+  return piece.offset + piece.length === next.offset && piece.host + piece.length === next.host;
+}
