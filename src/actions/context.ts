@@ -32,6 +32,8 @@ export interface ProgressUpdate {
 export interface Reporter {
   /** A step line of the imgadm contract (spec/imgadm.md §7). */
   step(line: string): void;
+  /** A step line that tells of a transfer: where a progress bar is shown, it goes there instead (§7.1). */
+  transferStep(line: string): void;
   /** A line for people, hidden by --quiet. */
   notice(line: string): void;
   warn(text: string): void;

@@ -5,20 +5,28 @@
 
 import type {CachedFile} from '../downloads/cached-file.ts';
 import {ImgctlError} from '../errors.ts';
+import {sniffCompression} from '../formats/sniff.ts';
 import {type ImageManifest, imageTitle, isUuid} from '../manifest/manifest.ts';
 import {formatSize} from '../manifest/size-text.ts';
 import type {VerifiedSource} from '../sources/source.ts';
+import {dockerNotSupported} from '../sources/source-type.ts';
 import {gatherAncestry} from './ancestry-of-offer.ts';
 import type {ActionContext, HeldLock, Pool} from './context.ts';
 import {findOffered} from './find-offered.ts';
-import {installImage, localNameFor, refuseIncremental} from './install-image.ts';
+import {installImage, refuseIncremental} from './install-image.ts';
 import {findInstalled} from './installed.ts';
+import {checkLocalName, localNameFor, refuseTakenNames} from './local-name.ts';
 import {getPool, poolText} from './pools.ts';
+import {readHead} from './read-head.ts';
 import {resolveOffered} from './resolve-image.ts';
 import {checkSpaceFor} from './space-plan.ts';
 
 export interface ImportOptions {
   poolName?: string | undefined;
+  /** Name in a pool that is not of class machine; else the manifest's. */
+  localName?: string | undefined;
+  /** The user says that the file is not compressed. Every digest is compared all the same (design.md §7). */
+  isPlain?: boolean;
 }
 
 /** What was done; `changed` is false when the image was there. */
@@ -32,11 +40,16 @@ export interface ImportResult {
 
 const parallelDownloads = 5;
 
+/** `[REGISTRY/]REPOSITORY[:TAG][@DIGEST]`, by the grammar of docker references. */
+const dockerReference =
+  /^(?=.{1,255}$)(?:[a-z0-9.-]+(?::\d+)?\/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/;
+
 /** Imports what the text names; a full UUID that is installed is not looked for in the sources. */
 export async function importImage(
   context: ActionContext,
   options: ImportOptions & {text: string},
 ): Promise<ImportResult> {
+  if (context.program === 'imgadm') checkUuidArgument(options.text);
   const named = await resolveOffered(context, options.text);
   if (!named) throw notOffered(context, options.text);
   return importByUuid({...context, sources: named.sources}, {...options, uuid: named.uuid});
@@ -49,6 +62,7 @@ async function importByUuid(
   const {uuid} = options;
   checkUuidArgument(uuid);
   const pool = getPool(context.pools, options.poolName);
+  checkLocalName(pool, options.localName);
   const present = await findInstalled(context, uuid);
   if (present) {
     refuseOtherPool(context, uuid, present.pool, pool);
@@ -59,7 +73,9 @@ async function importByUuid(
   const found = await findOffered(context, uuid, (manifest) => manifest.state === 'active');
   if (!found) throw notOffered(context, uuid);
   const {manifest, source} = found;
-  context.report.step(`Importing ${uuid} (${imageTitle(manifest)}) from "${source.settings.url}"`);
+  const {url, channel} = source.settings;
+  const channelText = channel === undefined ? '' : `, channel "${channel}"`;
+  context.report.step(`Importing ${uuid} (${imageTitle(manifest)}) from "${url}"${channelText}`);
   context.report.step(`Gather image ${uuid} ancestry`);
   const chain = await gatherAncestry(context, source, manifest);
   chain.forEach(refuseIncremental);
@@ -71,7 +87,8 @@ async function importByUuid(
       missing.push(image);
     }
   }
-  return importChain(context, {source, pool, top: manifest, missing});
+  const {localName, isPlain = false} = options;
+  return importChain(context, {source, pool, top: manifest, missing, localName, isPlain});
 }
 
 interface ChainOrder {
@@ -80,6 +97,9 @@ interface ChainOrder {
   top: ImageManifest;
   /** To be installed, base first; the last is `top`. */
   missing: ImageManifest[];
+  /** Of `top`. */
+  localName: string | undefined;
+  isPlain: boolean;
 }
 
 async function importChain(context: ActionContext, order: ChainOrder): Promise<ImportResult> {
@@ -94,6 +114,11 @@ async function importChain(context: ActionContext, order: ChainOrder): Promise<I
     }
     const missing: ImageManifest[] = [];
     for (const image of order.missing) if (!(await findInstalled(context, image.uuid))) missing.push(image);
+    await refuseTakenNames(
+      context,
+      order.pool,
+      missing.map((image) => nameOf(order, image)),
+    );
     announce(context, missing);
     await checkSpaceFor(context, order.pool, missing);
     await downloadAndInstall(context, {...order, missing});
@@ -168,7 +193,7 @@ async function downloadFile(
         context.report.notice(`retry ${retry.attempt} of ${retry.of} in ${wait}: ${retry.cause}`);
       },
     });
-    context.report.step(`Downloaded image ${manifest.uuid} (${formatSize(file.sizeBytes)})`);
+    context.report.transferStep(`Downloaded image ${manifest.uuid} (${formatSize(file.sizeBytes)})`);
     return file;
   } finally {
     context.report.progressEnd(manifest.uuid);
@@ -182,10 +207,11 @@ async function installDownloaded(
   file: CachedFile,
 ): Promise<void> {
   try {
+    if (order.isPlain && manifest === order.top) await refuseCompressed(manifest, file.path);
     await installImage(context, {
       manifest,
       pool: order.pool,
-      localName: localNameFor(manifest, order.pool),
+      localName: nameOf(order, manifest),
       source: order.source.settings.url,
       filePath: file.path,
       digests: {sha1: file.sha1, sha256: file.sha256, sizeBytes: file.sizeBytes},
@@ -193,14 +219,38 @@ async function installDownloaded(
   } finally {
     await file.release();
   }
-  context.report.step(`Imported image ${manifest.uuid} (${imageTitle(manifest)})`);
+  context.report.transferStep(`Imported image ${manifest.uuid} (${imageTitle(manifest)})`);
 }
 
-function checkUuidArgument(uuid: string): void {
-  if (!isUuid(uuid)) throw new ImgctlError('Usage', `invalid image-id arg: ${JSON.stringify(uuid)}`);
+function nameOf(order: ChainOrder, manifest: ImageManifest): string {
+  return localNameFor(manifest, order.pool, manifest === order.top ? order.localName : undefined);
 }
 
-function refuseOtherPool(context: ActionContext, uuid: string, present: Pool, wanted: Pool): void {
+/** `Usage` for what names no image, `NotSupported` for what names one of a docker registry. */
+function checkUuidArgument(text: string): void {
+  if (isUuid(text)) return;
+  if (dockerReference.test(text)) throw dockerNotSupported(`image "${text}"`);
+  throw new ImgctlError('Usage', `invalid image-id arg: ${JSON.stringify(text)}`);
+}
+
+/** `zstd`, `gzip` and so on in a file that was said to be plain: what would be installed is not what was meant. */
+async function refuseCompressed(manifest: ImageManifest, file: string): Promise<void> {
+  const compression = sniffCompression(await readHead(file));
+  if (compression === 'none') return;
+  throw new ImgctlError(
+    'InvalidArgument',
+    `the file of image "${manifest.uuid}" is compressed (${compression}), though --zstream says that it is not`,
+    {hint: 'leave out --zstream'},
+  );
+}
+
+/** An image is in one pool; asking for it in another is no success. */
+export function refuseOtherPool(
+  context: Pick<ActionContext, 'pools' | 'program'>,
+  uuid: string,
+  present: Pool,
+  wanted: Pool,
+): void {
   if (present === wanted) return;
   throw new ImgctlError(
     'ImageAlreadyExists',

@@ -97,8 +97,3 @@ export function refuseIncremental(manifest: ImageManifest): void {
     `image "${manifest.uuid}" is incremental (${String(delta)} over origin "${manifest.origin}"), which this version cannot install`,
   );
 }
-
-/** Where the image goes: machine images are named by UUID, the other classes need a readable name (design.md §5). */
-export function localNameFor(manifest: ImageManifest, pool: Pool): string {
-  return pool.store.imageClass === 'machine' ? manifest.uuid : manifest.name;
-}

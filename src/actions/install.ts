@@ -4,14 +4,17 @@ import {createReadStream} from 'node:fs';
 import {stat} from 'node:fs/promises';
 import path from 'node:path';
 import {errnoOf, ImgctlError} from '../errors.ts';
+import {sniffCompression} from '../formats/sniff.ts';
 import {type ImageManifest, imageTitle, isUuid} from '../manifest/manifest.ts';
 import {checkManifest, parseManifest} from '../manifest/parse.ts';
 import {FileDigester} from '../verify/digester.ts';
-import type {ActionContext} from './context.ts';
-import {lockImport} from './import.ts';
-import {installImage, localNameFor} from './install-image.ts';
+import type {ActionContext, Pool} from './context.ts';
+import {lockImport, refuseOtherPool} from './import.ts';
+import {installImage} from './install-image.ts';
 import {findInstalled} from './installed.ts';
-import {getPool} from './pools.ts';
+import {checkLocalName, localNameFor, refuseTakenNames} from './local-name.ts';
+import {getPool, poolText} from './pools.ts';
+import {readHead} from './read-head.ts';
 import {readManifestFile} from './read-manifest-file.ts';
 
 export interface InstallOptions {
@@ -20,6 +23,8 @@ export interface InstallOptions {
   /** What relative paths start from. */
   cwd: string;
   poolName?: string | undefined;
+  /** Name in a pool that is not of class machine; else the manifest's. */
+  localName?: string | undefined;
 }
 
 export interface InstallResult {
@@ -42,8 +47,10 @@ export async function installFromFile(
   const manifest = readable(text, manifestPath, context);
   const {uuid} = manifest;
   const pool = getPool(context.pools, options.poolName);
+  checkLocalName(pool, options.localName);
   const present = await findInstalled(context, uuid);
   if (present) {
+    refuseOtherPool(context, uuid, present.pool, pool);
     const {name, version} = present.record.manifest;
     context.report.step(`Image ${uuid} (${name} ${version}) is already installed, skipping`);
     return {action: 'installed', uuid, changed: false};
@@ -56,12 +63,14 @@ export async function installFromFile(
       context.report.step(`Image ${uuid} (${imageTitle(manifest)}) was installed while waiting on lock`);
       return {action: 'installed', uuid, changed: false};
     }
-    await requireOrigin(context, manifest);
+    await requireOrigin(context, manifest, pool);
+    const localName = localNameFor(manifest, pool, options.localName);
+    await refuseTakenNames(context, pool, [localName]);
     const digests = await verifyLocalFile(context, manifest, filePath);
     await installImage(context, {
-      manifest,
+      manifest: await withFile(manifest, filePath, digests),
       pool,
-      localName: localNameFor(manifest, pool),
+      localName,
       source: undefined,
       filePath: path.resolve(options.cwd, filePath),
       digests,
@@ -91,15 +100,28 @@ async function requireFile(filePath: string): Promise<void> {
   }
 }
 
-async function requireOrigin(context: ActionContext, manifest: ImageManifest): Promise<void> {
+async function requireOrigin(context: ActionContext, manifest: ImageManifest, pool: Pool): Promise<void> {
   if (!manifest.origin || (await findInstalled(context, manifest.origin))) return;
   throw new ImgctlError(
     'OriginNotInstalled',
-    `origin image "${manifest.origin}" was not found on zpool "zones"`,
-    {
-      hint: `install it first: ${context.program} import ${manifest.origin}`,
-    },
+    `origin image "${manifest.origin}" was not found on zpool "${poolText(context.pools, pool.name)}"`,
+    {hint: `install it first: ${context.program} import ${manifest.origin}`},
   );
+}
+
+/**
+ * A manifest that says nothing of its file gets what we know of it (spec/imgadm.md §7.3), unless its compression is one
+ * that manifests have no word for.
+ */
+async function withFile(
+  manifest: ImageManifest,
+  filePath: string,
+  digests: {sha1: string; sizeBytes: number},
+): Promise<ImageManifest> {
+  if (manifest.files && manifest.files.length > 0) return manifest;
+  const compression = sniffCompression(await readHead(filePath));
+  if (compression === 'zstd' || compression === 'lz4') return manifest;
+  return {...manifest, files: [{sha1: digests.sha1, size: digests.sizeBytes, compression}]};
 }
 
 /** Size and sha1 where the manifest has them; digests of the file for the record in any case. */

@@ -39,6 +39,14 @@ export interface ContextOptions {
   log: Log;
 }
 
+/** Which sources a command asks, when not those that are configured, as they are configured. */
+export interface SourceSelection {
+  /** URLs of IMGAPI servers, instead of the configured ones. */
+  urls?: readonly string[];
+  /** For all of them, over any in their URLs. */
+  channel?: string | undefined;
+}
+
 const defaultCacheBytes = 5 * 2 ** 30;
 const defaultRetries = 4;
 const defaultStallMs = 30_000;
@@ -187,9 +195,12 @@ export class CommandContext {
     return {catalog, engine, pools, records: this.records()};
   }
 
-  async action(): Promise<ActionContext> {
+  async action(selection: SourceSelection = {}): Promise<ActionContext> {
+    const {urls = [], channel} = selection;
+    const chosen = urls.map((url): SourceSettings => ({url, type: 'imgapi'}));
+    const settings = chosen.length > 0 ? chosen : await this.sourceSettings();
     const sources = await Promise.all(
-      (await this.sourceSettings()).map((settings) => this.openSource(settings)),
+      settings.map((source) => this.openSource(channel === undefined ? source : {...source, channel})),
     );
     return {
       ...(await this.installed()),
@@ -208,6 +219,7 @@ export class CommandContext {
   reporter(): ActionContext['report'] {
     return {
       step: (line) => this.output.step(line),
+      transferStep: (line) => this.output.step(line, {onStderr: this.progress.isBar}),
       notice: (line) => this.output.notice(line),
       warn: (text) => this.output.warn(text),
       progress: (update) => this.progress.update(update),

@@ -6,10 +6,15 @@
 
 import {parseArgs} from 'node:util';
 import type {CommandDefinition} from './command.ts';
+import type {ProgramName} from './context.ts';
 import {type FlagDefinition, globalFlags, type ParsedInput} from './flags.ts';
 
-export function parseFast(definition: CommandDefinition, args: readonly string[]): ParsedInput | undefined {
-  const table: Record<string, FlagDefinition> = flagTable(definition);
+export function parseFast(
+  definition: CommandDefinition,
+  args: readonly string[],
+  program: ProgramName,
+): ParsedInput | undefined {
+  const table: Record<string, FlagDefinition> = flagTable(definition, program);
   const options: Record<string, {type: 'boolean' | 'string'; short?: string; multiple?: boolean}> = {};
   for (const [name, flag] of Object.entries(table)) {
     options[name] = {
@@ -33,12 +38,18 @@ export function parseFast(definition: CommandDefinition, args: readonly string[]
   }
 }
 
-/** A command's own flags win over global ones, by name and by letter. */
-export function flagTable(definition: CommandDefinition): Record<string, FlagDefinition> {
+/**
+ * The flags that a command takes behind its name. Its own win over global ones, by name and by letter; imgadm takes
+ * global options before the command only, but for the help (spec/imgadm.md §2).
+ */
+export function flagTable(
+  definition: CommandDefinition,
+  program: ProgramName = 'imgctl',
+): Record<string, FlagDefinition> {
   const table: Record<string, FlagDefinition> = {...definition.flags};
   const letters = new Set(Object.values(table).map((flag) => flag.char));
   for (const [name, flag] of Object.entries(globalFlags) as [string, FlagDefinition][]) {
-    if (name in table) continue;
+    if (name in table || (program === 'imgadm' && name !== 'help')) continue;
     if (flag.char && letters.has(flag.char)) {
       const {char: _taken, ...longOnly} = flag;
       table[name] = longOnly;

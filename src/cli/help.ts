@@ -58,7 +58,7 @@ export function commandHelp(program: ProgramName, definition: CommandDefinition,
       lines.push(...wrapped(`  ${argument.name.padEnd(24)}`, argument.summary, columns));
   }
   const own = Object.keys(definition.flags);
-  const table = flagTable(definition);
+  const table = flagTable(definition, program);
   lines.push('', 'OPTIONS', ...optionLines(table, own, columns));
   const others = Object.keys(table).filter((name) => !own.includes(name));
   lines.push('', 'GLOBAL OPTIONS', ...optionLines(table, others, columns));

@@ -89,18 +89,22 @@ async function dispatch(
   if (!found) throw unknownCommand(commands, program, rest[0] ?? '');
   const definition = await commands.load(found.id);
   const args = rest.slice(found.words);
-  const input = await parse(definition, args);
+  const input = await parse(definition, args, program);
   const flags = {...globals, ...pickGlobals(definition, input)};
   noteCommand(found.id, flags);
   if (flags.help) return showHelp(invocation, [found.id]);
   return runCommand(invocation, definition, input, flags);
 }
 
-async function parse(definition: CommandDefinition, args: string[]): Promise<ParsedInput> {
-  const quick = parseFast(definition, args);
+async function parse(
+  definition: CommandDefinition,
+  args: string[],
+  program: ProgramName,
+): Promise<ParsedInput> {
+  const quick = parseFast(definition, args, program);
   if (quick) return quick;
   const {parseWithOclif} = await import('./oclif-adapter.ts');
-  return parseWithOclif(definition, args);
+  return parseWithOclif(definition, args, program);
 }
 
 async function runCommand(

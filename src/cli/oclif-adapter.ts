@@ -6,6 +6,7 @@
 import {Command, Errors, Flags, type Interfaces, Parser} from '@oclif/core';
 import {ImgctlError} from '../errors.ts';
 import type {CommandDefinition} from './command.ts';
+import type {ProgramName} from './context.ts';
 import {flagTable} from './fast-path.ts';
 import type {FlagDefinition, ParsedInput} from './flags.ts';
 import {checkOption, missingValue} from './global-flags.ts';
@@ -17,7 +18,7 @@ export function oclifCommand(definition: CommandDefinition): typeof Command {
     static override readonly summary = definition.summary;
     static override readonly description = definition.description ?? '';
     static override readonly examples = [...definition.examples];
-    static override readonly flags = oclifFlags(definition);
+    static override readonly flags = oclifFlags(flagTable(definition));
     static override readonly strict = false;
 
     async run(): Promise<void> {
@@ -26,9 +27,9 @@ export function oclifCommand(definition: CommandDefinition): typeof Command {
   } as unknown as typeof Command;
 }
 
-function oclifFlags(definition: CommandDefinition): Interfaces.FlagInput {
+function oclifFlags(table: Record<string, FlagDefinition>): Interfaces.FlagInput {
   const flags: Record<string, unknown> = {};
-  for (const [name, flag] of Object.entries(flagTable(definition))) {
+  for (const [name, flag] of Object.entries(table)) {
     const common = {
       description: flag.summary,
       ...(flag.char && {char: flag.char as Interfaces.AlphabetLowercase}),
@@ -43,12 +44,13 @@ function oclifFlags(definition: CommandDefinition): Interfaces.FlagInput {
 export async function parseWithOclif(
   definition: CommandDefinition,
   argv: readonly string[],
+  program: ProgramName,
 ): Promise<ParsedInput> {
-  const table = flagTable(definition);
+  const table = flagTable(definition, program);
   let parsed: {flags: Record<string, unknown>; argv: unknown[]; nonExistentFlags?: string[]};
   try {
     parsed = await Parser.parse([...argv], {
-      flags: oclifFlags(definition),
+      flags: oclifFlags(table),
       args: {},
       strict: false,
       '--': true,

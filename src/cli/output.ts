@@ -39,8 +39,10 @@ export class Output {
   }
 
   /** A step line of the imgadm contract. */
-  step(line: string): void {
-    if (!this.json) this.data(escapeControls(line));
+  step(line: string, options: {onStderr?: boolean} = {}): void {
+    if (this.json) return;
+    if (options.onStderr) this.#toStderr(escapeControls(line));
+    else this.data(escapeControls(line));
   }
 
   notice(line: string): void {

@@ -40,6 +40,11 @@ export class Progress {
     output.onBeforeLine(() => this.#clear());
   }
 
+  /** Whether a line is redrawn on a terminal. */
+  get isBar(): boolean {
+    return this.#mode === 'bar';
+  }
+
   update(update: ProgressUpdate): void {
     if (this.#mode === 'none') return;
     const now = performance.now();

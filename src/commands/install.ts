@@ -11,6 +11,12 @@ export default defineCommand({
     manifest: {kind: 'string', char: 'm', value: 'MANIFEST', summary: 'the manifest (required)'},
     file: {kind: 'string', char: 'f', value: 'FILE', summary: 'the image file (required)'},
     pool: {kind: 'string', char: 'P', value: 'POOL', summary: 'the pool to install into (default zones)'},
+    name: {
+      kind: 'string',
+      value: 'NAME',
+      summary: 'local name, where it is not the UUID (default: of the manifest)',
+    },
+    quiet: {kind: 'boolean', char: 'q', summary: 'no progress and no notices; warnings and errors stay'},
   },
   args: [],
   examples: [
@@ -26,6 +32,7 @@ export default defineCommand({
       filePath: flags.file,
       cwd: context.environment.cwd,
       poolName: flags.pool,
+      localName: flags.name,
     };
     return installFromFile(await context.action(), options);
   },

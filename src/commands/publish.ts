@@ -12,6 +12,7 @@ export default defineCommand({
     manifest: {kind: 'string', char: 'm', value: 'MANIFEST', summary: 'the manifest (required)'},
     file: {kind: 'string', char: 'f', value: 'FILE', summary: 'the image file (required)'},
     keep: {kind: 'boolean', summary: 'leave a half-published image on the server'},
+    quiet: {kind: 'boolean', char: 'q', summary: 'no progress and no notices; warnings and errors stay'},
   },
   args: [{name: 'URL', summary: 'the image server'}],
   examples: [

@@ -75,6 +75,7 @@ export class ActionWorld {
   #reporter(): Reporter {
     return {
       step: (line) => void this.lines.push(line),
+      transferStep: (line) => void this.lines.push(line),
       notice: (line) => void this.lines.push(line),
       warn: (line) => void this.warnings.push(line),
       progress: () => undefined,

@@ -50,9 +50,12 @@ export class World {
   }
 
   useSources(urls: readonly string[]): void {
+    this.configure({sources: urls.map((url) => ({url, type: 'imgapi'}))});
+  }
+
+  configure(configuration: object): void {
     mkdirSync(path.join(this.root, 'etc/imgctl'), {recursive: true});
-    const sources = urls.map((url) => ({url, type: 'imgapi'}));
-    writeFileSync(path.join(this.root, 'etc/imgctl/config.json'), JSON.stringify({sources}));
+    writeFileSync(path.join(this.root, 'etc/imgctl/config.json'), JSON.stringify(configuration));
   }
 
   spawn(args: readonly string[], program = 'imgctl'): ChildProcess {
@@ -73,8 +76,9 @@ export class World {
   async runWhile(
     args: readonly string[],
     meanwhile: (child: ChildProcess) => Promise<void>,
+    program = 'imgctl',
   ): Promise<Outcome> {
-    const child = this.spawn(args);
+    const child = this.spawn(args, program);
     let stdout = '';
     let stderr = '';
     child.stdout?.on('data', (chunk) => {
@@ -116,7 +120,12 @@ export class World {
 
   /** Names in the directory of class machine, hidden and temporary ones too. */
   machines(): string[] {
-    return listOrNothing(path.join(this.root, 'var/lib/machines'));
+    return this.names('machines');
+  }
+
+  /** Names in a class directory. */
+  names(directory: string): string[] {
+    return listOrNothing(path.join(this.root, 'var/lib', directory));
   }
 
   records(): string[] {
