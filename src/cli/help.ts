@@ -9,7 +9,7 @@ import type {FlagDefinition} from './flags.ts';
 /** Order and titles of the overview; commands that a program does not have are left out. */
 const groups: readonly (readonly [string, readonly string[]])[] = [
   ['FIND', ['avail', 'show', 'sources']],
-  ['GET', ['import', 'install']],
+  ['GET', ['import', 'install', 'migrate-imgadm']],
   ['KEEP', ['list', 'get', 'delete']],
   ['MAKE', ['clone', 'publish', 'serve', 'manifest check', 'manifest upgrade']],
 ];

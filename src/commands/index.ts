@@ -12,6 +12,7 @@ export const commands = new CommandMap({
   list: {family: 'imgadm', load: () => import('./list.ts')},
   'manifest check': {family: 'imgctl', load: () => import('./manifest-check.ts')},
   'manifest upgrade': {family: 'imgctl', load: () => import('./manifest-upgrade.ts')},
+  'migrate-imgadm': {family: 'imgctl', load: () => import('./migrate-imgadm.ts')},
   publish: {family: 'imgadm', load: () => import('./publish.ts')},
   serve: {family: 'imgctl', load: () => import('./serve.ts')},
   show: {family: 'imgadm', load: () => import('./show.ts')},
