@@ -137,7 +137,7 @@ export async function importMigrated(
 async function importOne(context: ActionContext, image: MigratedImage): Promise<MigratedImage> {
   const {uuid, zpool} = image;
   try {
-    await importImage({...context, sources: preferred(context, image.source)}, {uuid, poolName: zpool});
+    await importImage({...context, sources: preferred(context, image.source)}, {text: uuid, poolName: zpool});
     return {...image, state: 'installed'};
   } catch (error) {
     if (!(error instanceof ImgctlError) || error.code === 'Interrupted') throw error;

@@ -18,6 +18,9 @@ const durationUnits: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
+/** Node's timers fire at once when they are set for longer. */
+const longestMs = 2 ** 31 - 1;
+
 /** `90s`, `5m`, `1h30m`, `7d`; a bare number is seconds. Milliseconds. */
 export function parseDuration(text: string): number {
   const whole = /^(?:\d+(?:ms|s|m|h|d))+$|^\d+$/.test(text);
@@ -26,5 +29,6 @@ export function parseDuration(text: string): number {
   for (const [, amount, unit] of text.matchAll(/(\d+)(ms|s|m|h|d)?/g)) {
     total += Number(amount) * (durationUnits[unit ?? 's'] ?? 1000);
   }
-  return total;
+  if (total <= longestMs) return total;
+  throw new ImgctlError('Usage', `duration "${text}" is too long (at most 24d)`);
 }

@@ -17,5 +17,6 @@ const statusByCode: Readonly<Record<string, number>> = {
 export function exitStatusOf(error: unknown): number {
   if (!(error instanceof ImgctlError)) return 1;
   if (error.code === 'Interrupted' && error.details?.signal === 'SIGTERM') return 143;
-  return statusByCode[error.publicCode] ?? 1;
+  // Never a server's own code: that is foreign text.
+  return statusByCode[error.code] ?? 1;
 }

@@ -23,6 +23,7 @@ export function parseFast(
       ...(flag.kind === 'strings' && {multiple: true}),
     };
   }
+  if (args.some(isDoubtful)) return undefined;
   try {
     const {values, positionals} = parseArgs({args: [...args], options, allowPositionals: true, strict: true});
     if (!fitsArguments(definition, positionals)) return undefined;
@@ -36,6 +37,11 @@ export function parseFast(
   } catch {
     return undefined;
   }
+}
+
+/** oclif has its own way with values that begin with "-" and with "=" behind letters; Node takes a "-" for a letter. */
+function isDoubtful(word: string): boolean {
+  return /^--[^=]+=-/.test(word) || /^-[^-].*[-=]/.test(word);
 }
 
 /**

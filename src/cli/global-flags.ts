@@ -32,7 +32,9 @@ export function splitGlobals(argv: readonly string[]): SplitArguments {
 /** How many further words it took. */
 function takeLong(word: string, next: string | undefined, globals: Record<string, string | boolean>): number {
   const [name = '', inline] = splitOnce(word.slice(2));
-  const definition: FlagDefinition | undefined = (globalFlags as Record<string, FlagDefinition>)[name];
+  const definition = Object.hasOwn(globalFlags, name)
+    ? (globalFlags as Record<string, FlagDefinition>)[name]
+    : undefined;
   if (!definition) throw new ImgctlError('UnknownOption', `unknown option: "${word}"`);
   if (definition.kind === 'boolean') {
     globals[name] = true;

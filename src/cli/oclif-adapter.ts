@@ -35,7 +35,7 @@ function oclifFlags(table: Record<string, FlagDefinition>): Interfaces.FlagInput
       ...(flag.char && {char: flag.char as Interfaces.AlphabetLowercase}),
     };
     if (flag.kind === 'boolean') flags[name] = Flags.boolean({...common, default: false});
-    else if (flag.kind === 'string') flags[name] = Flags.string(common);
+    // Of a flag that is given twice the last counts (imgadm), which oclif would refuse.
     else flags[name] = Flags.string({...common, multiple: true, multipleNonGreedy: true});
   }
   return flags as Interfaces.FlagInput;
@@ -47,7 +47,11 @@ export async function parseWithOclif(
   program: ProgramName,
 ): Promise<ParsedInput> {
   const table = flagTable(definition, program);
-  let parsed: {flags: Record<string, unknown>; argv: unknown[]; nonExistentFlags?: string[]};
+  let parsed: {
+    flags: Record<string, unknown>;
+    raw: {type: string; input?: unknown}[];
+    nonExistentFlags?: string[];
+  };
   try {
     parsed = await Parser.parse([...argv], {
       flags: oclifFlags(table),
@@ -60,7 +64,8 @@ export async function parseWithOclif(
   }
   const unknown = parsed.nonExistentFlags?.[0];
   if (unknown) throw new ImgctlError('UnknownOption', `unknown option: "${unknown.split('=')[0]}"`);
-  const args = parsed.argv.map(String);
+  // Not `argv`: that puts words that come twice side by side.
+  const args = parsed.raw.filter(({type}) => type === 'arg').map(({input}) => String(input));
   if (!parsed.flags.help) checkArguments(definition, args);
   return {flags: completeFlags(table, parsed.flags), args} as ParsedInput;
 }
@@ -71,7 +76,8 @@ function completeFlags(
 ): Record<string, unknown> {
   const flags: Record<string, unknown> = {};
   for (const [name, flag] of Object.entries(table)) {
-    const value = values[name];
+    const given = values[name];
+    const value = flag.kind === 'string' && Array.isArray(given) ? given.at(-1) : given;
     if (typeof value === 'string') checkOption(name, flag, value);
     flags[name] = value ?? (flag.kind === 'strings' ? [] : flag.kind === 'boolean' ? false : undefined);
   }

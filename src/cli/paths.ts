@@ -45,7 +45,8 @@ export function statePaths(inputs: PathInputs): StatePaths {
     catalogFile: path.join(data, 'catalog.db'),
     recordsDirectory: path.join(data, 'records'),
     cacheDirectory: cache,
-    runtimeDirectory: runtime ? path.join(runtime, 'imgctl') : path.join(cache, 'run'),
+    runtimeDirectory:
+      runtime && path.isAbsolute(runtime) ? path.join(runtime, 'imgctl') : path.join(cache, 'run'),
     configFile: path.join(xdg('XDG_CONFIG_HOME', '.config'), 'imgctl/config.json'),
     imageDirectory: (imageClass) => path.join(state, classDirectoryNames[imageClass]),
   };

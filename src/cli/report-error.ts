@@ -32,7 +32,7 @@ function humanLines(error: ImgctlError, options: ErrorReportOptions): string[] {
   const subject = options.command ? `${options.program} ${options.command}` : options.program;
   const text = options.withStack ? stackText(error) : messageWithItems(error);
   const message = text.split('\n').map(escapeControls).join('\n');
-  const lines = [`${subject}: error (${error.publicCode}): ${message}`];
+  const lines = [`${subject}: error (${escapeControls(error.publicCode)}): ${message}`];
   const tried = error.details?.tried;
   if (Array.isArray(tried) && tried.length > 0)
     lines.push(`  tried: ${tried.map(String).map(escapeControls).join(', ')}`);

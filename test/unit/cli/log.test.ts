@@ -42,16 +42,18 @@ describe('-v', () => {
   });
 
   test('puts the stack in place of the message of an error', () => {
-    const {stderr, status} = world.run(['-v', 'get', 'BAD']);
-    expect(status).toBe(1);
-    expect(stderr).toMatch(/^imgctl get: error \(InvalidUUID\): ImgctlError: invalid uuid: "BAD"\n {4}at /m);
+    const {stderr, status} = world.run(['-v', 'install', '-m', 'nothing', '-f', 'nothing']);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(
+      /^imgctl install: error \(Usage\): ImgctlError: manifest path does not exist: "nothing"\n {4}at /m,
+    );
   });
 
   test('leaves the last line of stderr to the object of -E', () => {
-    const {stderr} = world.run(['-v', '-E', 'get', 'BAD']);
+    const {stderr} = world.run(['-v', '-E', 'install', '-m', 'nothing', '-f', 'nothing']);
     const lines = records(stderr);
-    expect(lines.at(-2)).toMatchObject({msg: 'cli exit', exitStatus: 1});
-    expect(lines.at(-1)).toMatchObject({level: 50, err: {code: 'InvalidUUID'}, req_id: lines[0]?.req_id});
+    expect(lines.at(-2)).toMatchObject({msg: 'cli exit', exitStatus: 2});
+    expect(lines.at(-1)).toMatchObject({level: 50, err: {code: 'Usage'}, req_id: lines[0]?.req_id});
   });
 });
 
