@@ -54,6 +54,7 @@ if [ "${1:-}" = test ]; then
 	need mandoc mandoc
 	need busybox busybox-static
 	need curl curl
+	need chromium chromium
 fi
 install_missing
 

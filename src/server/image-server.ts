@@ -8,6 +8,7 @@ import type {AddressInfo} from 'node:net';
 import {hostname} from 'node:os';
 import {ServerError} from '../errors.ts';
 import {chooseApiVersion} from './api-version.ts';
+import {wantsPage} from './catalogue.ts';
 import {readChannels} from './channels-file.ts';
 import {acceptedType, Exchange} from './exchange.ts';
 import {ImageStore} from './image-store.ts';
@@ -78,13 +79,18 @@ async function answer(
 
 async function route(exchange: Exchange, context: ServerContext): Promise<void> {
   const found = findRoute(exchange.path);
-  if (acceptedType(exchange.request.headers.accept) === undefined) {
+  // HEAD is answered as GET, without the body.
+  const method = exchange.method === 'HEAD' ? 'GET' : exchange.method;
+  const {accept} = exchange.request.headers;
+  if (found?.page !== undefined && method === 'GET' && wantsPage(accept)) {
+    await found.page(exchange, context);
+    return;
+  }
+  if (acceptedType(accept) === undefined) {
     exchange.send(406);
     return;
   }
   if (found === undefined) throw refusals.noSuchPath(exchange.path);
-  // HEAD is answered as GET, without the body.
-  const method = exchange.method === 'HEAD' ? 'GET' : exchange.method;
   const endpoint = Object.hasOwn(found.methods, method) ? found.methods[method] : undefined;
   if (endpoint === undefined) {
     const allowed = Object.keys(found.methods).join(', ');

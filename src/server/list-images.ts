@@ -21,14 +21,14 @@ export const listImages: Endpoint = async (exchange, context) => {
   const limit = listLimit(exchange);
   const etag = listTag(exchange, context);
   if (isNotModified(exchange.request.headers, {etag, modifiedAt: context.store.changedAt})) {
-    exchange.send(304, {Etag: etag});
+    exchange.send(304, {Etag: etag, Vary: 'Accept'});
     return;
   }
   const isWithin = markerBound(exchange, context, order);
   const images = [...context.store.all()].filter((image) => filter(image) && isWithin(image));
   images.sort(order.compare);
   const page = limit === 0 ? images : images.slice(0, Math.max(0, limit));
-  await sendImages(exchange, context, {images: page, headers: {Etag: etag}});
+  await sendImages(exchange, context, {images: page, headers: {Etag: etag, Vary: 'Accept'}});
 };
 
 interface ListOrder {

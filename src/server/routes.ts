@@ -1,4 +1,5 @@
 import {addImageFile} from './add-image-file.ts';
+import {catalogue, catalogueStyle, redirectToImages} from './catalogue.ts';
 import {changeAcl} from './change-acl.ts';
 import {listChannels} from './change-channels.ts';
 import {createImage} from './create-image.ts';
@@ -16,11 +17,15 @@ import {ping} from './ping.ts';
 export interface Route {
   path: RegExp;
   methods: Readonly<Record<string, Endpoint>>;
+  /** What a browser gets instead of GET's answer. */
+  page?: Endpoint;
 }
 
 const routes: readonly Route[] = [
   {path: /^\/ping$/, methods: {GET: ping}},
-  {path: /^\/images$/, methods: {GET: listImages, POST: createImage}},
+  {path: /^\/$/, methods: {GET: redirectToImages}, page: catalogue},
+  {path: /^\/catalogue\.css$/, methods: {GET: catalogueStyle}},
+  {path: /^\/images$/, methods: {GET: listImages, POST: createImage}, page: catalogue},
   {path: /^\/images\/[^/]+$/, methods: {GET: getImage, POST: imageAction, DELETE: deleteImage}},
   {path: /^\/images\/[^/]+\/file$/, methods: {PUT: addImageFile, GET: getImageFile}},
   {path: /^\/images\/[^/]+\/icon$/, methods: {PUT: addIcon, GET: getIcon, DELETE: deleteIcon}},
