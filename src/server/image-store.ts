@@ -75,17 +75,19 @@ export class ImageStore {
   create(manifest: ImageManifest, check: () => void): Promise<StoredImage> {
     return this.#exclusively(async () => {
       check();
-      const temporary = this.temporaryPath();
-      await mkdir(temporary);
+      let place = this.temporaryPath();
+      await mkdir(place);
       try {
-        await writeSynced(path.join(temporary, manifestName), JSON.stringify(manifest, null, 2));
-        await syncDirectory(temporary);
-        await rename(temporary, path.join(this.#directory, manifest.uuid));
+        await writeSynced(path.join(place, manifestName), JSON.stringify(manifest, null, 2));
+        await syncDirectory(place);
+        const target = path.join(this.#directory, manifest.uuid);
+        await rename(place, target);
+        place = target;
+        await syncDirectory(this.#directory);
       } catch (error) {
-        await rm(temporary, {recursive: true, force: true});
+        await rm(place, {recursive: true, force: true});
         throw error;
       }
-      await syncDirectory(this.#directory);
       return this.#remember(new StoredImage(manifest, {changedAt: new Date()}));
     });
   }
@@ -102,10 +104,16 @@ export class ImageStore {
     change: (image: StoredImage) => ImageManifest,
   ): Promise<StoredImage> {
     return this.#exclusively(async () => {
-      const next = change(this.#existing(uuid));
+      const before = this.#existing(uuid);
+      const next = change(before);
       // Between the two renames the image has none, rather than one that does not fit its manifest.
       await this.#replaceManifest(uuid, (image) => without(image, kind));
-      await rename(temporary, this.pathOf(uuid, kind));
+      try {
+        await rename(temporary, this.pathOf(uuid, kind));
+      } catch (error) {
+        await this.#replaceManifest(uuid, () => before.readManifest());
+        throw error;
+      }
       return this.#replaceManifest(uuid, () => next);
     });
   }
@@ -124,8 +132,11 @@ export class ImageStore {
     await rename(path.join(this.#directory, uuid), temporary);
     this.#images.delete(uuid);
     this.#countChange();
-    await syncDirectory(this.#directory);
-    await rm(temporary, {recursive: true, force: true});
+    try {
+      await syncDirectory(this.#directory);
+    } finally {
+      await rm(temporary, {recursive: true, force: true});
+    }
   }
 
   async #replaceManifest(uuid: string, change: (image: StoredImage) => ImageManifest): Promise<StoredImage> {
@@ -139,8 +150,10 @@ export class ImageStore {
       await rm(temporary, {force: true});
       throw error;
     }
+    // The index says what is there, also when the disk does not promise to keep it.
+    const image = this.#remember(new StoredImage(manifest, await this.#timesOf(uuid)));
     await syncDirectory(target);
-    return this.#remember(new StoredImage(manifest, await this.#timesOf(uuid)));
+    return image;
   }
 
   async #load(uuid: string, warn: (text: string) => void): Promise<void> {
