@@ -73,8 +73,8 @@ export interface ExportRequest {
   localName: string;
   compression: ExportCompression;
   /**
-   * Open for writing: a file, pipe or socket, blocking or not. What is written begins at its position; the caller
-   * closes it. It is not synced, and a failed export leaves half of it behind: `writeOutputFile`
+   * Open for writing: a file, pipe or socket, blocking or not. What is written begins at its position. The caller
+   * closes it, but not before `finished` has settled. It is not synced, and a failed export leaves half of it behind: `writeOutputFile`
    * (src/sys/output-file.ts) makes a file appear only when it is whole.
    */
   outputFd: number;

@@ -36,7 +36,7 @@ export class PaxAttributes {
     this.records = records;
     for (const [key, value] of global) this.#last.set(key, value);
     for (const [key, value] of records) {
-      if (value.length === 0 && !key.startsWith('SCHILY.xattr.')) this.#last.delete(key);
+      if (value.length === 0 && !/^(SCHILY|LIBARCHIVE)\.xattr\./.test(key)) this.#last.delete(key);
       else this.#last.set(key, value);
     }
   }

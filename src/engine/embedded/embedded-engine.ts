@@ -82,7 +82,7 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
   async export(request: ExportRequest): Promise<Transfer> {
     const {format, store, localName} = request;
     checkImageName(localName);
-    fstatSync(request.outputFd);
+    checkIsOpen(request.outputFd);
     const type: TransferType = `export-${format}`;
     const description = {type, imageClass: store.imageClass, localName, remote: ''};
     return await this.#startRegistered(description, request.signal, (listener, signal) =>
@@ -246,4 +246,12 @@ function abortsWith(signal: AbortSignal | undefined): {controller: AbortControll
   if (signal?.aborted) abort();
   signal?.addEventListener('abort', abort, {once: true});
   return {controller, release: () => signal?.removeEventListener('abort', abort)};
+}
+
+function checkIsOpen(fd: number): void {
+  try {
+    fstatSync(fd);
+  } catch (error) {
+    throw new ImgctlError('InvalidArgument', `Descriptor ${fd} is not open`, {cause: error});
+  }
 }
