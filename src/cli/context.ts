@@ -24,7 +24,7 @@ import type {GlobalFlags} from './flags.ts';
 import type {Log} from './log.ts';
 import type {Output} from './output.ts';
 import {packageRoot} from './package-root.ts';
-import {type StatePaths, statePaths} from './paths.ts';
+import {keyringFiles, type StatePaths, statePaths} from './paths.ts';
 import {Progress} from './progress.ts';
 
 /** Name the program was started under. */
@@ -62,6 +62,7 @@ export class CommandContext {
   /** See `failLater`. */
   failure: ImgctlError | undefined;
   readonly #flags: Partial<GlobalFlags>;
+  readonly #root: string | undefined;
   #configuration: Promise<Configuration> | undefined;
   #catalog: Promise<Catalog> | undefined;
 
@@ -73,8 +74,8 @@ export class CommandContext {
     this.log = options.log;
     this.#flags = options.flags;
     const {env, uid, homeDirectory} = options.environment;
-    const root = options.flags.root ?? env.IMGCTL_ROOT;
-    this.paths = statePaths({env, uid, homeDirectory, root: root || undefined});
+    this.#root = (options.flags.root ?? env.IMGCTL_ROOT) || undefined;
+    this.paths = statePaths({env, uid, homeDirectory, root: this.#root});
     this.progress = new Progress(options.output, {
       mode: options.flags.quiet ? 'none' : (options.flags.progress ?? env.IMGCTL_PROGRESS ?? 'auto'),
       env,
@@ -130,7 +131,11 @@ export class CommandContext {
     const {EmbeddedEngine} = await import('../engine/embedded/embedded-engine.ts');
     return new EmbeddedEngine({
       runtimeDirectory: this.paths.runtimeDirectory,
-      pull: {http: () => this.http(), downloads: () => this.downloads()},
+      pull: {
+        http: () => this.http(),
+        downloads: () => this.downloads(),
+        keyringFiles: keyringFiles(this.environment.env, this.#root),
+      },
     });
   }
 

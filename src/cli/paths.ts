@@ -51,3 +51,17 @@ export function statePaths(inputs: PathInputs): StatePaths {
     imageDirectory: (imageClass) => path.join(state, classDirectoryNames[imageClass]),
   };
 }
+
+/**
+ * Keyrings whose keys may sign pulls (design.md §7): the one of `SYSTEMD_OPENPGP_KEYRING` alone, if that is set as
+ * systemd has it, else the local and the vendor's.
+ */
+export function keyringFiles(env: PathInputs['env'], root: string | undefined): string[] {
+  const only = env.SYSTEMD_OPENPGP_KEYRING;
+  if (only && path.isAbsolute(only)) return [only];
+  return ['/etc/systemd', '/usr/lib/systemd'].flatMap((directory) =>
+    ['import-pubring.pgp', 'import-pubring.gpg'].map((name) =>
+      path.join(root ? path.resolve(root) : '/', directory, name),
+    ),
+  );
+}

@@ -18,6 +18,12 @@ export function setImmutable(fd: number, on: boolean): boolean {
   return change(fd, FS_IMMUTABLE_FL, on);
 }
 
+/** False also where the file system has no such attribute. */
+export function isNoCow(fd: number): boolean {
+  const attributes = native().getAttributes(fd);
+  return attributes >= 0 && (attributes & FS_NOCOW_FL) !== 0;
+}
+
 /** Turns copy-on-write off for a file that is still empty; false where that means nothing. */
 export function setNoCow(fd: number): boolean {
   return change(fd, FS_NOCOW_FL, true);

@@ -1,9 +1,9 @@
 /** Owner, mode, attributes and times of a new file, in the order in which none undoes another. */
-import {fchmodSync} from 'node:fs';
+import {fchmodSync, fstatSync} from 'node:fs';
 import {chmodAt, chownAt, procPath, setTimesAt} from './files.ts';
 import type {Losses} from './losses.ts';
 import type {PathBytes} from './native.ts';
-import {setXattr} from './xattr.ts';
+import {findXattr, listXattrs, setXattr} from './xattr.ts';
 
 export interface Metadata {
   /** The twelve permission bits. */
@@ -47,6 +47,16 @@ export function setMetadata(place: Place, metadata: Metadata, losses: Losses): v
   // By descriptor where there is one: the mode may now forbid to search ".".
   const {fd} = place;
   setTimesAt(fd ?? dir, fd === undefined ? name : '', metadata.mtimeNs, metadata.mtimeNs);
+}
+
+/** Gives an open file the times and the `user.` attributes of another. */
+export function copyUserAttributes(source: number, target: number): void {
+  for (const name of listXattrs(source)) {
+    const value = name.startsWith('user.') ? findXattr(source, name) : undefined;
+    if (value) setXattr(target, name, value);
+  }
+  const {atimeNs, mtimeNs} = fstatSync(source, {bigint: true});
+  setTimesAt(target, '', atimeNs, mtimeNs);
 }
 
 function setXattrs(

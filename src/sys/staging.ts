@@ -18,8 +18,15 @@ export const stagedFilter = '.filter-';
 const suffixBytes = 8;
 const longestName = 255;
 const stagingPattern = /^\.#.*[0-9a-f]{16}$/s;
+const sidePrefix = 'side';
+const sidePattern = /^side[.a-z0-9]+$/;
 /** Images that are about to be removed. */
 const oldPattern = /^old-[0-9]+$/;
+
+/** The name inside for a file that goes with an image, by its suffix. */
+export function stagedSide(suffix: string): string {
+  return `${sidePrefix}${suffix}`;
+}
 
 /** A fresh staging directory. Whoever makes it calls `remove`, whatever happens. */
 export class Staging {
@@ -74,10 +81,9 @@ function isOurs(file: string): boolean {
   const stats = lstatSync(file, {throwIfNoEntry: false});
   if (!stats?.isDirectory() || (stats.mode & 0o7777) !== 0o700 || !isOwn(stats)) return false;
   const names = readdirOrNothing(file);
-  return names.every(
-    (name) =>
-      name === stagedTree || name === stagedRaw || name.startsWith(stagedFilter) || oldPattern.test(name),
-  );
+  const isKnown = (name: string) =>
+    name === stagedTree || name === stagedRaw || name.startsWith(stagedFilter) || sidePattern.test(name);
+  return names.every((name) => isKnown(name) || oldPattern.test(name));
 }
 
 function isOwn(stats: Stats): boolean {

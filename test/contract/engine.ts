@@ -31,6 +31,7 @@ import {
 } from '../../src/engine/engine.ts';
 import {removeTree} from '../../src/sys/remove-tree.ts';
 import {makeDisk, makeQcow2} from '../support/qcow2.ts';
+import {enginePullContract} from './engine-pulls.ts';
 
 export interface EngineUnderTest {
   engine: Engine;
@@ -86,6 +87,8 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
     };
     return await (await subject.engine.import(request)).finished;
   }
+
+  describe('pull', () => enginePullContract(open));
 
   describe('import', () => {
     test('stores a tar archive as a directory, under every compression', async () => {

@@ -21,11 +21,9 @@ import {type Payload, sniffBytes, sniffCompression, sniffPayload} from '../../fo
 import {readTar} from '../../formats/tar-reader.ts';
 import {createSubvolumeAt, isBtrfs} from '../../sys/btrfs.ts';
 import {syncFileSystem} from '../../sys/contents.ts';
-import {setTimesAt} from '../../sys/files.ts';
 import {Losses} from '../../sys/losses.ts';
-import {setMetadata} from '../../sys/metadata.ts';
+import {copyUserAttributes, setMetadata} from '../../sys/metadata.ts';
 import {stagedRaw, stagedTree} from '../../sys/staging.ts';
-import {findXattr, listXattrs, setXattr} from '../../sys/xattr.ts';
 import {type ChildMessage, errorMessage, type StoredFormat, type UnpackTask} from './child-protocol.ts';
 import {decoderTools} from './decoder-tools.ts';
 import {asImgctlError} from './failure.ts';
@@ -139,23 +137,14 @@ async function unpackRaw(
   const fd = openSync(stagedRaw, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o644);
   try {
     const size = await write(fd);
-    keepSourceAttributes(fd);
+    // importd gives a disk image the times and user attributes of its file (spec/engine.md §2).
+    copyUserAttributes(source, fd);
     fsyncSync(fd);
     if (!task.isPull) log(`Wrote ${size} bytes.`);
   } finally {
     closeSync(fd);
   }
   return [];
-}
-
-/** importd gives a disk image the times and user attributes of its file (spec/engine.md §2). */
-function keepSourceAttributes(fd: number): void {
-  for (const name of listXattrs(source)) {
-    const value = name.startsWith('user.') ? findXattr(source, name) : undefined;
-    if (value) setXattr(fd, name, value);
-  }
-  const {atimeNs, mtimeNs} = fstatSync(source, {bigint: true});
-  setTimesAt(fd, '', atimeNs, mtimeNs);
 }
 
 async function unpackTar(task: UnpackTask, bytes: AsyncIterable<Buffer>): Promise<string[]> {

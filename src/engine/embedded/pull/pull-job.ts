@@ -1,34 +1,32 @@
 /**
  * One pull, from a URL to an image in place: downloaded into the cache, verified, decoded and unpacked by the child
- * with few rights into a staging directory, renamed. Whatever happens, nothing temporary stays but a partial download.
+ * with few rights into a staging directory, renamed. Nothing is decoded before it is verified; whatever happens,
+ * nothing temporary stays but a partial download.
  */
-import type {DownloadCache} from '../../../downloads/download-cache.ts';
-import type {UrlFile} from '../../../downloads/url-download.ts';
+
+import type {UrlDownload, UrlFile} from '../../../downloads/url-download.ts';
 import {ImgctlError} from '../../../errors.ts';
 import type {DecompressLimits} from '../../../formats/decompress.ts';
-import type {HttpClient} from '../../../http/http-client.ts';
+import {sniffBytes, sniffCompression} from '../../../formats/sniff.ts';
 import {maskUrl} from '../../../http/mask-url.ts';
-import {isFileUrl} from '../../../import1/pull-url.ts';
-import {setTimesAt} from '../../../sys/files.ts';
+import {isFileUrl, lastUrlComponent} from '../../../import1/pull-url.ts';
 import {makeStaging, type Staging} from '../../../sys/staging.ts';
-import {setXattr} from '../../../sys/xattr.ts';
+import {OpenPgpVerifier} from '../../../verify/openpgp.ts';
 import type {PullRequest, TransferResult} from '../../engine.ts';
-import type {ChildMessage} from '../child-protocol.ts';
 import {asImgctlError} from '../failure.ts';
+import {readHead} from '../file-source.ts';
 import type {JobListener} from '../import-job.ts';
-import {placeImage} from '../place-image.ts';
 import type {Sandbox} from '../sandbox.ts';
-import {runUnpackChild} from '../unpack-process.ts';
+import {describeSource} from './describe-source.ts';
+import {type DownloadCopy, findCopies} from './download-copies.ts';
 import {MainSource, RetrievalError} from './main-source.ts';
+import {fetchProofs, type Proofs} from './proofs.ts';
 import {ArrivalLog, formatBytes} from './pull-log.ts';
-
-/** What pulls need beyond what imports do. */
-export interface PullSupport {
-  http: () => Promise<HttpClient>;
-  downloads: () => Promise<DownloadCache>;
-  /** Greatest size of an image as it is transferred (default 64 GiB, as importd has it). */
-  maxImageBytes?: number;
-}
+import {PullProgress} from './pull-progress.ts';
+import type {PullSupport} from './pull-support.ts';
+import {fetchSideFiles, type SideFile} from './side-files.ts';
+import {StoreStep} from './store-step.ts';
+import {type Verified, verifyPull} from './verification.ts';
 
 export interface PullJobOptions {
   request: PullRequest;
@@ -40,16 +38,35 @@ export interface PullJobOptions {
   listener: JobListener;
 }
 
+/** importd's (spec/engine.md §2). */
 const defaultMaxImageBytes = 64 * 1024 ** 3;
+
+type Line = [level: number, text: string];
+
+/** All that came from the server. `file` is undefined when the copy that is here is still current. */
+interface Arrived {
+  file: UrlFile | undefined;
+  copy: DownloadCopy | undefined;
+  source: MainSource;
+  sides: SideFile[];
+  proofs: Proofs;
+}
 
 export class PullJob {
   readonly #options: PullJobOptions;
   readonly #shownUrl: string;
-  #decodedBytes = 0;
+  readonly #maxImageBytes: number;
+  readonly #progress: PullProgress;
+  /** What is to be said about the files beside the image, once everything has been said about the image. */
+  readonly #held: Line[] = [];
 
   constructor(options: PullJobOptions) {
     this.#options = options;
     this.#shownUrl = maskUrl(options.request.url);
+    this.#maxImageBytes = options.support.maxImageBytes ?? defaultMaxImageBytes;
+    this.#progress = new PullProgress(options.request.format, (fraction) =>
+      options.listener.reportProgress(fraction),
+    );
   }
 
   /** Does it all; call once. */
@@ -61,6 +78,7 @@ export class PullJob {
     this.#log(6, `Operating on image directory '${store.directory}'.`);
     try {
       const result = await this.#pull();
+      this.#progress.finish();
       this.#log(6, 'Operation completed successfully.');
       return result;
     } catch (error) {
@@ -70,33 +88,68 @@ export class PullJob {
 
   async #pull(): Promise<TransferResult> {
     const {request, support, signal} = this.#options;
-    if (request.verify !== 'no' || request.keepDownload || request.localName === undefined) {
-      throw new ImgctlError(
-        'NotSupported',
-        'Only plain pulls are possible: no verification, no download copy',
-      );
-    }
-    const downloads = await support.downloads();
-    const download = await downloads.openUrl(request.url, signal);
+    const download = await (await support.downloads()).openUrl(request.url, signal);
     try {
-      const source = new MainSource({
-        url: request.url,
-        http: support.http,
-        log: (level, line) => this.#log(level, line),
-        oldEtags: [],
-      });
-      const file = await this.#fetch(download, source);
-      return await this.#store(file, source);
+      const name = request.localName ?? lastUrlComponent(request.url);
+      const sideStaging = makeStaging(request.store.directory, name);
+      try {
+        const arrived = await this.#fetchAll(download, sideStaging);
+        return await this.#verifyAndStore(arrived, sideStaging);
+      } finally {
+        await sideStaging.remove();
+      }
     } finally {
       await download.close();
     }
   }
 
-  async #fetch(
-    download: Awaited<ReturnType<DownloadCache['openUrl']>>,
-    source: MainSource,
-  ): Promise<UrlFile> {
+  /** Everything at once; when the image does not come, the rest is not waited for. */
+  async #fetchAll(download: UrlDownload, sideStaging: Staging): Promise<Arrived> {
     const {request, support, signal} = this.#options;
+    const copies = findCopies(request);
+    const source = new MainSource({
+      url: request.url,
+      http: support.http,
+      log: (level, line) => this.#log(level, line),
+      oldEtags: copies.map(({etag}) => etag),
+    });
+    const stop = new AbortController();
+    const {http} = support;
+    const common = {
+      http,
+      progress: this.#progress,
+      signal: AbortSignal.any([signal, stop.signal]),
+    };
+    const main = this.#fetchMain(download, source, common.signal);
+    const sideLines: Line[] = [];
+    const sides = fetchSideFiles(
+      {...common, request, maxImageBytes: this.#maxImageBytes, log: (...line) => sideLines.push(line)},
+      sideStaging,
+    );
+    const proofs = fetchProofs({
+      ...common,
+      url: request.url,
+      mode: request.verify,
+      log: (...line) => this.#held.push(line),
+    });
+    try {
+      const [file] = await Promise.all([main, sides, proofs]);
+      this.#held.unshift(...sideLines);
+      const copy = copies.find(({etag}) => etag === source.currentEtag);
+      return {file, copy, source, sides: await sides, proofs: await proofs};
+    } catch (error) {
+      stop.abort(error);
+      await Promise.allSettled([main, sides, proofs]);
+      throw error;
+    }
+  }
+
+  async #fetchMain(
+    download: UrlDownload,
+    source: MainSource,
+    signal: AbortSignal,
+  ): Promise<UrlFile | undefined> {
+    const {request} = this.#options;
     const arrival = new ArrivalLog(this.#shownUrl, (level, line) => this.#log(level, line));
     let isAnnounced = isFileUrl(request.url);
     const onBytes = (doneBytes: number, totalBytes: number | undefined) => {
@@ -105,56 +158,87 @@ export class PullJob {
         this.#log(6, `Downloading ${formatBytes(totalBytes)} for ${this.#shownUrl}.`);
       }
       arrival.update(doneBytes, totalBytes);
-      if (totalBytes) this.#options.listener.reportProgress((0.8 * doneBytes) / totalBytes);
+      if (totalBytes) this.#progress.updateMain(doneBytes / totalBytes);
     };
+    const open: MainSource['open'] = (from, openSignal) => source.open(from, openSignal);
     try {
       const file = await download.fetch({
-        open: (from, openSignal) => source.open(from, openSignal),
-        maxBytes: support.maxImageBytes ?? defaultMaxImageBytes,
+        open,
+        maxBytes: this.#maxImageBytes,
         signal,
         onBytes,
+        onRetry: ({cause}) => this.#log(5, `${cause}; continuing`),
       });
-      if (file) return file;
+      if (file) describeSource(file.fd, {...request, etag: source.etag, modifiedMs: source.modifiedMs});
+      else this.#log(6, `Image already downloaded. Skipping download. (${source.currentEtag})`);
+      return file;
     } catch (error) {
-      if (!signal.aborted) this.#log(3, `Failed to retrieve image file.${adviceFor(error)}`);
+      if (!signal.aborted) this.#retrievalFailed(error);
       throw error;
     }
-    throw new ImgctlError('InternalError', `Nothing was downloaded from "${this.#shownUrl}"`);
   }
 
-  async #store(file: UrlFile, source: MainSource): Promise<TransferResult> {
-    const {request} = this.#options;
-    const {store, format} = request;
-    describeSource(file.fd, request.url, source);
-    const {localName: name = ''} = request;
-    const staging = makeStaging(store.directory, name);
+  #retrievalFailed(error: unknown): void {
+    if (error instanceof ImgctlError && error.code === 'LimitExceeded') this.#log(3, 'Content too large.');
+    const isMissing = error instanceof RetrievalError && error.statusCode === 404;
+    this.#log(3, `Failed to retrieve image file.${isMissing ? ' (Wrong URL?)' : ''}`);
+  }
+
+  async #verifyAndStore(arrived: Arrived, sideStaging: Staging): Promise<TransferResult> {
+    const {file, copy} = arrived;
+    this.#progress.enter('verify');
+    const sha256 = file?.sha256 ?? copy?.verification?.sha256;
+    // Of importd's copies the digest is unknown; they are only used where nothing is to be verified.
+    const verified =
+      sha256 === undefined
+        ? {verification: undefined, sides: arrived.sides}
+        : await this.#verify(arrived, sha256);
+    const step = new StoreStep({
+      ...this.#options,
+      progress: this.#progress,
+      file,
+      copy,
+      etag: arrived.source.etag,
+      verification: verified.verification,
+      sides: verified.sides,
+      sideStaging,
+      onDecoded: (decodedBytes) => {
+        // importd decodes while it downloads, so its lines about the download come after the decoding.
+        this.#downloadComplete(decodedBytes);
+      },
+    });
     try {
-      const notices = await this.#unpack(staging, file);
-      this.#log(6, `Acquired ${formatBytes(this.#decodedBytes)} for ${this.#shownUrl}.`);
-      this.#log(6, `Download of ${this.#shownUrl} complete.`);
-      const placed = placeImage({
-        staging,
-        store,
-        name,
-        isRaw: format === 'raw',
-        force: request.force ?? false,
-        readOnly: request.readOnly ?? false,
-      });
-      this.#log(6, `Created new local image '${name}'.`);
-      this.#options.listener.reportProgress(1);
-      return {path: placed.path, format, notices: [...notices, ...placed.notices]};
-    } finally {
-      await staging.remove();
+      return await step.run();
+    } catch (error) {
+      const isDamaged = error instanceof ImgctlError && error.code === 'UncompressionError';
+      if (isDamaged) this.#log(3, 'Failed to retrieve image file.');
+      throw error;
     }
   }
 
-  async #unpack(staging: Staging, file: UrlFile): Promise<string[]> {
-    const {request, sandbox, limits, maxEntries, signal} = this.#options;
-    const task = {format: request.format, limits, maxEntries, isPull: true};
-    const onMessage = (message: ChildMessage) => {
-      if (message.type === 'decoded') this.#decodedBytes = message.bytes;
-    };
-    return await runUnpackChild({sandbox, staging: staging.path, source: file.fd, task, signal, onMessage});
+  /** Verifies before anything is decoded; what is to be said about it is said afterwards, unless it fails. */
+  async #verify({file, sides, proofs}: Arrived, sha256: string): Promise<Verified<SideFile>> {
+    const {request, support} = this.#options;
+    try {
+      return await verifyPull({
+        mode: request.verify,
+        proofs,
+        main: {url: request.url, sha256},
+        sides,
+        keyring: new OpenPgpVerifier(support.keyringFiles),
+        log: (...line) => this.#held.push(line),
+      });
+    } catch (error) {
+      this.#downloadComplete(file && isPlain(file.fd) ? file.sizeBytes : undefined);
+      throw error;
+    }
+  }
+
+  #downloadComplete(decodedBytes: number | undefined): void {
+    const url = this.#shownUrl;
+    if (decodedBytes !== undefined) this.#log(6, `Acquired ${formatBytes(decodedBytes)} for ${url}.`);
+    this.#log(6, `Download of ${url} complete.`);
+    for (const [level, line] of this.#held.splice(0)) this.#log(level, line);
   }
 
   #log(level: number, line: string): void {
@@ -162,27 +246,6 @@ export class PullJob {
   }
 }
 
-function adviceFor(error: unknown): string {
-  return error instanceof RetrievalError && error.statusCode === 404 ? ' (Wrong URL?)' : '';
-}
-
-/** Times and attributes of the file, which a disk image then takes over (spec/engine.md §2). */
-function describeSource(fd: number, url: string, {etag, modifiedMs}: MainSource): void {
-  if (etag !== undefined) trySetXattr(fd, 'user.source_etag', Buffer.from(etag));
-  trySetXattr(fd, 'user.source_url', Buffer.from(url));
-  if (modifiedMs === undefined) return;
-  const created = Buffer.alloc(8);
-  created.writeBigUInt64LE(BigInt(Math.max(0, modifiedMs)) * 1000n);
-  trySetXattr(fd, 'user.crtime_usec', created);
-  const modifiedNs = BigInt(modifiedMs) * 1_000_000n;
-  setTimesAt(fd, '', modifiedNs, modifiedNs);
-}
-
-/** Only a description: a cache on a file system without attributes does without. */
-function trySetXattr(fd: number, name: string, value: Buffer): void {
-  try {
-    setXattr(fd, name, value);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-  }
+function isPlain(fd: number): boolean {
+  return sniffCompression(readHead(fd, sniffBytes)) === 'none';
 }

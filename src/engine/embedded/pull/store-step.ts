@@ -1,0 +1,218 @@
+/** The second half of a pull: verified bytes, or a copy that is here already, become images under their names. */
+import {closeSync, constants, fsyncSync, openSync, utimesSync} from 'node:fs';
+import path from 'node:path';
+import type {UrlFile} from '../../../downloads/url-download.ts';
+import {ImgctlError} from '../../../errors.ts';
+import type {DecompressLimits} from '../../../formats/decompress.ts';
+import {isNoCow, setNoCow} from '../../../sys/attributes.ts';
+import {isBtrfsSubvolume} from '../../../sys/btrfs.ts';
+import {copyFileContents} from '../../../sys/copy-file.ts';
+import {copyUserAttributes} from '../../../sys/metadata.ts';
+import {makeStaging, type Staging, stagedRaw, stagedTree} from '../../../sys/staging.ts';
+import type {PullRequest, TransferResult, Verification} from '../../engine.ts';
+import type {UnpackTask} from '../child-protocol.ts';
+import type {JobListener} from '../import-job.ts';
+import {type PlacedImage, placeImage} from '../place-image.ts';
+import type {Sandbox} from '../sandbox.ts';
+import {runUnpackChild} from '../unpack-process.ts';
+import {
+  copyStem,
+  type DownloadCopy,
+  raiseVerification,
+  suffixOf,
+  writeVerification,
+} from './download-copies.ts';
+import type {PullProgress} from './pull-progress.ts';
+import {placeSideFile, type SideFile, stageSideCopy} from './side-files.ts';
+
+export interface StoreStepOptions {
+  request: PullRequest;
+  sandbox: Sandbox;
+  limits: DecompressLimits;
+  maxEntries: number;
+  signal: AbortSignal;
+  listener: JobListener;
+  progress: PullProgress;
+  /** One of the two: new bytes, or the copy that is still current. */
+  file: UrlFile | undefined;
+  copy: DownloadCopy | undefined;
+  etag: string | undefined;
+  verification: Verification | undefined;
+  sides: readonly SideFile[];
+  sideStaging: Staging;
+  /** Called once, after the decoding, or at once where nothing is decoded. */
+  onDecoded: (decodedBytes: number | undefined) => void;
+}
+
+export class StoreStep {
+  readonly #options: StoreStepOptions;
+  readonly #notices: string[] = [];
+  #decodedBytes = 0;
+
+  constructor(options: StoreStepOptions) {
+    this.#options = options;
+  }
+
+  /** The download copy first, then the local image: what is interrupted in between is not downloaded again. */
+  async run(): Promise<TransferResult> {
+    const {request, file, verification} = this.#options;
+    const {localName, keepDownload} = request;
+    const keeps = file !== undefined && (keepDownload || localName === undefined);
+    const copyPath =
+      file === undefined ? this.#currentCopy() : keeps ? await this.#makeCopy(file) : undefined;
+    let finalPath = copyPath;
+    if (localName !== undefined) {
+      finalPath =
+        copyPath === undefined && file
+          ? await this.#withStaging(localName, async (staging) => {
+              await this.#unpack(staging, file);
+              return this.#placeLocal(staging, localName);
+            })
+          : await this.#withStaging(localName, async (staging) => {
+              await this.#stageLocal(staging, copyPath ?? '');
+              return this.#placeLocal(staging, localName);
+            });
+    }
+    await this.#placeSides(copyPath);
+    return {
+      path: finalPath ?? '',
+      format: request.format,
+      ...(verification ? {verification} : {}),
+      notices: this.#notices,
+    };
+  }
+
+  #currentCopy(): string {
+    const {copy, verification, onDecoded} = this.#options;
+    if (!copy)
+      throw new ImgctlError('InternalError', 'The server says that a copy is current which is not here');
+    onDecoded(undefined);
+    if (verification) raiseVerification(copy, verification);
+    return copy.path;
+  }
+
+  async #makeCopy(file: UrlFile): Promise<string> {
+    const {request, etag} = this.#options;
+    const stem = copyStem(request.store, request, etag);
+    return await this.#withStaging(stem, async (staging) => {
+      await this.#unpack(staging, file);
+      return this.#place(staging, stem, {force: true, readOnly: true});
+    });
+  }
+
+  async #unpack(staging: Staging, file: UrlFile): Promise<void> {
+    const {request, progress, onDecoded} = this.#options;
+    progress.enter('unpack');
+    await this.#runChild(staging, {format: request.format}, file.fd);
+    onDecoded(this.#decodedBytes);
+    progress.enter('finalize');
+  }
+
+  async #runChild(
+    staging: Staging,
+    what: Pick<UnpackTask, 'format' | 'sourceDirectory'>,
+    source?: number,
+  ): Promise<void> {
+    const {sandbox, limits, maxEntries, signal} = this.#options;
+    const task: UnpackTask = {...what, limits, maxEntries, isPull: true};
+    const notices = await runUnpackChild({
+      sandbox,
+      staging: staging.path,
+      source,
+      task,
+      signal,
+      onMessage: (message) => {
+        if (message.type === 'decoded') this.#decodedBytes = message.bytes;
+        if (message.type === 'log') this.#options.listener.reportLog(message.level, message.line);
+      },
+    });
+    this.#notices.push(...notices);
+  }
+
+  #placeLocal(staging: Staging, name: string): string {
+    const {force = false, readOnly = false} = this.#options.request;
+    const placed = this.#place(staging, name, {force, readOnly});
+    this.#options.listener.reportLog(6, `Created new local image '${name}'.`);
+    return placed;
+  }
+
+  #place(staging: Staging, name: string, how: {force: boolean; readOnly: boolean}): string {
+    const {request, verification, signal} = this.#options;
+    const {store, format} = request;
+    const isRaw = format === 'raw';
+    if (verification)
+      writeVerification(path.join(staging.path, isRaw ? stagedRaw : stagedTree), verification);
+    signal.throwIfAborted();
+    const placed: PlacedImage = placeImage({staging, store, name, isRaw, ...how});
+    this.#notices.push(...placed.notices);
+    return placed.path;
+  }
+
+  async #stageLocal(staging: Staging, copyPath: string): Promise<void> {
+    const {request, progress, signal} = this.#options;
+    progress.enter('copy');
+    if (request.format === 'raw') return await copyDisk(copyPath, path.join(staging.path, stagedRaw), signal);
+    await this.#runChild(staging, {format: 'directory', sourceDirectory: copyPath});
+    const tree = path.join(staging.path, stagedTree);
+    // As importd leaves it: a snapshot keeps the time, a copy is new.
+    if (!isBtrfsSubvolume(tree)) utimesSync(tree, new Date(), new Date());
+  }
+
+  async #placeSides(copyPath: string | undefined): Promise<void> {
+    const {request, sides, sideStaging, listener} = this.#options;
+    const {store, localName, force = false, format} = request;
+    const {directory} = store;
+    const suffix = suffixOf(format);
+    const word = format === 'tar' ? 'settings file' : 'file';
+    for (const side of sides) {
+      const stem = copyPath && path.basename(copyPath).slice(0, -suffix.length || undefined);
+      if (stem !== undefined) {
+        placeSideFile(side, {staging: sideStaging, directory, stem, mode: 0o444, force: true});
+        if (localName === undefined) continue;
+        await stageSideCopy(side, path.join(directory, `${stem}${side.suffix}`), sideStaging);
+      }
+      if (localName === undefined) continue;
+      const mode = stem === undefined ? 0o444 : 0o644;
+      const placed = path.join(directory, `${localName}${side.suffix}`);
+      const isPlaced = placeSideFile(side, {staging: sideStaging, directory, stem: localName, mode, force});
+      if (isPlaced) listener.reportLog(6, `Created new ${word} ${placed}.`);
+      else listener.reportLog(5, `File ${placed} already exists, not replacing.`);
+    }
+  }
+
+  /** A staging directory of its own for each image: what it replaces lands in there. */
+  async #withStaging(name: string, use: (staging: Staging) => Promise<string>): Promise<string> {
+    const staging = makeStaging(this.#options.request.store.directory, name);
+    let result: string;
+    try {
+      result = await use(staging);
+    } catch (error) {
+      await staging.remove();
+      throw error;
+    }
+    // The image is in place, so what cannot be cleared away now is no failure any more.
+    await staging.remove().catch((error: unknown) => {
+      this.#notices.push(`Old data in "${staging.path}" was not removed: ${(error as Error).message}`);
+    });
+    return result;
+  }
+}
+
+/** Shares blocks where the file system can, else copies data and leaves holes; times and user attributes too. */
+async function copyDisk(source: string, target: string, signal: AbortSignal): Promise<void> {
+  const from = openSync(source, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    const to = openSync(target, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o644);
+    try {
+      // Blocks can only be shared between files that are alike in this.
+      if (isNoCow(from)) setNoCow(to);
+      await copyFileContents(from, to, {signal});
+      copyUserAttributes(from, to);
+      fsyncSync(to);
+    } finally {
+      closeSync(to);
+    }
+  } finally {
+    closeSync(from);
+  }
+}
