@@ -13,6 +13,8 @@ export interface ServedFile {
   location?: string;
   /** Without a Content-Length. */
   chunked?: boolean;
+  /** Sends the file whatever the conditions say. */
+  unconditional?: boolean;
   /** Answers only once this has resolved. */
   after?: Promise<void>;
 }
@@ -69,12 +71,16 @@ function answerTo(file: ServedFile | undefined, asked: IncomingHttpHeaders): Ans
     'last-modified': new Date(modifiedSeconds * 1000).toUTCString(),
     ...(etag === null ? {} : {etag}),
   };
-  if (etag !== null && asked['if-none-match']?.split(', ').includes(etag)) {
+  if (etag !== null && !file.unconditional && asked['if-none-match']?.split(', ').includes(etag)) {
     return {status: 304, headers, body: Buffer.alloc(0)};
   }
   const [, from] = /^bytes=(\d+)-$/.exec(asked.range ?? '') ?? [];
   if (from !== undefined && asked['if-range'] === etag) {
     const part = body.subarray(Number(from));
+    if (part.length === 0) {
+      const whole = {'content-range': `bytes */${body.length}`};
+      return {status: 416, headers: whole, body: Buffer.alloc(0)};
+    }
     const range = `bytes ${from}-${body.length - 1}/${body.length}`;
     return {
       status: 206,

@@ -62,7 +62,7 @@ export class DownloadCache {
 
   /**
    * Takes the lock of a URL of which nothing else is known, waiting for whoever pulls it now. What is fetched under
-   * it is for this use alone: only bytes that did not become whole stay, for the next run.
+   * it is for this use alone; bytes that were not used up stay for the next run.
    */
   async openUrl(url: string, signal?: AbortSignal): Promise<UrlDownload> {
     const key = path.join(this.#directory, keyOfUrl(url));

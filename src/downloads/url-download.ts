@@ -62,7 +62,6 @@ export class UrlDownload {
   #doneBytes = 0;
   #totalBytes: number | undefined;
   #validator: string | undefined;
-  #isWhole = false;
 
   constructor(place: UrlPlace, retries: RetryOptions) {
     this.#place = place;
@@ -79,16 +78,15 @@ export class UrlDownload {
       if (request.signal?.aborted) throw interrupted(error);
       throw await storageFailure(error, this.#place.directory, (this.#totalBytes ?? 0) - this.#doneBytes);
     }
-    this.#isWhole = true;
     this.#reader = await open(this.#place.file, constants.O_RDONLY | constants.O_NOFOLLOW);
     return {fd: this.#reader.fd, sizeBytes: this.#doneBytes, sha256: this.#hash.copy().digest('hex')};
   }
 
-  /** Ends the use. The bytes stay for a later run only while they are not whole and can be gone on with. */
-  async close(): Promise<void> {
+  /** Ends the use. Bytes that are still of use stay for a later run, if it can be known then that they are right. */
+  async close({isDone}: {isDone: boolean}): Promise<void> {
     await this.#handle?.close();
     await this.#reader?.close();
-    const isUseful = !this.#isWhole && this.#doneBytes > 0 && this.#validator !== undefined;
+    const isUseful = !isDone && this.#doneBytes > 0 && this.#validator !== undefined;
     try {
       if (!isUseful) await this.#discard();
     } finally {
@@ -158,8 +156,10 @@ export class UrlDownload {
     }
   }
 
-  #isSame({offsetBytes, validator}: OpenedFile): boolean {
-    return offsetBytes === 0 || validator === this.#validator;
+  /** The answer that nothing is left need not name a validator: it was asked for under a condition. */
+  #isSame({offsetBytes, totalBytes, validator}: OpenedFile): boolean {
+    if (offsetBytes === 0 || validator === this.#validator) return true;
+    return validator === undefined && offsetBytes === totalBytes;
   }
 
   async #begin(opened: OpenedFile, {maxBytes, onBytes}: UrlRequest): Promise<void> {
@@ -167,9 +167,9 @@ export class UrlDownload {
     this.#totalBytes = opened.totalBytes;
     if ((opened.totalBytes ?? 0) > maxBytes) throw tooLarge(url, maxBytes);
     await makeRoom((opened.totalBytes ?? 0) - this.#doneBytes);
-    this.#validator = opened.validator;
-    if (opened.validator === undefined) await removePartialNote(file);
-    else await writePartialNote(file, {url, validator: opened.validator});
+    if (opened.offsetBytes === 0) this.#validator = opened.validator;
+    if (this.#validator === undefined) await removePartialNote(file);
+    else await writePartialNote(file, {url, validator: this.#validator});
     onBytes?.(this.#doneBytes, opened.totalBytes);
   }
 

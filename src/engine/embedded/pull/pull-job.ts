@@ -5,7 +5,7 @@
  */
 
 import type {UrlDownload, UrlFile} from '../../../downloads/url-download.ts';
-import {ImgctlError} from '../../../errors.ts';
+import {type ErrorCode, ImgctlError} from '../../../errors.ts';
 import type {DecompressLimits} from '../../../formats/decompress.ts';
 import {sniffBytes, sniffCompression} from '../../../formats/sniff.ts';
 import {maskUrl} from '../../../http/mask-url.ts';
@@ -40,6 +40,15 @@ export interface PullJobOptions {
 
 /** importd's (spec/engine.md §2). */
 const defaultMaxImageBytes = 64 * 1024 ** 3;
+
+/** Errors that lie in the downloaded bytes: another try needs others. */
+const uselessAfter = new Set<ErrorCode>([
+  'ChecksumError',
+  'InvalidArchive',
+  'LimitExceeded',
+  'NotSupported',
+  'UncompressionError',
+]);
 
 type Line = [level: number, text: string];
 
@@ -89,6 +98,7 @@ export class PullJob {
   async #pull(): Promise<TransferResult> {
     const {request, support, signal} = this.#options;
     const download = await (await support.downloads()).openUrl(request.url, signal);
+    let isDone = true;
     try {
       const name = request.localName ?? lastUrlComponent(request.url);
       const sideStaging = makeStaging(request.store.directory, name);
@@ -98,8 +108,11 @@ export class PullJob {
       } finally {
         await sideStaging.remove();
       }
+    } catch (error) {
+      isDone = error instanceof ImgctlError && uselessAfter.has(error.code);
+      throw error;
     } finally {
-      await download.close();
+      await download.close({isDone});
     }
   }
 
