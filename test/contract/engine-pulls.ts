@@ -8,6 +8,7 @@ import {afterEach, beforeEach, expect, test} from 'vitest';
 import type {PullRequest, TransferResult} from '../../src/engine/engine.ts';
 import {removeTree} from '../../src/sys/remove-tree.ts';
 import {etagOf, modifiedSeconds, type ServedFiles, serveFiles} from '../served-files.ts';
+import {makeDisk, makeQcow2} from '../support/qcow2.ts';
 import type {EngineUnderTest} from './engine.ts';
 
 export const disk = Buffer.alloc(2 << 20);
@@ -79,6 +80,22 @@ export function enginePullContract(open: () => Promise<EngineUnderTest>): void {
       ]),
     );
     expect(lines.at(-1)).toBe('Operation completed successfully.');
+  });
+
+  test('a qcow2 disk is stored as the disk inside', async () => {
+    const sources = mkdtempSync(path.join(tmpdir(), 'imgctl-qcow2-'));
+    const plain = makeDisk(path.join(sources, 'disk'), 1 << 20);
+    const qcow2 = readFileSync(makeQcow2(plain, 'compat=1.1'));
+    server.files.set('/disk.qcow2.gz', {body: gzipSync(qcow2)});
+    const lines: string[] = [];
+    await pull({url: `${server.url}/disk.qcow2.gz`, keepDownload: true}, lines);
+    expect(readFileSync(place('one.raw')).equals(readFileSync(plain))).toBe(true);
+    expect(lines.slice(-3)).toEqual([
+      'Unpacking QCOW2 file.',
+      "Created new local image 'one'.",
+      'Operation completed successfully.',
+    ]);
+    await removeTree(sources);
   });
 
   test('an archive is stored as a directory', async () => {

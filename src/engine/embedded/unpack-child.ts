@@ -112,7 +112,9 @@ async function unpackQcow2(
     log('Unpacking QCOW2 file.');
     const sendPosition = progressOf(1);
     const onPosition = (position: number, size: number) => sendPosition(position / size);
-    return await unpackRaw(task, (fd) => convertQcow2(randomAccess(image), fd, {maxBytes, onPosition}));
+    const convert = (fd: number) => convertQcow2(randomAccess(image), fd, {maxBytes, onPosition});
+    // importd converts a pulled one into a new file, and an imported one in place.
+    return await unpackRaw(task, convert, {isNew: task.isPull ?? false});
   } finally {
     if (image !== source) closeSync(image);
   }
@@ -133,12 +135,13 @@ async function spool(bytes: AsyncIterable<Buffer>): Promise<number> {
 async function unpackRaw(
   task: UnpackTask,
   write: (fd: number) => number | Promise<number>,
+  {isNew} = {isNew: false},
 ): Promise<string[]> {
   const fd = openSync(stagedRaw, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o644);
   try {
     const size = await write(fd);
     // importd gives a disk image the times and user attributes of its file (spec/engine.md §2).
-    copyUserAttributes(source, fd);
+    if (!isNew) copyUserAttributes(source, fd);
     fsyncSync(fd);
     if (!task.isPull) log(`Wrote ${size} bytes.`);
   } finally {

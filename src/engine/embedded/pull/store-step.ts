@@ -103,18 +103,21 @@ export class StoreStep {
   async #unpack(staging: Staging, file: UrlFile): Promise<void> {
     const {request, progress, onDecoded} = this.#options;
     progress.enter('unpack');
-    await this.#runChild(staging, {format: request.format}, file.fd);
+    const lines = await this.#runChild(staging, {format: request.format}, file.fd);
     onDecoded(this.#decodedBytes);
+    for (const [level, line] of lines) this.#options.listener.reportLog(level, line);
     progress.enter('finalize');
   }
 
+  /** What the child has to say comes back; its notices are gathered. */
   async #runChild(
     staging: Staging,
     what: Pick<UnpackTask, 'format' | 'sourceDirectory'>,
     source?: number,
-  ): Promise<void> {
+  ): Promise<[level: number, line: string][]> {
     const {sandbox, limits, maxEntries, signal} = this.#options;
     const task: UnpackTask = {...what, limits, maxEntries, isPull: true};
+    const lines: [level: number, line: string][] = [];
     const notices = await runUnpackChild({
       sandbox,
       staging: staging.path,
@@ -123,10 +126,11 @@ export class StoreStep {
       signal,
       onMessage: (message) => {
         if (message.type === 'decoded') this.#decodedBytes = message.bytes;
-        if (message.type === 'log') this.#options.listener.reportLog(message.level, message.line);
+        if (message.type === 'log') lines.push([message.level, message.line]);
       },
     });
     this.#notices.push(...notices);
+    return lines;
   }
 
   #placeLocal(staging: Staging, name: string): string {
