@@ -183,12 +183,12 @@ describe('a connection', () => {
   });
 
   test('is not made when IMGCTL_OFFLINE is set, and the error says so', async () => {
-    world.useSources([server.url]);
-    const outcome = await run(['show', uuid], {IMGCTL_OFFLINE: '1'});
+    const outcome = await ping(server.url, {IMGCTL_OFFLINE: '1'});
     expect([outcome.status, outcome.stderr.split('\n')[0]]).toEqual([
       1,
-      `imgctl show: error (Offline): ${server.url}: not asked: IMGCTL_OFFLINE is set`,
+      `imgctl sources: error (SourcePing): unexpected ping error with "imgapi" image source "${server.url}": not asked: IMGCTL_OFFLINE is set`,
     ]);
+    world.useSources([server.url]);
     expect((await run(['import', uuid], {IMGCTL_OFFLINE: 'true'})).status).toBe(1);
     expect(server.requests).toEqual([]);
     expect((await run(['show', uuid], {IMGCTL_OFFLINE: '0'})).status).toBe(0);

@@ -3,6 +3,7 @@ import {buffer} from 'node:stream/consumers';
 import {afterEach, expect, test} from 'vitest';
 import {ImgctlError} from '../../../src/errors.ts';
 import {HttpClient} from '../../../src/http/http-client.ts';
+import type {ImgapiLimits} from '../../../src/imgapi/limits.ts';
 import {DsapiSource} from '../../../src/sources/dsapi.ts';
 import {sourceType} from '../../../src/sources/source-type.ts';
 import {type Loopback, startLoopback} from '../../loopback.ts';
@@ -13,10 +14,10 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-function open(url: string): DsapiSource {
+function open(url: string, limits?: Partial<ImgapiLimits>): DsapiSource {
   const http = new HttpClient({userAgent: 'imgctl-test', retries: {count: 0}});
   cleanups.push(() => http.close());
-  return new DsapiSource({url, type: 'dsapi'}, http);
+  return new DsapiSource({url, type: 'dsapi'}, http, limits);
 }
 
 async function serve(listener: RequestListener): Promise<Loopback> {
@@ -74,6 +75,21 @@ test('a file that is gone is an error that names where it was', async () => {
   await expect(open(`${server.url}/datasets`).openFile(uuid)).rejects.toThrow(
     `${server.url}/gone: statusCode 404`,
   );
+});
+
+test('a server that is not there fails its ping by type and URL', async () => {
+  await expect(open('http://127.0.0.1:1/datasets').ping()).rejects.toMatchObject({
+    code: 'SourcePing',
+    message:
+      'unexpected ping error with "dsapi" image source "http://127.0.0.1:1/datasets": Error: connect ECONNREFUSED 127.0.0.1:1',
+  });
+});
+
+test('a server may not send more than the limits allow', async () => {
+  const server = await serve((_request, response) => response.end(JSON.stringify([{uuid: 'x'.repeat(60)}])));
+  const source = open(`${server.url}/datasets`, {listingBytes: 50, documentBytes: 50});
+  await expect(source.listImages()).rejects.toMatchObject({code: 'LimitExceeded'});
+  await expect(source.findImage(uuid)).rejects.toMatchObject({code: 'LimitExceeded'});
 });
 
 test('types are known by name: docker is refused as such, others with the text of imgadm', () => {
