@@ -28,6 +28,8 @@ export type ErrorCode =
   | 'LimitExceeded'
   | 'LockTimeout'
   | 'ManifestValidation'
+  | 'MaxPlatform'
+  | 'MinPlatform'
   | 'NoCommand'
   | 'NoSources'
   | 'NoSpace'

@@ -7,6 +7,7 @@ import type {Catalog} from '../catalog/catalog.ts';
 import type {RecordStore} from '../catalog/records.ts';
 import type {DownloadCache} from '../downloads/download-cache.ts';
 import type {Engine, ImageStore} from '../engine/engine.ts';
+import type {PlatformText} from '../manifest/platform.ts';
 import type {VerifiedSource} from '../sources/source.ts';
 
 /** A named place that holds images (design.md §5). */
@@ -67,6 +68,8 @@ export interface ActionContext {
   sources: readonly VerifiedSource[];
   downloads: DownloadCache;
   limits: ActionLimits;
+  /** What images that ask for a platform are compared with; undefined: they are taken as they are. */
+  platform?: PlatformText | undefined;
   engine: Engine;
   /** All pools; the first is the default one. */
   pools: readonly Pool[];

@@ -7,6 +7,7 @@ import type {CachedFile} from '../downloads/cached-file.ts';
 import {ImgctlError} from '../errors.ts';
 import {sniffCompression} from '../formats/sniff.ts';
 import {type ImageManifest, imageTitle, isUuid} from '../manifest/manifest.ts';
+import {checkPlatform} from '../manifest/platform.ts';
 import {formatSize} from '../manifest/size-text.ts';
 import type {VerifiedSource} from '../sources/source.ts';
 import {dockerNotSupported} from '../sources/source-type.ts';
@@ -51,7 +52,11 @@ export async function importImage(
 ): Promise<ImportResult> {
   if (context.program === 'imgadm') checkUuidArgument(options.text);
   const named = await resolveOffered(context, options.text);
-  if (!named) throw notOffered(context, options.text);
+  if (!named) {
+    // No name of ours has a slash.
+    if (options.text.includes('/')) checkUuidArgument(options.text);
+    throw notOffered(context, options.text);
+  }
   return importByUuid({...context, sources: named.sources}, {...options, uuid: named.uuid});
 }
 
@@ -114,6 +119,7 @@ async function importChain(context: ActionContext, order: ChainOrder): Promise<I
     }
     const missing: ImageManifest[] = [];
     for (const image of order.missing) if (!(await findInstalled(context, image.uuid))) missing.push(image);
+    if (context.platform !== undefined) for (const image of missing) checkPlatform(image, context.platform);
     await refuseTakenNames(
       context,
       order.pool,

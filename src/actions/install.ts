@@ -7,6 +7,7 @@ import {errnoOf, ImgctlError} from '../errors.ts';
 import {sniffCompression} from '../formats/sniff.ts';
 import {type ImageManifest, imageTitle, isUuid} from '../manifest/manifest.ts';
 import {checkManifest, parseManifest} from '../manifest/parse.ts';
+import {checkPlatform} from '../manifest/platform.ts';
 import {FileDigester} from '../verify/digester.ts';
 import type {ActionContext, Pool} from './context.ts';
 import {lockImport, refuseOtherPool} from './import.ts';
@@ -57,6 +58,7 @@ export async function installFromFile(
   }
   context.report.step(`Installing image ${uuid} (${imageTitle(manifest)})`);
   checkManifest(manifest, 'minimal');
+  if (context.platform !== undefined) checkPlatform(manifest, context.platform);
   const lock = await lockImport(context, uuid);
   try {
     if (await findInstalled(context, uuid)) {

@@ -30,6 +30,7 @@ export interface Configuration {
   pools?: Record<string, {class: ImageClass; directory: string}>;
   limits?: ConfiguredLimits;
   userAgentExtra?: string;
+  platform?: string;
   [key: string]: unknown;
 }
 

@@ -207,11 +207,13 @@ export class CommandContext {
     const sources = await Promise.all(
       settings.map((source) => this.openSource(channel === undefined ? source : {...source, channel})),
     );
+    const configuration = await this.configuration();
     return {
       ...(await this.installed()),
       sources,
       downloads: await this.downloads(),
-      limits: (await this.configuration()).limits ?? {},
+      limits: configuration.limits ?? {},
+      platform: configuration.platform,
       locks: await this.locks(),
       report: this.reporter(),
       signal: this.signal,

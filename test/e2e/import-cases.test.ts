@@ -138,6 +138,22 @@ describe('import', () => {
     expect(outcome.stderr).toContain(`error (LimitExceeded): image "${webapp.uuid}" has more than 1 origins`);
   });
 
+  test('of an image for another platform is refused where a platform is configured, and nowhere else', async () => {
+    const newer = {requirements: {min_platform: {'7.0': '20300101T000000Z'}}};
+    server.images = [{...base, more: newer}, webapp];
+    const sources = [{url: server.url}];
+    world.configure({sources, platform: '7.0/20240101T000000Z'});
+    const outcome = await run(['import', webapp.uuid]);
+    expect([outcome.status, outcome.stderr.split('\n')[0]]).toEqual([
+      1,
+      'imgctl import: error (MinPlatform): current platform version, 7.0/20240101T000000Z, does not satisfy requirements.min_platform={"7.0":"20300101T000000Z"}',
+    ]);
+    const installed = await run(installArgs({...fakeManifest(base), ...newer}, base.bytes ?? Buffer.of()));
+    expect(installed.stderr).toContain('error (MinPlatform)');
+    world.configure({sources});
+    expect((await run(['import', webapp.uuid])).status).toBe(0);
+  });
+
   test('aborts at the first failure, says so on stdout, and keeps what was installed', async () => {
     server.intercept = (request, response) => {
       if (request.url !== `/images/${webapp.uuid}/file`) return false;
@@ -209,6 +225,13 @@ describe('import', () => {
         `imgadm import: error (Usage): invalid image-id arg: ${JSON.stringify(text)}`,
       ]);
     },
+  );
+});
+
+test('imgctl refuses what can only be a reference to a docker registry by name', async () => {
+  const outcome = await run(['import', 'docker.io/library/busybox']);
+  expect(outcome.stderr).toContain(
+    '(NotSupported): docker is not supported: image "docker.io/library/busybox"',
   );
 });
 
