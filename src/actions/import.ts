@@ -54,7 +54,8 @@ export async function importImage(
   const named = await resolveOffered(context, options.text);
   if (!named) {
     // No name of ours has a slash.
-    if (options.text.includes('/')) checkUuidArgument(options.text);
+    if (options.text.includes('/') && dockerReference.test(options.text))
+      throw dockerNotSupported(`image "${options.text}"`);
     throw notOffered(context, options.text);
   }
   return importByUuid({...context, sources: named.sources}, {...options, uuid: named.uuid});

@@ -23,7 +23,7 @@ export async function editText(
   const discard = (): Promise<void> => rm(directory, {recursive: true, force: true});
   try {
     await writeFile(file, text, {mode: 0o600});
-    const failed = await runEditor(env.VISUAL || env.EDITOR || 'vi', file);
+    const failed = await withoutInterrupts(() => runEditor(env.VISUAL || env.EDITOR || 'vi', file));
     if (failed === undefined) return {text: await readEdited(file), file, discard};
     await discard();
     return {failed};
@@ -40,6 +40,19 @@ function runEditor(editor: string, file: string): Promise<string | undefined> {
     child.on('error', reject);
     child.on('exit', (status, signal) => resolve(status === 0 ? undefined : String(status ?? signal)));
   });
+}
+
+/** Ctrl-C in an editor is for the editor; the terminal sends it to us as well. */
+async function withoutInterrupts<T>(work: () => Promise<T>): Promise<T> {
+  const listeners = process.rawListeners('SIGINT') as NodeJS.SignalsListener[];
+  const ignore = (): void => undefined;
+  process.removeAllListeners('SIGINT').on('SIGINT', ignore);
+  try {
+    return await work();
+  } finally {
+    process.off('SIGINT', ignore);
+    for (const listener of listeners) process.on('SIGINT', listener);
+  }
 }
 
 async function readEdited(file: string): Promise<string> {

@@ -130,9 +130,9 @@ describe('an import', () => {
 
   test('under the name imgadm takes UUIDs only', async () => {
     const context = await world.context([server.url], {program: 'imgadm'});
-    await expect(importImage(context, {text: 'a'})).rejects.toMatchObject({
+    await expect(importImage(context, {text: 'A'})).rejects.toMatchObject({
       code: 'Usage',
-      message: 'invalid image-id arg: "a"',
+      message: 'invalid image-id arg: "A"',
     });
     expect(server.requests).toEqual([]);
   });
