@@ -1,15 +1,16 @@
 /** `list` and `get`: installed images and what depends on them (spec/imgadm.md §4.1, §8). */
 
-import type {ImageManifest} from '../manifest/manifest.ts';
+import {type ImageManifest, isUuid} from '../manifest/manifest.ts';
 import type {ActionContext} from './context.ts';
 import {dependentNames, dependentsAmong} from './dependents.ts';
-import {getInstalled, listInstalled} from './installed.ts';
+import {getInstalled, type InstalledImage, listInstalled} from './installed.ts';
 import {poolText} from './pools.ts';
 
 type ListContext = Pick<ActionContext, 'catalog' | 'records' | 'engine' | 'pools'>;
 
 export interface ListedImage {
-  manifest: ImageManifest;
+  /** Of what has no record the UUID or the name alone. */
+  manifest: Partial<ImageManifest>;
   zpool: string;
   /** Absent when installed from a file. */
   source?: string;
@@ -18,9 +19,17 @@ export interface ListedImage {
   clones: number;
 }
 
-export async function listImages(context: ListContext): Promise<ListedImage[]> {
+/**
+ * The installed images that are not ignored. With `all` the ignored ones too, and after them what storage holds without
+ * a record (imgadm's orphans), hand-made machines among it; instances are never images.
+ */
+export async function listImages(
+  context: ListContext,
+  options: {all: boolean} = {all: false},
+): Promise<ListedImage[]> {
   const installed = await listInstalled(context);
-  return installed.map((image) => {
+  const shown = options.all ? installed : installed.filter(({record}) => !record.ignored);
+  const listed = shown.map((image): ListedImage => {
     const cloneNames = dependentsAmong(context, image, installed);
     return {
       manifest: image.record.manifest,
@@ -30,6 +39,32 @@ export async function listImages(context: ListContext): Promise<ListedImage[]> {
       clones: cloneNames.length,
     };
   });
+  return options.all ? [...listed, ...(await listOrphans(context, installed))] : listed;
+}
+
+/** Named by UUID as imgadm shows them; others have their name, since nothing tells a UUID. */
+async function listOrphans(
+  context: ListContext,
+  installed: readonly InstalledImage[],
+): Promise<ListedImage[]> {
+  const known = new Set(installed.map(({pool, record}) => `${pool.name}/${record.localName}`));
+  const [machines] = context.pools;
+  for (const {instances} of installed) for (const name of instances) known.add(`${machines?.name}/${name}`);
+  const orphans: ListedImage[] = [];
+  for (const pool of context.pools) {
+    for (const {name} of await context.engine.listImages(pool.store)) {
+      if (known.has(`${pool.name}/${name}`)) continue;
+      const manifest = isUuid(name) ? {uuid: name} : {name};
+      orphans.push({manifest, zpool: poolText(context.pools, pool.name), cloneNames: [], clones: 0});
+    }
+  }
+  return orphans;
+}
+
+/** What `list --docker` shows: images of type docker that no image has as its origin (spec/imgadm.md §4.3). */
+export function dockerImages<R extends {manifest: Partial<ImageManifest>}>(rows: readonly R[]): R[] {
+  const origins = new Set(rows.map(({manifest}) => manifest.origin));
+  return rows.filter(({manifest}) => manifest.type === 'docker' && !origins.has(manifest.uuid));
 }
 
 export interface ImageDetails {

@@ -31,6 +31,8 @@ export interface ImageRecord {
   /** RFC 3339 UTC. */
   installedAt: string;
   instances: InstanceRecord[];
+  /** Lists pass over it (imgadm's `imgadm:ignore`). */
+  ignored?: boolean;
 }
 
 export class RecordStore {

@@ -10,7 +10,7 @@ import type {FlagDefinition} from './flags.ts';
 const groups: readonly (readonly [string, readonly string[]])[] = [
   ['FIND', ['avail', 'show', 'sources']],
   ['GET', ['import', 'install', 'migrate-imgadm']],
-  ['KEEP', ['list', 'get', 'delete']],
+  ['KEEP', ['list', 'get', 'delete', 'ignore']],
   ['MAKE', ['clone', 'publish', 'serve', 'manifest check', 'manifest upgrade']],
 ];
 

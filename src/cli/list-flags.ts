@@ -77,6 +77,22 @@ export function drawRows(
   });
 }
 
+/** `list --docker`: one row a tag, one row for an image without tags (spec/imgadm.md §4.3). */
+export function drawDockerRows(
+  rows: readonly ImageRow[],
+  options: {header: boolean; terminalColumns: number | undefined},
+): string {
+  const cells = rows.flatMap((row) => {
+    const tags = fieldValue(row, 'docker_tags');
+    const shown = Array.isArray(tags) && tags.length > 0 ? tags : [undefined];
+    const [uuid, repository, id, created] = ['uuid', 'docker_repo', 'docker_short_id', 'published'].map(
+      (field) => cellText(fieldValue(row, field)),
+    );
+    return shown.map((tag) => [uuid, repository, cellText(tag), id, created].map(String));
+  });
+  return drawTable({...options, columns: ['uuid', 'repository', 'tag', 'image_id', 'created'], rows: cells});
+}
+
 function columnsOf(flags: ListFlagValues, defaultColumns: readonly string[]): readonly string[] {
   return flags.columns === undefined ? defaultColumns : parseFieldList(flags.columns);
 }

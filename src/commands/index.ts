@@ -7,6 +7,7 @@ export const commands = new CommandMap({
   clone: {family: 'imgctl', load: () => import('./clone.ts')},
   delete: {family: 'imgadm', aliases: ['destroy'], load: () => import('./delete.ts')},
   get: {family: 'imgadm', aliases: ['info'], load: () => import('./get.ts')},
+  ignore: {family: 'imgctl', load: () => import('./ignore.ts')},
   import: {family: 'imgadm', load: () => import('./import.ts')},
   install: {family: 'imgadm', load: () => import('./install.ts')},
   list: {family: 'imgadm', load: () => import('./list.ts')},

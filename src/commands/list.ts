@@ -1,8 +1,9 @@
-import {listImages} from '../actions/list.ts';
+import {dockerImages, listImages} from '../actions/list.ts';
 import {defineCommand} from '../cli/command.ts';
 import {
   asksForFields,
   checkListFlags,
+  drawDockerRows,
   drawRows,
   fieldsHelp,
   listFlags,
@@ -17,7 +18,11 @@ export default defineCommand({
   summary: 'list installed images',
   description:
     'Lists the images that are installed in any pool, oldest first. A filter keeps the images whose FIELD is VALUE; several filters must all match.',
-  flags: listFlags,
+  flags: {
+    ...listFlags,
+    all: {kind: 'boolean', summary: 'ignored images too, and what the directories hold without a record'},
+    docker: {kind: 'boolean', summary: 'images of type docker only, a row for each of their tags'},
+  },
   args: [
     {
       name: 'FILTER',
@@ -30,10 +35,13 @@ export default defineCommand({
   async run(context, {flags, args}) {
     if (asksForFields(flags)) return [];
     checkListFlags(flags, args, defaultColumns);
-    return selectRows(await listImages(await context.installed()), flags, args);
+    const rows = await listImages(await context.installed(), {all: flags.all});
+    if (!flags.docker) return selectRows(rows, flags, args);
+    return selectRows(dockerImages(rows), {...flags, sort: 'published_at'}, args);
   },
-  draw: (rows, {flags}, context) =>
-    asksForFields(flags)
-      ? fieldsHelp()
-      : drawRows(rows, flags, {defaultColumns, terminalColumns: context.terminalColumns}),
+  draw(rows, {flags}, {terminalColumns}) {
+    if (asksForFields(flags)) return fieldsHelp();
+    if (flags.docker) return drawDockerRows(rows, {header: !flags['no-header'], terminalColumns});
+    return drawRows(rows, flags, {defaultColumns, terminalColumns});
+  },
 });

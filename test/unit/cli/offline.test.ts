@@ -89,7 +89,7 @@ describe('a dead source among live ones', () => {
   });
 
   test('is told in the error line alone under the name imgadm', () => {
-    const {stderr} = world.run(['avail'], 'imgadm');
+    const {stderr} = world.run(['--retries', '0', 'avail'], 'imgadm');
     expect(stderr).toBe(
       `imgadm avail: error (ClientError): ${dead}: Error: connect ECONNREFUSED 127.0.0.1:1\n`,
     );
