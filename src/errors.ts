@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'ImageNotActive'
   | 'ImageNotFound'
   | 'ImageNotInstalled'
+  | 'ImageInUse'
   | 'InstanceExists'
   | 'Interrupted'
   | 'InternalError'

@@ -5,7 +5,8 @@ import {ImgctlError} from '../errors.ts';
 import type {ActionContext} from './context.ts';
 import {dependentNames} from './dependents.ts';
 import {lockImport} from './import.ts';
-import {getInstalled} from './installed.ts';
+import {getInstalled, type InstalledImage} from './installed.ts';
+import {findUses} from './uses.ts';
 
 export interface DeleteResult {
   action: 'deleted';
@@ -26,17 +27,8 @@ export async function deleteImage(
   const lock = await lockImport(context, uuid);
   try {
     const image = await getInstalled(context, uuid, options.poolName);
-    const [first, ...others] = await dependentNames(context, image);
-    if (first) {
-      const more = others.length > 0 ? ` and ${others.length} others...` : '';
-      throw new ImgctlError(
-        'ImageHasDependentClones',
-        `image "${uuid}" has dependent clones: ${first}${more}`,
-        {
-          hint: `see them with: ${context.program} get -r ${uuid}`,
-        },
-      );
-    }
+    await refuseDependents(context, image);
+    await refuseUses(context, image);
     await context.engine.removeImage(image.pool.store, image.record.localName);
     await context.records.remove(uuid);
     await context.catalog.images.remove(uuid);
@@ -45,4 +37,23 @@ export async function deleteImage(
   } finally {
     lock.release();
   }
+}
+
+async function refuseDependents(context: ActionContext, image: InstalledImage): Promise<void> {
+  const {uuid} = image.record.manifest;
+  const [first, ...others] = await dependentNames(context, image);
+  if (first === undefined) return;
+  const more = others.length > 0 ? ` and ${others.length} others...` : '';
+  throw new ImgctlError('ImageHasDependentClones', `image "${uuid}" has dependent clones: ${first}${more}`, {
+    hint: `see them with: ${context.program} get -r ${uuid}`,
+  });
+}
+
+async function refuseUses(context: ActionContext, image: InstalledImage): Promise<void> {
+  const uses = await findUses(context, image);
+  if (uses.length === 0) return;
+  throw new ImgctlError('ImageInUse', `image "${image.record.manifest.uuid}" is in use: ${uses.join(', ')}`, {
+    details: {uses},
+    retryable: true,
+  });
 }
