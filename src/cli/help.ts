@@ -10,7 +10,7 @@ import type {FlagDefinition} from './flags.ts';
 const groups: readonly (readonly [string, readonly string[]])[] = [
   ['FIND', ['avail', 'show', 'sources']],
   ['GET', ['import', 'install', 'migrate-imgadm']],
-  ['KEEP', ['list', 'get', 'delete', 'ignore']],
+  ['KEEP', ['list', 'get', 'delete', 'ignore', 'cache prune']],
   ['MAKE', ['clone', 'publish', 'serve', 'manifest check', 'manifest upgrade']],
 ];
 

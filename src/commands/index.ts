@@ -4,6 +4,7 @@ import {CommandMap} from '../cli/command-map.ts';
 
 export const commands = new CommandMap({
   avail: {family: 'imgadm', aliases: ['available'], load: () => import('./avail.ts')},
+  'cache prune': {family: 'imgctl', load: () => import('./cache-prune.ts')},
   clone: {family: 'imgctl', load: () => import('./clone.ts')},
   delete: {family: 'imgadm', aliases: ['destroy'], load: () => import('./delete.ts')},
   get: {family: 'imgadm', aliases: ['info'], load: () => import('./get.ts')},

@@ -18,6 +18,7 @@ import {evictOldest} from './eviction.ts';
 import {type ExpectedFile, type FetchRequest, findMismatch, keyOf, keyOfUrl} from './fetch-request.ts';
 import {removePartialNote} from './partial-note.ts';
 import {UrlDownload} from './url-download.ts';
+import {type PrunedFile, type PruneOptions, pruneDownloads} from './prune.ts';
 
 export interface DownloadCacheOptions extends RetryOptions {
   directory: string;
@@ -82,6 +83,11 @@ export class DownloadCache {
     const file = path.join(this.#directory, keyOf(expected));
     const size = (await sizeOfFile(file)) ?? (await sizeOfFile(`${file}.partial`)) ?? 0;
     return Math.min(size, expected.sizeBytes);
+  }
+
+  /** Removes partial and old files, with `all` every file; those in use stay. Old ones are a week old. */
+  prune(options: Omit<PruneOptions, 'nowMs'>): Promise<PrunedFile[]> {
+    return pruneDownloads(this.#directory, {...options, nowMs: Date.now()});
   }
 
   async #fetch(file: string, request: FetchRequest): Promise<CachedFile> {

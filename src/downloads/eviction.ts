@@ -7,7 +7,7 @@ import {tryLock} from '../sys/lock.ts';
 import {dataFileName} from './fetch-request.ts';
 import {removePartialNote} from './partial-note.ts';
 
-interface Entry {
+export interface CacheEntry {
   /** Path of the whole file, to which lock and note belong. */
   key: string;
   file: string;
@@ -22,22 +22,30 @@ export async function evictOldest(directory: string, maxBytes: number): Promise<
   let freedBytes = 0;
   for (const entry of entries.sort((a, b) => a.modifiedMs - b.modifiedMs)) {
     if (excessBytes <= 0) break;
-    const lock = tryLock(`${entry.key}.lock`);
-    if (!lock) continue;
-    try {
-      await rm(entry.file, {recursive: true, force: true});
-      await removePartialNote(`${entry.key}.partial`);
-    } finally {
-      lock.release({remove: true});
-    }
+    if (!(await removeUnused(entry))) continue;
     excessBytes -= entry.sizeBytes;
     freedBytes += entry.sizeBytes;
   }
   return freedBytes;
 }
 
-async function listEntries(directory: string): Promise<Entry[]> {
-  const entries: Entry[] = [];
+/** Removes a file that no process uses, with its note; false for one that is in use. */
+export async function removeUnused(entry: CacheEntry, options: {dryRun?: boolean} = {}): Promise<boolean> {
+  const lock = tryLock(`${entry.key}.lock`);
+  if (!lock) return false;
+  try {
+    if (options.dryRun) return true;
+    await rm(entry.file, {recursive: true, force: true});
+    await removePartialNote(`${entry.key}.partial`);
+    return true;
+  } finally {
+    lock.release({remove: true});
+  }
+}
+
+/** Whole and partial files, in no order. */
+export async function listEntries(directory: string): Promise<CacheEntry[]> {
+  const entries: CacheEntry[] = [];
   for (const name of await readdir(directory)) {
     const [, key] = dataFileName.exec(name) ?? [];
     if (key === undefined) continue;
