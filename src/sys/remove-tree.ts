@@ -1,5 +1,5 @@
 /** Removes a name with everything below it: read-only and immutable things and btrfs subvolumes too. */
-import {closeSync, constants, fchmodSync, readdirSync} from 'node:fs';
+import {closeSync, constants, fchmodSync, fstatSync, readdirSync} from 'node:fs';
 import path from 'node:path';
 import {errnoOf} from '../errors.ts';
 import {isImmutable, setImmutable} from './attributes.ts';
@@ -26,7 +26,8 @@ export async function removeTreeAt(dir: number, name: string | Buffer, pace = ne
       attempt(() => setSubvolumeReadOnly(fd, false));
       if (attempt(() => destroySubvolumeAt(dir, name)) === undefined) return;
     }
-    attempt(() => fchmodSync(fd, 0o700)); // its owner may have no right to write in it
+    // An ordinary user's own directory without write permission; who may not change it learns so below.
+    if ((fstatSync(fd).mode & 0o700) !== 0o700) attempt(() => fchmodSync(fd, 0o700));
     for (const entry of readdirSync(`/proc/self/fd/${fd}`, {encoding: 'buffer'})) {
       await removeTreeAt(fd, entry, pace);
     }
