@@ -3,9 +3,9 @@
  * offers of the sources; deleting the file loses nothing. SQL stays in this room.
  */
 
-import {mkdir} from 'node:fs/promises';
+import {mkdir, rename, rm} from 'node:fs/promises';
 import path from 'node:path';
-import {ImgctlError} from '../errors.ts';
+import {errnoOf, ImgctlError} from '../errors.ts';
 import {Database} from './database.ts';
 import {ImageTable} from './images.ts';
 import {migrate} from './migrate.ts';
@@ -14,6 +14,8 @@ import {OfferTable} from './offers.ts';
 export interface Catalog {
   readonly offers: OfferTable;
   readonly images: ImageTable;
+  /** Reads all of the file; `CatalogCorrupt` when it is damaged. */
+  check(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -37,6 +39,20 @@ export async function openCatalog(file: string, migrationsDirectory: string): Pr
   return {
     offers: new OfferTable(database),
     images: new ImageTable(database),
+    check: () => database.check(),
     close: () => database.close(),
   };
+}
+
+/** Moves a damaged catalog to `FILE.damaged`, so that the next opening makes a new one. It must be closed. */
+export async function moveCatalogAway(file: string): Promise<void> {
+  try {
+    await rename(file, `${file}.damaged`);
+    // The log of the old file must not be applied to a new one.
+    for (const suffix of ['-wal', '-shm']) await rm(`${file}${suffix}`, {force: true});
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ImgctlError('FileSystem', `cannot move catalog "${file}" away: ${reason}`, {cause: error});
+  }
 }

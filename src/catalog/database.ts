@@ -67,6 +67,12 @@ export class Database {
     return result;
   }
 
+  /** Reads every page; `CatalogCorrupt` naming the first fault. */
+  async check(): Promise<void> {
+    const fault = await this.get<{quick_check: string}>('PRAGMA quick_check(1)');
+    if (fault && fault.quick_check !== 'ok') throw damaged(this.path, new Error(fault.quick_check));
+  }
+
   /** The value of a column that holds JSON. */
   parse(text: string): unknown {
     try {
@@ -124,6 +130,6 @@ function asCatalogError(error: Error, path: string): ImgctlError {
 function damaged(path: string, error: Error): ImgctlError {
   return new ImgctlError('CatalogCorrupt', `catalog "${path}" is damaged: ${error.message}`, {
     cause: error,
-    hint: `images are safe; move the file away and it is built anew: mv ${path} ${path}.damaged`,
+    hint: 'images are safe; make it anew from their records: imgctl doctor --repair',
   });
 }

@@ -5,12 +5,13 @@
 
 import path from 'node:path';
 import type {ActionContext, LockService, Pool} from '../actions/context.ts';
+import type {DoctorContext} from '../actions/doctor.ts';
 import type {EditorOutcome} from '../actions/edit-sources.ts';
 import type {SourceSettingsStore, SourcesContext} from '../actions/sources.ts';
-import {type Catalog, openCatalog} from '../catalog/catalog.ts';
+import {type Catalog, moveCatalogAway, openCatalog} from '../catalog/catalog.ts';
 import {RecordStore} from '../catalog/records.ts';
 import type {DownloadCache} from '../downloads/download-cache.ts';
-import type {Engine} from '../engine/engine.ts';
+import type {EmbeddedEngine} from '../engine/embedded/embedded-engine.ts';
 import {ImgctlError} from '../errors.ts';
 import type {HttpClient} from '../http/http-client.ts';
 import type {ImgapiClient} from '../imgapi/imgapi-client.ts';
@@ -111,6 +112,23 @@ export class CommandContext {
     return this.#catalog;
   }
 
+  async doctor(): Promise<DoctorContext> {
+    const [engine, pools] = await Promise.all([this.engine(), this.pools()]);
+    return {
+      engine,
+      pools,
+      records: this.records(),
+      checkHost: async () => (await import('./host-checks.ts')).checkHost(engine, pools),
+      openCatalog: () => this.catalog(),
+      replaceCatalog: async () => {
+        await this.#catalog?.then((catalog) => catalog.close()).catch(() => undefined);
+        await moveCatalogAway(this.paths.catalogFile);
+        this.#catalog = undefined;
+        return this.catalog();
+      },
+    };
+  }
+
   records(): RecordStore {
     return new RecordStore(this.paths.recordsDirectory);
   }
@@ -127,7 +145,7 @@ export class CommandContext {
     return [...builtIn, ...configured];
   }
 
-  async engine(): Promise<Engine> {
+  async engine(): Promise<EmbeddedEngine> {
     const {EmbeddedEngine} = await import('../engine/embedded/embedded-engine.ts');
     return new EmbeddedEngine({
       runtimeDirectory: this.paths.runtimeDirectory,

@@ -7,6 +7,7 @@ export const commands = new CommandMap({
   'cache prune': {family: 'imgctl', load: () => import('./cache-prune.ts')},
   clone: {family: 'imgctl', load: () => import('./clone.ts')},
   delete: {family: 'imgadm', aliases: ['destroy'], load: () => import('./delete.ts')},
+  doctor: {family: 'imgctl', load: () => import('./doctor.ts')},
   get: {family: 'imgadm', aliases: ['info'], load: () => import('./get.ts')},
   ignore: {family: 'imgctl', load: () => import('./ignore.ts')},
   import: {family: 'imgadm', load: () => import('./import.ts')},

@@ -1,0 +1,87 @@
+/** What this host can do for imgctl, found by trying it (`doctor`). */
+
+import {accessSync, constants, existsSync} from 'node:fs';
+import {copyFile, statfs, writeFile} from 'node:fs/promises';
+import path from 'node:path';
+import type {Pool} from '../actions/context.ts';
+import type {DoctorCheck} from '../actions/doctor.ts';
+import {poolText} from '../actions/pools.ts';
+import type {EmbeddedEngine} from '../engine/embedded/embedded-engine.ts';
+import {errnoOf} from '../errors.ts';
+import {formatSize} from '../manifest/size-text.ts';
+import {isBtrfs} from '../sys/btrfs.ts';
+import {makeStaging} from '../sys/staging.ts';
+
+const leastNodeMajor = 26;
+
+/** spec/engine.md §3: keyrings that systemd looks into. */
+const keyrings = ['/etc/systemd', '/usr/lib/systemd'].flatMap((directory) =>
+  ['pgp', 'gpg'].map((suffix) => `${directory}/import-pubring.${suffix}`),
+);
+
+export async function checkHost(engine: EmbeddedEngine, pools: readonly Pool[]): Promise<DoctorCheck[]> {
+  return [
+    checkNode(),
+    await checkSandbox(engine),
+    ...(await Promise.all(pools.map((pool) => checkPool(pool, poolText(pools, pool.name))))),
+    checkKeyrings(),
+  ];
+}
+
+function checkNode(): DoctorCheck {
+  const {node} = process.versions;
+  const isEnough = Number(node.split('.')[0]) >= leastNodeMajor;
+  const message = isEnough
+    ? `Node ${node}`
+    : `Node ${node} is older than ${leastNodeMajor}, whose decoders are needed`;
+  return {subject: 'node', status: isEnough ? 'ok' : 'problem', message};
+}
+
+async function checkSandbox(engine: EmbeddedEngine): Promise<DoctorCheck> {
+  const {level, notice} = await engine.sandboxReport();
+  const message = `archives are unpacked within ${level}`;
+  return {subject: 'sandbox', status: notice ? 'note' : 'ok', message: notice ?? message};
+}
+
+async function checkPool({store}: Pool, name: string): Promise<DoctorCheck> {
+  const subject = `pool ${name}`;
+  const {directory} = store;
+  if (!existsSync(directory)) {
+    return {subject, status: 'ok', message: `"${directory}" will be made when it is needed`};
+  }
+  const {bavail, bsize} = await statfs(directory);
+  const free = `${formatSize(bavail * bsize)} free`;
+  try {
+    accessSync(directory, constants.W_OK | constants.X_OK);
+    const message = `"${directory}": ${await copyAbility(directory)}; ${free}`;
+    return {subject, status: 'ok', message};
+  } catch (error) {
+    if (!['EACCES', 'EPERM', 'EROFS'].includes(errnoOf(error) ?? '')) throw error;
+    return {subject, status: 'note', message: `"${directory}" cannot be written; ${free}`};
+  }
+}
+
+async function copyAbility(directory: string): Promise<string> {
+  if (isBtrfs(directory)) return 'instances are snapshots (btrfs)';
+  const staging = makeStaging(directory, 'doctor');
+  const from = path.join(staging.path, 'raw');
+  try {
+    await writeFile(from, 'x');
+    await copyFile(from, `${from}.copy`, constants.COPYFILE_FICLONE_FORCE);
+    return 'instances share blocks with their images (reflink)';
+  } catch (error) {
+    if (['EACCES', 'EPERM', 'EROFS'].includes(errnoOf(error) ?? '')) throw error;
+    return 'instances are full copies that keep holes';
+  } finally {
+    await staging.remove();
+  }
+}
+
+function checkKeyrings(): DoctorCheck {
+  const found = keyrings.filter((file) => existsSync(file));
+  const message =
+    found.length > 0
+      ? `${found.join(', ')}; gpg is not needed`
+      : 'no keyring of systemd is there; IMGAPI images need none, and gpg is not needed';
+  return {subject: 'keyrings', status: 'ok', message};
+}

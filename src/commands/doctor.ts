@@ -1,0 +1,27 @@
+import {examine} from '../actions/doctor.ts';
+import {defineCommand} from '../cli/command.ts';
+import {cellText, drawTable} from '../cli/table.ts';
+
+export default defineCommand({
+  id: 'doctor',
+  family: 'imgctl',
+  summary: 'see whether all is well with the host and the catalog',
+  description:
+    'Looks at what the host can do (Node, sandbox, file systems of the pools, keyrings), and compares the catalog with the records and the images.',
+  flags: {
+    repair: {kind: 'boolean', summary: 'mend the catalog, from records and images'},
+  },
+  args: [],
+  examples: ['doctor', 'doctor --repair'],
+  exitStatus: {6: 'problems are left'},
+  run: async (context, {flags}) => examine(await context.doctor(), {repair: flags.repair}),
+  draw: ({checks}) =>
+    drawTable({
+      columns: ['status', 'subject', 'message'],
+      rows: checks.map((check) => [check.status, check.subject, check.message].map(cellText)),
+      header: true,
+      // Findings are to be read whole.
+      terminalColumns: undefined,
+    }),
+  statusOf: ({problems}) => (problems > 0 ? 6 : 0),
+});
