@@ -141,6 +141,22 @@ async function buildBundle(): Promise<void> {
     legalComments: 'none',
     keepNames: true,
   });
+  await buildGenerator();
+}
+
+/** One small file: it is read at every boot, before anything else may start. */
+async function buildGenerator(): Promise<void> {
+  await build({
+    entryPoints: [path.join(root, 'src/import-generator.ts')],
+    outdir: path.join(root, 'dist'),
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node26',
+    logLevel: 'warning',
+    legalComments: 'none',
+  });
 }
 
 /** What oclif's own tools read instead of loading every command. */

@@ -24,13 +24,15 @@ export function statePaths(inputs: PathInputs): StatePaths {
   const below = (absolute: string): string =>
     path.join(inputs.root ? path.resolve(inputs.root) : '/', absolute);
   if (inputs.uid === 0 || inputs.root) {
+    // Units for images that go with the boot set it to /run.
+    const imageRoot = inputs.env.IMGCTL_IMAGE_ROOT || '/var/lib';
     return {
       catalogFile: below('/var/lib/imgctl/catalog.db'),
       recordsDirectory: below('/var/lib/imgctl/records'),
       cacheDirectory: below('/var/cache/imgctl'),
       runtimeDirectory: below('/run/imgctl'),
       configFile: below('/etc/imgctl/config.json'),
-      imageDirectory: (imageClass) => below(path.join('/var/lib', classDirectoryNames[imageClass])),
+      imageDirectory: (imageClass) => below(path.join(imageRoot, classDirectoryNames[imageClass])),
     };
   }
   const xdg = (name: string, fallback: string): string => {

@@ -11,6 +11,7 @@ export const commands = new CommandMap({
   get: {family: 'imgadm', aliases: ['info'], load: () => import('./get.ts')},
   ignore: {family: 'imgctl', load: () => import('./ignore.ts')},
   import: {family: 'imgadm', load: () => import('./import.ts')},
+  'import-generator': {family: 'imgctl', load: () => import('./import-generator.ts')},
   install: {family: 'imgadm', load: () => import('./install.ts')},
   list: {family: 'imgadm', load: () => import('./list.ts')},
   'manifest check': {family: 'imgctl', load: () => import('./manifest-check.ts')},

@@ -1,0 +1,83 @@
+/** The credential `import.pull`: one pull expression per line, in the clear or encrypted. */
+
+import {execFileSync} from 'node:child_process';
+import {readFileSync, statSync} from 'node:fs';
+import path from 'node:path';
+import {errnoOf} from '../errors.ts';
+import {errnoText, type Log} from './journal.ts';
+
+const credentialName = 'import.pull';
+/** systemd's LINE_MAX; its reader wants room for the end of the line too. */
+const maxLineBytes = 2047;
+const maxCredentialBytes = 1024 * 1024;
+
+export interface CredentialPlaces {
+  /** `$CREDENTIALS_DIRECTORY`. */
+  plainDirectory: string | undefined;
+  /** `$ENCRYPTED_CREDENTIALS_DIRECTORY`. */
+  encryptedDirectory: string | undefined;
+}
+
+/** The credential's bytes; undefined when there is none, or none that can be had, which the log then says. */
+export function readCredential(places: CredentialPlaces, log: Log): string | undefined {
+  if (places.plainDirectory) {
+    try {
+      return readBounded(path.join(places.plainDirectory, credentialName)).toString('latin1');
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') {
+        const reason = errnoText(errnoOf(error));
+        log('error', `Failed to read unencrypted credential '${credentialName}': ${reason}`);
+        return undefined;
+      }
+    }
+  }
+  if (!places.encryptedDirectory) return undefined;
+  return decrypt(path.join(places.encryptedDirectory, credentialName), log);
+}
+
+function readBounded(file: string): Buffer {
+  const {size} = statSync(file);
+  if (size > maxCredentialBytes) throw Object.assign(new Error('too big'), {code: 'E2BIG'});
+  return readFileSync(file);
+}
+
+/** systemd-creds knows the keys; what it says about a failure is passed on. */
+function decrypt(file: string, log: Log): string | undefined {
+  if (statSync(file, {throwIfNoEntry: false}) === undefined) return undefined;
+  try {
+    const plain = execFileSync('systemd-creds', [`--name=${credentialName}`, 'decrypt', file, '-'], {
+      maxBuffer: maxCredentialBytes,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {PATH: '/usr/sbin:/usr/bin:/sbin:/bin'},
+    });
+    return plain.toString('latin1');
+  } catch (error) {
+    log('error', decryptionFailure(error, file));
+    return undefined;
+  }
+}
+
+function decryptionFailure(error: unknown, file: string): string {
+  if (errnoOf(error) === 'ENOENT') return `Failed to decrypt credential '${file}': systemd-creds not found`;
+  const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
+  return said || `Failed to decrypt credential '${file}'`;
+}
+
+/** Stands in place of the line that is too long, and ends the list. */
+export const lineTooLong = Symbol('line too long');
+
+/**
+ * The expressions of a credential: lines without outer blanks, comments left out, empty lines not. A line ends with a
+ * run of different ones of CR, LF and NUL, as systemd's reader has it.
+ */
+export function credentialExpressions(text: string): (string | typeof lineTooLong)[] {
+  const expressions: (string | typeof lineTooLong)[] = [];
+  const lines = text.split(/(?:\r\n?|\n\r?)?\0|\r\n?|\n\r?/);
+  if (lines.at(-1) === '') lines.pop();
+  for (const line of lines) {
+    if (line.length > maxLineBytes) return [...expressions, lineTooLong];
+    const expression = line.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, '');
+    if (!expression.startsWith('#')) expressions.push(expression);
+  }
+  return expressions;
+}

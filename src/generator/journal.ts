@@ -1,0 +1,28 @@
+/** Levels of syslog that the generator speaks at. */
+export type LogLevel = 'error' | 'warning' | 'info' | 'debug';
+
+/** Takes every line of the generator, in order. */
+export type Log = (level: LogLevel, line: string) => void;
+
+/** The text that goes with an errno, as the C library has it. */
+export function errnoText(code: string | undefined): string {
+  return errnoTexts[code ?? ''] ?? code ?? 'Input/output error';
+}
+
+const errnoTexts: Readonly<Record<string, string>> = {
+  EACCES: 'Permission denied',
+  EADDRNOTAVAIL: 'Cannot assign requested address',
+  EEXIST: 'File exists',
+  EINVAL: 'Invalid argument',
+  EIO: 'Input/output error',
+  EISDIR: 'Is a directory',
+  ELOOP: 'Too many levels of symbolic links',
+  ENAMETOOLONG: 'File name too long',
+  ENOBUFS: 'No buffer space available',
+  ENODATA: 'No data available',
+  ENOENT: 'No such file or directory',
+  ENOSPC: 'No space left on device',
+  ENOTDIR: 'Not a directory',
+  EPERM: 'Operation not permitted',
+  EROFS: 'Read-only file system',
+};
