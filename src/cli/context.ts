@@ -7,6 +7,7 @@ import path from 'node:path';
 import type {ActionContext, LockService, Pool} from '../actions/context.ts';
 import type {DoctorContext} from '../actions/doctor.ts';
 import type {EditorOutcome} from '../actions/edit-sources.ts';
+import {PullNotes} from '../actions/pull-notes.ts';
 import type {SourceSettingsStore, SourcesContext} from '../actions/sources.ts';
 import {type Catalog, moveCatalogAway, openCatalog} from '../catalog/catalog.ts';
 import {RecordStore} from '../catalog/records.ts';
@@ -23,6 +24,7 @@ import {parseDuration} from './durations.ts';
 import {type Environment, isYes} from './environment.ts';
 import type {GlobalFlags} from './flags.ts';
 import type {Log} from './log.ts';
+import {notingEngine} from './noting-engine.ts';
 import type {Output} from './output.ts';
 import {packageRoot} from './package-root.ts';
 import {keyringFiles, type StatePaths, statePaths} from './paths.ts';
@@ -147,7 +149,7 @@ export class CommandContext {
 
   async engine(): Promise<EmbeddedEngine> {
     const {EmbeddedEngine} = await import('../engine/embedded/embedded-engine.ts');
-    return new EmbeddedEngine({
+    const engine = new EmbeddedEngine({
       runtimeDirectory: this.paths.runtimeDirectory,
       pull: {
         http: () => this.http(),
@@ -155,6 +157,22 @@ export class CommandContext {
         keyringFiles: keyringFiles(this.environment.env, this.#root),
       },
     });
+    return notingEngine(engine, {
+      bootNotes: this.bootNotes(),
+      lastNotes: this.pullNotes(),
+      now: () => new Date(),
+      warn: (text) => this.output.warn(text),
+    });
+  }
+
+  /** Notes of pulls of this boot, good and bad. */
+  bootNotes(): PullNotes {
+    return new PullNotes(path.join(this.paths.runtimeDirectory, 'pulls'));
+  }
+
+  /** Notes of what was last put in place. */
+  pullNotes(): PullNotes {
+    return new PullNotes(this.paths.pullNotesDirectory);
   }
 
   async http(settings: Pick<SourceSettings, 'insecure'> = {}): Promise<HttpClient> {

@@ -12,7 +12,7 @@ const groups: readonly (readonly [string, readonly string[]])[] = [
   ['GET', ['import', 'install', 'migrate-imgadm']],
   ['KEEP', ['list', 'get', 'delete', 'ignore', 'cache prune']],
   ['MAKE', ['clone', 'publish', 'serve', 'manifest check', 'manifest upgrade']],
-  ['AT BOOT', ['import-generator']],
+  ['AT BOOT', ['import-generator', 'apply', 'boot-report']],
   ['OTHER', ['doctor']],
 ];
 

@@ -58,8 +58,12 @@ export function readBootInput(env: Variables, configDirectory: string, log: Log)
     ),
     wanted: readWantedFiles(path.join(configDirectory, 'wanted.d'), log),
     inInitrd: parseBoolean(env.SYSTEMD_IN_INITRD ?? '') ?? existsSync('/etc/initrd-release'),
-    efivarsDirectory: env.IMGCTL_EFIVARS ?? '/sys/firmware/efi/efivars',
+    efivarsDirectory: efivarsDirectory(env),
   };
+}
+
+export function efivarsDirectory(env: Variables): string {
+  return env.IMGCTL_EFIVARS ?? '/sys/firmware/efi/efivars';
 }
 
 /** In a container the words that its init got stand for the kernel's. */

@@ -9,7 +9,11 @@ export interface StatePaths {
   cacheDirectory: string;
   runtimeDirectory: string;
   configFile: string;
+  /** Notes of what was pulled last. */
+  pullNotesDirectory: string;
   imageDirectory(imageClass: ImageClass): string;
+  /** For images that go with the boot. */
+  runtimeImageDirectory(imageClass: ImageClass): string;
 }
 
 export interface PathInputs {
@@ -32,7 +36,9 @@ export function statePaths(inputs: PathInputs): StatePaths {
       cacheDirectory: below('/var/cache/imgctl'),
       runtimeDirectory: below('/run/imgctl'),
       configFile: below('/etc/imgctl/config.json'),
+      pullNotesDirectory: below('/var/lib/imgctl/pulls'),
       imageDirectory: (imageClass) => below(path.join(imageRoot, classDirectoryNames[imageClass])),
+      runtimeImageDirectory: (imageClass) => below(path.join('/run', classDirectoryNames[imageClass])),
     };
   }
   const xdg = (name: string, fallback: string): string => {
@@ -43,13 +49,16 @@ export function statePaths(inputs: PathInputs): StatePaths {
   const cache = path.join(xdg('XDG_CACHE_HOME', '.cache'), 'imgctl');
   const runtime = inputs.env.XDG_RUNTIME_DIR;
   const state = xdg('XDG_STATE_HOME', '.local/state');
+  const runtimeDirectory =
+    runtime && path.isAbsolute(runtime) ? path.join(runtime, 'imgctl') : path.join(cache, 'run');
   return {
     catalogFile: path.join(data, 'catalog.db'),
     recordsDirectory: path.join(data, 'records'),
     cacheDirectory: cache,
-    runtimeDirectory:
-      runtime && path.isAbsolute(runtime) ? path.join(runtime, 'imgctl') : path.join(cache, 'run'),
+    runtimeDirectory,
     configFile: path.join(xdg('XDG_CONFIG_HOME', '.config'), 'imgctl/config.json'),
+    pullNotesDirectory: path.join(data, 'pulls'),
+    runtimeImageDirectory: (imageClass) => path.join(runtimeDirectory, classDirectoryNames[imageClass]),
     imageDirectory: (imageClass) => path.join(state, classDirectoryNames[imageClass]),
   };
 }

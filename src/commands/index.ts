@@ -3,8 +3,10 @@
 import {CommandMap} from '../cli/command-map.ts';
 
 export const commands = new CommandMap({
+  apply: {family: 'imgctl', load: () => import('./apply.ts')},
   avail: {family: 'imgadm', aliases: ['available'], load: () => import('./avail.ts')},
   'cache prune': {family: 'imgctl', load: () => import('./cache-prune.ts')},
+  'boot-report': {family: 'imgctl', load: () => import('./boot-report.ts')},
   clone: {family: 'imgctl', load: () => import('./clone.ts')},
   delete: {family: 'imgadm', aliases: ['destroy'], load: () => import('./delete.ts')},
   doctor: {family: 'imgctl', load: () => import('./doctor.ts')},

@@ -17,8 +17,8 @@ import {lockEntry} from './entry-lock.ts';
 import {evictOldest} from './eviction.ts';
 import {type ExpectedFile, type FetchRequest, findMismatch, keyOf, keyOfUrl} from './fetch-request.ts';
 import {removePartialNote} from './partial-note.ts';
-import {UrlDownload} from './url-download.ts';
 import {type PrunedFile, type PruneOptions, pruneDownloads} from './prune.ts';
+import {UrlDownload} from './url-download.ts';
 
 export interface DownloadCacheOptions extends RetryOptions {
   directory: string;

@@ -20,7 +20,6 @@ const fields: Readonly<Record<string, 'string' | 'boolean' | 'number'>> = {
   readOnly: 'boolean',
   runtime: 'boolean',
   blockdev: 'boolean',
-  skipIfPresent: 'boolean',
   refresh: 'boolean',
   retry: 'number',
 };
@@ -84,7 +83,8 @@ function pullWish(entry: Entry): PullWish {
     readOnly: entry.readOnly === true,
     runtime: entry.runtime === true,
     blockdev: entry.blockdev === true,
-    skipIfPresent: entry.skipIfPresent === true,
+    // A file says what is to be there, so what is there is good.
+    skipIfPresent: entry.refresh !== true,
     refresh: entry.refresh === true,
     retries: retriesOf(entry),
   };

@@ -1,0 +1,77 @@
+import {type AppliedWish, applyWishes} from '../actions/apply.ts';
+import {wantedWishes, wishOfExpression} from '../cli/boot-wishes.ts';
+import {defineCommand} from '../cli/command.ts';
+import type {CommandContext} from '../cli/context.ts';
+import type {ParsedInput} from '../cli/flags.ts';
+import {drawTable} from '../cli/table.ts';
+import {ImgctlError} from '../errors.ts';
+import {type ImageWish, isImageWish, type Wish} from '../import1/pull-wish.ts';
+import importCommand from './import.ts';
+
+export default defineCommand({
+  id: 'apply',
+  family: 'imgctl',
+  summary: 'fetch the images that this machine is to have',
+  description:
+    'Does now what the units of import-generator do at boot: fetches what the files of wanted.d ask for and what is not there. One that fails does not keep the others from coming.',
+  flags: {
+    'dry-run': {kind: 'boolean', char: 'n', summary: 'only say what would be done'},
+    pull: {
+      kind: 'strings',
+      value: 'EXPRESSION',
+      summary: 'do this pull expression instead of the files; may be repeated',
+    },
+  },
+  args: [],
+  examples: ['apply -n', 'apply', 'apply --pull raw,sysext,refresh:tools:https://example.com/tools.raw.xz'],
+  exitStatus: {1: 'an image could not be fetched', 5: 'the one image that failed was not verified'},
+  run: async (context, {flags}) => {
+    const wishes =
+      flags.pull.length > 0
+        ? flags.pull.map((expression) => wishOfExpression(context, expression))
+        : wantedWishes(context);
+    const result = await applyWishes(
+      {
+        engine: await context.engine(),
+        notes: context.pullNotes(),
+        storeFor: (wish) => storeFor(context, wish),
+        importImage: (wish) => importImage(context, wish),
+        report: context.reporter(),
+        signal: context.signal,
+      },
+      wishes,
+      flags['dry-run'],
+    );
+    context.failLater(result.failure);
+    return result.wishes;
+  },
+  draw: (wishes, _input, context) =>
+    drawTable({
+      columns: ['class', 'name', 'outcome', 'from'],
+      rows: wishes.map((wish: AppliedWish) => [wish.class, wish.name ?? '-', wish.outcome, wish.from]),
+      header: true,
+      terminalColumns: context.terminalColumns,
+    }),
+});
+
+function storeFor(context: CommandContext, wish: Wish): {imageClass: Wish['imageClass']; directory: string} {
+  const {imageClass} = wish;
+  const {paths} = context;
+  const isRuntime = !isImageWish(wish) && wish.runtime;
+  const directory = isRuntime ? paths.runtimeImageDirectory(imageClass) : paths.imageDirectory(imageClass);
+  return {imageClass, directory};
+}
+
+/** As `imgctl import` does it, so that both always mean the same. */
+async function importImage(context: CommandContext, wish: ImageWish): Promise<boolean> {
+  const flags: Record<string, unknown> = {pool: wish.imageClass};
+  for (const [name, value] of Object.entries({channel: wish.channel, name: wish.localName})) {
+    if (value === undefined) continue;
+    if (!(name in importCommand.flags)) throw new ImgctlError('NotSupported', `import takes no --${name}`);
+    flags[name] = value;
+  }
+  for (const [name, {kind}] of Object.entries(importCommand.flags))
+    flags[name] ??= kind === 'boolean' ? false : kind === 'strings' ? [] : undefined;
+  const result = await importCommand.run(context, {flags, args: [wish.image]} as ParsedInput);
+  return (result as {changed: boolean}).changed;
+}
