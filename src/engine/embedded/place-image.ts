@@ -1,8 +1,8 @@
 /** The moment an image becomes visible: one rename, and everything around it that can still fail is undone. */
-import {closeSync, constants, fsyncSync, openSync} from 'node:fs';
+import {closeSync, constants, fsyncSync, lstatSync, openSync} from 'node:fs';
 import path from 'node:path';
 import {errnoOf} from '../../errors.ts';
-import {renameAt} from '../../sys/files.ts';
+import {renameAt, setTimesAt} from '../../sys/files.ts';
 import {type Staging, stagedRaw, stagedTree} from '../../sys/staging.ts';
 import type {ImageStore} from '../engine.ts';
 import {freeze, isForbidden, thaw} from './freeze.ts';
@@ -82,11 +82,14 @@ class Placement {
 
   /** Both names exist all the time, so that nobody finds neither image. */
   #exchange(staged: string, oldName: string): void {
-    const {staging} = this.#request;
+    const {staging, isRaw} = this.#request;
     const exchange = () => renameAt(staging.fd, staged, this.#directory, this.finalName, 'exchange');
+    const {atimeNs, mtimeNs} = lstatSync(path.join(staging.path, staged), {bigint: true});
     try {
       exchange();
       this.#undo.push(exchange);
+      // xfs gives a directory a new time with its new parent.
+      if (!isRaw) setTimesAt(this.#directory, this.finalName, atimeNs, mtimeNs);
     } catch (error) {
       if (errnoOf(error) !== 'EINVAL') throw error; // a file system without exchange
       this.#move(this.#directory, this.finalName, staging.fd, oldName);
