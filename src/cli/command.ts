@@ -32,6 +32,8 @@ export interface CommandDefinition<F extends FlagTable = FlagTable, R = unknown>
   examples: readonly string[];
   /** Exit statuses beyond 0, 1 and 2, for help. */
   exitStatus?: Readonly<Record<number, string>>;
+  /** Reads the arguments in another way than the two common parsers. */
+  parse?(args: readonly string[]): ParsedInput;
   run(context: CommandContext, input: ParsedInput<F>): Promise<R>;
   /** Text for stdout in human form, without the last newline; '' prints nothing. */
   draw?(value: R, input: ParsedInput<F>, context: CommandContext): string;

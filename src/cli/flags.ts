@@ -3,6 +3,8 @@
 export interface FlagDefinition {
   kind: 'boolean' | 'string' | 'strings';
   char?: string;
+  /** There is no long form; the name is for the tables only. */
+  charOnly?: boolean;
   /** One line for --help and the manual; names the default where there is one. */
   summary: string;
   /** Placeholder of the value in help, upper case. */

@@ -9,8 +9,13 @@ import type {FlagDefinition} from './flags.ts';
 /** Order and titles of the overview; commands that a program does not have are left out. */
 const groups: readonly (readonly [string, readonly string[]])[] = [
   ['FIND', ['avail', 'show', 'sources']],
-  ['GET', ['import', 'install', 'migrate-imgadm']],
-  ['KEEP', ['list', 'get', 'delete', 'ignore', 'cache prune']],
+  ['GET', ['import', 'install']],
+  ['KEEP', ['list', 'get', 'delete']],
+  [
+    'BY URL',
+    ['pull-tar', 'pull-raw', 'import-tar', 'import-raw', 'import-fs', 'export-tar', 'export-raw', 'list-images'],
+  ],
+  ['TRANSFERS', ['list-transfers', 'cancel-transfer']],
   ['MAKE', ['clone', 'publish', 'serve', 'manifest check', 'manifest upgrade']],
   ['AT BOOT', ['import-generator', 'apply', 'boot-report']],
   ['OTHER', ['doctor']],
@@ -93,7 +98,9 @@ function optionLines(
     const flag = table[name];
     if (!flag || flag.hidden) return [];
     const value = flag.kind === 'boolean' ? '' : `=${flag.value ?? 'VALUE'}`;
-    const head = `  ${flag.char ? `-${flag.char}, ` : '    '}--${name}${value}`;
+    const long = flag.charOnly ? '' : `--${name}${value}`;
+    const short = flag.char ? `-${flag.char}${long ? ', ' : ''}` : '    ';
+    const head = `  ${short}${long}`;
     const env = flag.env ? ` [${flag.env}]` : '';
     const choices = flag.options ? `: ${flag.options.join(', ')}` : '';
     return wrapped(head.padEnd(26), `${flag.summary}${choices}${env}`, columns);
