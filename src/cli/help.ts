@@ -13,7 +13,16 @@ const groups: readonly (readonly [string, readonly string[]])[] = [
   ['KEEP', ['list', 'get', 'delete']],
   [
     'BY URL',
-    ['pull-tar', 'pull-raw', 'import-tar', 'import-raw', 'import-fs', 'export-tar', 'export-raw', 'list-images'],
+    [
+      'pull-tar',
+      'pull-raw',
+      'import-tar',
+      'import-raw',
+      'import-fs',
+      'export-tar',
+      'export-raw',
+      'list-images',
+    ],
   ],
   ['TRANSFERS', ['list-transfers', 'cancel-transfer']],
   ['MAKE', ['clone', 'publish', 'serve', 'manifest check', 'manifest upgrade']],

@@ -3,10 +3,10 @@
  * abbreviated; of several that say the same the last counts (spec/importctl.md §2).
  */
 
-import {ImgctlError} from '../../errors.ts';
-import {isImageClass} from '../../import1/image-class.ts';
-import type {ImageClass} from '../../import1/image-class.ts';
 import type {ExportCompression, VerifyMode} from '../../engine/engine.ts';
+import {ImgctlError} from '../../errors.ts';
+import type {ImageClass} from '../../import1/image-class.ts';
+import {isImageClass} from '../../import1/image-class.ts';
 import {type FlagDefinition, globalFlags} from '../flags.ts';
 import {importctlFlags} from './flags.ts';
 
@@ -157,7 +157,10 @@ function parseBoolean(value: string): boolean {
 }
 
 function refuseRemote(option: string): never {
-  throw new ImgctlError('NotSupported', `${option} needs another host's or container's bus, which is not supported`);
+  throw new ImgctlError(
+    'NotSupported',
+    `${option} needs another host's or container's bus, which is not supported`,
+  );
 }
 
 function scan(
@@ -171,7 +174,8 @@ function scan(
     const word = argv[index] ?? '';
     if (word === '--') return {found, words: [...words, ...argv.slice(index + 1)]};
     if (word.startsWith('--')) index += scanLong(word, argv[index + 1], {found, table, program});
-    else if (word.startsWith('-') && word !== '-') index += scanShort(word, argv[index + 1], {found, table, program});
+    else if (word.startsWith('-') && word !== '-')
+      index += scanShort(word, argv[index + 1], {found, table, program});
     else words.push(word);
   }
   return {found, words};

@@ -1,0 +1,172 @@
+/**
+ * The client of a transfer: starts the process that does it, in a session of its own, relays its lines as importctl
+ * does, and on Ctrl-C cancels (imgctl) or leaves it running (importctl) (spec/importctl.md §5; design.md §6).
+ */
+
+import {type ChildProcess, spawn} from 'node:child_process';
+import {closeSync, fstatSync, openSync, statSync} from 'node:fs';
+import path from 'node:path';
+import {createInterface} from 'node:readline';
+import type {TransferOrder} from '../../actions/transfer-order.ts';
+import {errnoOf, ImgctlError} from '../../errors.ts';
+import type {CommandContext} from '../context.ts';
+import {packageRoot} from '../package-root.ts';
+import type {TransferMessage, TransferTask} from './transfer-messages.ts';
+
+/** Lines of this syslog level and above it in number are information. */
+const informational = 6;
+
+export interface TransferOutcome {
+  action: string;
+  id: number | null;
+  localName: string | null;
+  status: 'done' | 'failed' | 'background';
+}
+
+export interface TransferClientOptions {
+  quiet: boolean;
+  flags: TransferTask['flags'];
+}
+
+/** Resolves when the transfer has ended, or goes on without this process. */
+export async function runTransferClient(
+  context: CommandContext,
+  order: TransferOrder,
+  options: TransferClientOptions,
+): Promise<TransferOutcome> {
+  const {cwd} = context.environment;
+  checkFiles(order, cwd, context);
+  const task: TransferTask = {order, cwd, flags: options.flags, outputIsSpecial: isSpecial(order, cwd)};
+  const passed = passedDescriptor(order);
+  const worker = spawn(
+    process.execPath,
+    [path.join(packageRoot(), 'dist/transfer-worker.js'), JSON.stringify(task)],
+    {
+      detached: true,
+      cwd,
+      env: {...context.environment.env},
+      stdio: ['ignore', 'pipe', 'ignore', ...(passed === undefined ? [] : [passed])],
+    },
+  );
+  return relay(context, order, {worker, options});
+}
+
+/** What importctl finds out before it asks for a transfer, in its words. */
+function checkFiles(order: TransferOrder, cwd: string, context: CommandContext): void {
+  const {verb, remote} = order;
+  if (verb === 'export-tar' || verb === 'export-raw') {
+    if (remote === '-' && context.environment.stdout.isTTY)
+      throw new ImgctlError('Usage', 'Refusing to write archive to TTY.');
+    return;
+  }
+  if (verb === 'pull-tar' || verb === 'pull-raw' || remote === '-') return;
+  const isTree = verb === 'import-fs';
+  try {
+    const flags = isTree ? 'r' : 'r';
+    const fd = openSync(path.resolve(cwd, remote), flags);
+    const isDirectory = fstatSync(fd).isDirectory();
+    closeSync(fd);
+    if (isTree && !isDirectory)
+      throw new ImgctlError('FileSystem', `Failed to open directory '${remote}': Not a directory`);
+    if (!isTree && isDirectory)
+      throw new ImgctlError('FileSystem', 'Failed to transfer image: Invalid argument');
+  } catch (error) {
+    if (error instanceof ImgctlError) throw error;
+    const reason = errnoOf(error) === 'ENOENT' ? 'No such file or directory' : (error as Error).message;
+    const what = isTree ? `directory '${remote}'` : remote;
+    throw new ImgctlError('FileSystem', `Failed to open ${what}: ${reason}`);
+  }
+}
+
+function isSpecial(order: TransferOrder, cwd: string): boolean {
+  if (!order.verb.startsWith('export-') || order.remote === '-') return false;
+  const found = statSync(path.resolve(cwd, order.remote), {throwIfNoEntry: false});
+  return found !== undefined && !found.isFile();
+}
+
+function passedDescriptor(order: TransferOrder): number | undefined {
+  if (order.remote !== '-') return undefined;
+  return order.verb.startsWith('export-') ? 1 : 0;
+}
+
+function relay(
+  context: CommandContext,
+  order: TransferOrder,
+  {worker, options}: {worker: ChildProcess; options: TransferClientOptions},
+): Promise<TransferOutcome> {
+  const outcome: TransferOutcome = {
+    action: order.verb,
+    id: null,
+    localName: order.localName ?? null,
+    status: 'failed',
+  };
+  const say = (level: number, line: string): void => {
+    if (level < informational || !options.quiet) context.output.errorLines(line);
+  };
+  return new Promise((resolve, reject) => {
+    const onSignal = (): void => interrupted(context, {worker, outcome, resolve, say});
+    context.signal.addEventListener('abort', onSignal, {once: true});
+    const lines = createInterface({input: worker.stdout as NonNullable<typeof worker.stdout>});
+    lines.on('line', (line) => {
+      const message: TransferMessage = JSON.parse(line);
+      if (message.type === 'started') {
+        outcome.id = message.id;
+        say(
+          informational,
+          `Enqueued transfer job ${message.id}. Press C-c to continue download in background.`,
+        );
+      } else if (message.type === 'log') {
+        say(message.level, message.line);
+      } else if (message.type === 'end' && message.status === 0) {
+        outcome.status = 'done';
+      } else if (message.type === 'progress' && !options.quiet) {
+        showProgress(context, order, message.fraction);
+      }
+    });
+    worker.on('error', reject);
+    worker.on('close', () => {
+      context.signal.removeEventListener('abort', onSignal);
+      context.progress.end(order.verb);
+      if (context.signal.aborted) reject(new ImgctlError('Interrupted', 'Transfer aborted'));
+      else resolve(outcome);
+    });
+  });
+}
+
+function showProgress(context: CommandContext, order: TransferOrder, fraction: number | null): void {
+  if (!context.environment.stderr.isTTY || fraction === null) return;
+  const title = order.localName ?? order.remote;
+  const phase = order.verb.startsWith('pull-') ? 'download' : 'unpack';
+  context.progress.update({
+    uuid: order.verb,
+    title,
+    phase,
+    doneBytes: Math.round(fraction * 1000),
+    totalBytes: 1000,
+  });
+}
+
+/** imgctl cancels and waits for the end; importctl says how to cancel and leaves (design.md §7). */
+function interrupted(
+  context: CommandContext,
+  state: {
+    worker: ChildProcess;
+    outcome: TransferOutcome;
+    resolve: (outcome: TransferOutcome) => void;
+    say: (level: number, line: string) => void;
+  },
+): void {
+  const {worker, outcome, resolve, say} = state;
+  if (context.program !== 'importctl') {
+    worker.kill('SIGTERM');
+    return;
+  }
+  say(
+    5,
+    `Continuing download in the background. Use "${context.program} cancel-transfer ${outcome.id}" to abort transfer.`,
+  );
+  worker.stdout?.destroy();
+  worker.unref();
+  outcome.status = 'background';
+  resolve(outcome);
+}

@@ -1,0 +1,22 @@
+/** What the client of a transfer and the process that does it say to each other. */
+
+import type {TransferOrder} from '../../actions/transfer-order.ts';
+import type {GlobalFlags} from '../flags.ts';
+
+/** The worker's one argument, as JSON. */
+export interface TransferTask {
+  order: TransferOrder;
+  /** What relative paths start from. */
+  cwd: string;
+  /** General options that say where state lies. */
+  flags: Pick<Partial<GlobalFlags>, 'root' | 'config' | 'retries' | 'timeout'>;
+  /** The output of an export is no regular file, so it is written in place. */
+  outputIsSpecial: boolean;
+}
+
+/** A JSON line each on the worker's standard output. */
+export type TransferMessage =
+  | {type: 'started'; id: number}
+  | {type: 'log'; level: number; line: string}
+  | {type: 'progress'; fraction: number | null}
+  | {type: 'end'; status: number};

@@ -1,0 +1,87 @@
+/**
+ * Entry of the process that does one transfer of the importctl family: `transfer-worker.js TASK`, TASK being JSON. It
+ * outlives its client: what it reports on standard output may have no reader any more. Descriptor 3 is the input of an
+ * import from `-` or the output of an export, where there is one.
+ */
+
+import {closeSync, openSync} from 'node:fs';
+import path from 'node:path';
+import {importdWords, runTransfer} from '../actions/run-transfer.ts';
+import type {TransferOrder} from '../actions/transfer-order.ts';
+import {writeOutputFile} from '../sys/output-file.ts';
+import {CommandContext} from './context.ts';
+import {processEnvironment} from './environment.ts';
+import type {TransferMessage, TransferTask} from './importctl/transfer-messages.ts';
+import {Output} from './output.ts';
+
+const passedFd = 3;
+
+const task: TransferTask = JSON.parse(process.argv[2] ?? '{}');
+const {order} = task;
+const stop = new AbortController();
+process.on('SIGTERM', () => stop.abort('SIGTERM'));
+// The client's Ctrl-C reaches its whole foreground group; this process is not in it, but be sure.
+process.on('SIGINT', () => undefined);
+process.on('SIGHUP', () => undefined);
+process.stdout.on('error', () => undefined);
+
+function send(message: TransferMessage): void {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+}
+
+async function main(): Promise<number> {
+  const environment = {...processEnvironment(), cwd: task.cwd};
+  const output = new Output(environment, {subject: 'imgctl', quiet: true, json: true});
+  const context = new CommandContext({
+    program: 'imgctl',
+    environment,
+    flags: {...task.flags, quiet: true},
+    output,
+    signal: stop.signal,
+  });
+  try {
+    await transfer(context, order);
+    send({type: 'log', level: 6, line: 'Exiting.'});
+    send({type: 'end', status: 0});
+    return 0;
+  } catch (error) {
+    send({type: 'log', level: 3, line: importdWords(error, order)});
+    send({type: 'log', level: 6, line: 'Exiting.'});
+    send({type: 'end', status: 1});
+    return 1;
+  } finally {
+    await context.close();
+  }
+}
+
+async function transfer(context: CommandContext, current: TransferOrder): Promise<void> {
+  const engine = await context.engine();
+  const run = async (outputFd: number): Promise<void> => {
+    await runTransfer(
+      {
+        engine,
+        store: {imageClass: current.imageClass, directory: context.paths.imageDirectory(current.imageClass)},
+        signal: stop.signal,
+        inputPath:
+          current.remote === '-' ? `/proc/self/fd/${passedFd}` : path.resolve(task.cwd, current.remote),
+        outputFd,
+        onStart: (started) => {
+          send({type: 'started', id: started.id});
+          started.onLog((level, line) => send({type: 'log', level, line}));
+          started.onProgress((fraction) => send({type: 'progress', fraction: fraction ?? null}));
+        },
+      },
+      current,
+    );
+  };
+  if (!current.verb.startsWith('export-')) return run(-1);
+  if (current.remote === '-') return run(passedFd);
+  const file = path.resolve(task.cwd, current.remote);
+  if (task.outputIsSpecial) {
+    const fd = openSync(file, 'w');
+    return run(fd).finally(() => closeSync(fd));
+  }
+  await writeOutputFile(file, run);
+}
+
+process.exitCode = await main();
