@@ -147,7 +147,18 @@ export class CommandContext {
     return [...builtIn, ...configured];
   }
 
-  async engine(): Promise<EmbeddedEngine> {
+  /** The general flags that say where state lies, for a process that is to work with the same. */
+  placeFlags(): Pick<Partial<GlobalFlags>, 'root' | 'config' | 'retries' | 'timeout'> {
+    const {root, config, retries, timeout} = this.#flags;
+    return {
+      ...(root !== undefined && {root}),
+      ...(config !== undefined && {config}),
+      ...(retries !== undefined && {retries}),
+      ...(timeout !== undefined && {timeout}),
+    };
+  }
+
+  async engine(): Promise<Engine> {
     const {EmbeddedEngine} = await import('../engine/embedded/embedded-engine.ts');
     const engine = new EmbeddedEngine({
       runtimeDirectory: this.paths.runtimeDirectory,

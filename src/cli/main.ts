@@ -34,6 +34,10 @@ export async function main(commands: CommandMap, program: ProgramName, argv: str
   const interrupt = new AbortController();
   watchSignals(interrupt);
   watchStdout();
+  if (program === 'importctl') {
+    const {importctlMain} = await import('./importctl/front.ts');
+    return importctlMain(argv, {commands, environment, signal: interrupt.signal});
+  }
   const log = new RunLog(environment, program);
   let command: string | undefined;
   let flags: Partial<GlobalFlags> = {};
@@ -82,14 +86,14 @@ async function dispatch(
   if (rest.length === 0) {
     await showHelp(invocation, []);
     if (globals['json-error']) throw new ImgctlError('NoCommand', 'no command given');
-    return program === 'importctl' ? 0 : 1;
+    return 1;
   }
   const found = commands.find(program, rest);
   noteCommand(found?.id ?? rest[0], {});
   if (!found) throw unknownCommand(commands, program, rest[0] ?? '');
   const definition = await commands.load(found.id);
   const args = rest.slice(found.words);
-  const input = await parse(definition, args, program);
+  const input = await parse(definition, args, {program, globals});
   const flags = {...globals, ...pickGlobals(definition, input)};
   noteCommand(found.id, flags);
   if (flags.help) return showHelp(invocation, [found.id]);
@@ -99,8 +103,10 @@ async function dispatch(
 async function parse(
   definition: CommandDefinition,
   args: string[],
-  program: ProgramName,
+  {program, globals}: Pick<Invocation, 'program' | 'globals'>,
 ): Promise<ParsedInput> {
+  if (definition.parse)
+    return definition.parse([...(globals.json ? ['-j'] : []), ...(globals.quiet ? ['-q'] : []), ...args]);
   const quick = parseFast(definition, args, program);
   if (quick) return quick;
   const {parseWithOclif} = await import('./oclif-adapter.ts');
@@ -124,7 +130,7 @@ async function runCommand(
   const context = new CommandContext({program, environment, flags, output, signal, log: log.log});
   try {
     const value = await definition.run(context, input);
-    if (flags.json) output.data(JSON.stringify(value, null, 2));
+    if (flags.json && !definition.parse) output.data(JSON.stringify(value, null, 2));
     else if (definition.draw) output.data(definition.draw(value, input, context));
     if (context.failure) throw context.failure;
     return definition.statusOf?.(value) ?? 0;

@@ -13,6 +13,7 @@ import {CommandContext} from './context.ts';
 import {processEnvironment} from './environment.ts';
 import type {TransferMessage, TransferTask} from './importctl/transfer-messages.ts';
 import {Output} from './output.ts';
+import {RunLog} from './run-log.ts';
 
 const passedFd = 3;
 
@@ -38,6 +39,7 @@ async function main(): Promise<number> {
     flags: {...task.flags, quiet: true},
     output,
     signal: stop.signal,
+    log: new RunLog(environment, 'imgctl').log,
   });
   try {
     await transfer(context, order);

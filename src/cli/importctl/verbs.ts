@@ -1,0 +1,108 @@
+/** The verbs of the importctl family as commands; each file in `commands/` names one of them. */
+
+import type {TransferVerb} from '../../actions/transfer-order.ts';
+import {makeTransferOrder} from '../../actions/transfer-order.ts';
+import {ImgctlError} from '../../errors.ts';
+import {type ArgumentDefinition, type CommandDefinition, defineCommand} from '../command.ts';
+import type {CommandContext} from '../context.ts';
+import type {FlagTable, ParsedInput} from '../flags.ts';
+import {importctlFlags} from './flags.ts';
+import {type ImportctlSettings, parseImportctl} from './parse.ts';
+import {runTransferClient, type TransferOutcome} from './transfer-client.ts';
+
+/** What a verb of this family is given: its words, and the options as importctl understands them. */
+export interface VerbInput {
+  settings: ImportctlSettings;
+  words: string[];
+}
+
+export interface VerbDefinition<R> {
+  id: string;
+  summary: string;
+  description?: string;
+  args: readonly ArgumentDefinition[];
+  examples: readonly string[];
+  run(context: CommandContext, input: VerbInput): Promise<R>;
+  draw(value: R, input: VerbInput, context: CommandContext): string;
+  statusOf?(value: R): number;
+}
+
+/** Settings travel from the parser to `run` beside the flags, which only carry the general ones. */
+const settingsKey = 'importctl-settings';
+
+export function defineVerb<R>(verb: VerbDefinition<R>): CommandDefinition {
+  const inputOf = (input: ParsedInput): VerbInput => {
+    return {
+      settings: (input.flags as unknown as Record<string, ImportctlSettings>)[
+        settingsKey
+      ] as ImportctlSettings,
+      words: input.args,
+    };
+  };
+  const {statusOf} = verb;
+  return defineCommand({
+    id: verb.id,
+    family: 'importctl',
+    summary: verb.summary,
+    ...(verb.description !== undefined && {description: verb.description}),
+    flags: importctlFlags as FlagTable,
+    args: verb.args,
+    examples: verb.examples,
+    parse: (args) => readVerb(verb, args),
+    run: (context, input) => verb.run(context, inputOf(input as unknown as ParsedInput)),
+    draw: (value, input, context) => verb.draw(value as R, inputOf(input as unknown as ParsedInput), context),
+    ...(statusOf && {statusOf: (value: unknown) => statusOf(value as R)}),
+  });
+}
+
+function readVerb(verb: Pick<VerbDefinition<unknown>, 'args'>, args: readonly string[]): ParsedInput {
+  const {settings, words, globals} = parseImportctl(args, 'imgctl');
+  if (!settings.help) checkWordCount(verb, words);
+  const input = inputFor(settings, words);
+  return {...input, flags: {...input.flags, ...globals}};
+}
+
+/** Words and settings in the form that every command's `run` takes. */
+export function inputFor(settings: ImportctlSettings, words: string[]): ParsedInput {
+  const flags = {help: settings.help, quiet: settings.quiet, [settingsKey]: settings};
+  return {flags, args: words} as unknown as ParsedInput;
+}
+
+/** importctl's texts (spec/importctl.md §4). */
+export function checkWordCount(
+  {args}: Pick<VerbDefinition<unknown>, 'args'>,
+  words: readonly string[],
+): void {
+  const least = args.filter((argument) => !argument.optional).length;
+  const isOpen = args.at(-1)?.many === true;
+  if (words.length < least) throw new ImgctlError('Usage', 'Too few arguments.');
+  if (!isOpen && words.length > args.length) throw new ImgctlError('Usage', 'Too many arguments.');
+}
+
+const local: ArgumentDefinition = {name: 'NAME', summary: 'name of the image here', optional: true};
+
+/** A verb that transfers an image. */
+export function defineTransfer(
+  id: TransferVerb,
+  texts: Pick<VerbDefinition<unknown>, 'summary' | 'examples'> & {
+    description?: string;
+    subject: ArgumentDefinition;
+  },
+): CommandDefinition {
+  const {subject, ...rest} = texts;
+  const isExport = id.startsWith('export-');
+  const second: ArgumentDefinition = isExport
+    ? {name: 'FILE', summary: 'the file to write; "-" or nothing is standard output', optional: true}
+    : local;
+  return defineVerb<TransferOutcome>({
+    id,
+    ...rest,
+    args: [subject, second],
+    run: (context, {settings, words}) => {
+      const order = makeTransferOrder(id, words, settings);
+      return runTransferClient(context, order, {quiet: settings.quiet, flags: context.placeFlags()});
+    },
+    draw: (outcome, {settings}) => (settings.json === 'off' ? '' : JSON.stringify(outcome)),
+    statusOf: (outcome) => (outcome.status === 'done' ? 0 : 1),
+  });
+}
