@@ -69,6 +69,8 @@ export async function send(request: OutgoingRequest, connection: ConnectionSetti
   const watch = upload === undefined ? undefined : watchUpload(stream, connection);
   try {
     const response = await firstAnswer(stream);
+    // got 16.1 leaves the connection of an answer that has arrived but was not read open and in use for ever.
+    stream.once('close', () => response.destroy());
     return {status: response.statusCode ?? 0, headers: response.headers, body: stream};
   } catch (error) {
     throw request.signal?.aborted ? request.signal.reason : error;

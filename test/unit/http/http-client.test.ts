@@ -284,6 +284,18 @@ describe('openStream', () => {
     expect(received).toBe(70_000);
   });
 
+  test('a small answer that nobody reads does not keep its connection', async () => {
+    const ends: Promise<void>[] = [];
+    const server = await serve((request, response) => {
+      ends.push(new Promise((resolve) => request.socket.once('close', () => resolve())));
+      response.writeHead(404).end('not found');
+    });
+    const answer = await client().openStream(`${server.url}/none`);
+    answer.body.destroy();
+    await Promise.all(ends);
+    expect(ends).toHaveLength(1);
+  });
+
   test('destroying the body closes the connection; an abort fails the reader with its reason', async () => {
     let closed = 0;
     const server = await serve((request, response) => {
