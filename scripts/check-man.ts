@@ -28,7 +28,10 @@ for (const id of commands.ids('imgctl')) {
   const page = readFileSync(path.join(manual, name), 'utf8');
   const definition = await commands.load(id);
   const shown = Object.entries(definition.flags).filter(([, flag]) => !flag.hidden);
-  const wanted = new Set(shown.map(([name]) => name));
+  const wanted = new Set(shown.filter(([, flag]) => !flag.charOnly).map(([name]) => name));
+  for (const [, {char, charOnly}] of shown)
+    if (charOnly && !new RegExp(`^\\.It .*\\bFl ${char}\\b`, 'm').test(page))
+      problems.push(`man/${name}: option -${char} is missing`);
   const known = new Set(Object.keys(flagTable(definition)));
   const found = optionsOf(page);
   for (const flag of wanted) if (!found.has(flag)) problems.push(`man/${name}: option --${flag} is missing`);

@@ -27,16 +27,25 @@ import type {Log} from './log.ts';
 import {notingEngine} from './noting-engine.ts';
 import type {Output} from './output.ts';
 import {packageRoot} from './package-root.ts';
-import {keyringFiles, type StatePaths, statePaths} from './paths.ts';
+import {keyringFiles, type Scope, type StatePaths, statePaths} from './paths.ts';
 import {Progress} from './progress.ts';
 
 /** Name the program was started under. */
 export type ProgramName = 'imgctl' | 'imgadm' | 'importctl';
 
+/** The general flags, and the scope that the importctl family knows. */
+export type ContextFlags = Partial<GlobalFlags> & {scope?: Scope};
+
+/** Those that say where state lies and how the network is used. */
+export type PlaceFlags = Pick<
+  ContextFlags,
+  'root' | 'config' | 'engine' | 'offline' | 'retries' | 'timeout' | 'scope'
+>;
+
 export interface ContextOptions {
   program: ProgramName;
   environment: Environment;
-  flags: Partial<GlobalFlags>;
+  flags: ContextFlags;
   output: Output;
   signal: AbortSignal;
   log: Log;
@@ -64,7 +73,7 @@ export class CommandContext {
   readonly paths: StatePaths;
   /** See `failLater`. */
   failure: ImgctlError | undefined;
-  readonly #flags: Partial<GlobalFlags>;
+  readonly #flags: ContextFlags;
   readonly #root: string | undefined;
   #configuration: Promise<Configuration> | undefined;
   #catalog: Promise<Catalog> | undefined;
@@ -78,7 +87,7 @@ export class CommandContext {
     this.#flags = options.flags;
     const {env, uid, homeDirectory} = options.environment;
     this.#root = (options.flags.root ?? env.IMGCTL_ROOT) || undefined;
-    this.paths = statePaths({env, uid, homeDirectory, root: this.#root});
+    this.paths = statePaths({env, uid, homeDirectory, root: this.#root, scope: options.flags.scope});
     this.progress = new Progress(options.output, {
       mode: options.flags.quiet ? 'none' : (options.flags.progress ?? env.IMGCTL_PROGRESS ?? 'auto'),
       env,
@@ -147,15 +156,11 @@ export class CommandContext {
     return [...builtIn, ...configured];
   }
 
-  /** The general flags that say where state lies, for a process that is to work with the same. */
-  placeFlags(): Pick<Partial<GlobalFlags>, 'root' | 'config' | 'retries' | 'timeout'> {
-    const {root, config, retries, timeout} = this.#flags;
-    return {
-      ...(root !== undefined && {root}),
-      ...(config !== undefined && {config}),
-      ...(retries !== undefined && {retries}),
-      ...(timeout !== undefined && {timeout}),
-    };
+  /** For a process that is to work with the same. */
+  placeFlags(): PlaceFlags {
+    const names = ['root', 'config', 'engine', 'offline', 'retries', 'timeout', 'scope'] as const;
+    const entries = names.map((name) => [name, this.#flags[name]] as const);
+    return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
   }
 
   async engine(): Promise<Engine> {

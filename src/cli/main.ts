@@ -6,7 +6,7 @@
 import {ImgctlError} from '../errors.ts';
 import type {CommandDefinition} from './command.ts';
 import type {CommandMap} from './command-map.ts';
-import {CommandContext, type ProgramName} from './context.ts';
+import {CommandContext, type ContextFlags, type ProgramName} from './context.ts';
 import {type Environment, processEnvironment} from './environment.ts';
 import {exitStatusOf} from './exit-codes.ts';
 import {parseFast} from './fast-path.ts';
@@ -117,7 +117,7 @@ async function runCommand(
   invocation: Invocation,
   definition: CommandDefinition,
   input: ParsedInput,
-  flags: Partial<GlobalFlags>,
+  flags: ContextFlags,
 ): Promise<number> {
   const {program, environment, interrupt, log} = invocation;
   log.begin({globals: flags, args: [definition.id, ...input.args]});
@@ -139,11 +139,14 @@ async function runCommand(
   }
 }
 
-function pickGlobals(definition: CommandDefinition, input: ParsedInput): Partial<GlobalFlags> {
+function pickGlobals(definition: CommandDefinition, input: ParsedInput): ContextFlags {
   const values: Record<string, unknown> = input.flags;
   const entries = Object.entries(values).filter(
     ([name, value]) =>
-      name in globalFlags && !definition.flags[name]?.shadows && value !== undefined && value !== false,
+      (name in globalFlags || (name === 'scope' && definition.family === 'importctl')) &&
+      !definition.flags[name]?.shadows &&
+      value !== undefined &&
+      value !== false,
   );
   return Object.fromEntries(entries);
 }
@@ -163,6 +166,8 @@ async function showHelp(invocation: Invocation, words: string[]): Promise<number
 }
 
 function unknownCommand(commands: CommandMap, program: ProgramName, name: string): ImgctlError {
+  if (program === 'imgctl' && name === 'pull-oci')
+    return new ImgctlError('NotSupported', 'pull-oci: images of OCI registries are not supported');
   const near = commands.suggest(program, name);
   return new ImgctlError('UnknownCommand', `unknown command: "${name}"`, {
     hint: near ? `did you mean: ${program} ${near}` : `all commands: ${program} help`,

@@ -16,18 +16,24 @@ export interface StatePaths {
   runtimeImageDirectory(imageClass: ImageClass): string;
 }
 
+/** Whose state: the system's, or the calling user's own. */
+export type Scope = 'system' | 'user';
+
 export interface PathInputs {
   env: Readonly<Record<string, string | undefined>>;
   uid: number;
   homeDirectory: string;
   root: string | undefined;
+  /** Undefined: the system's for uid 0, else the user's. Says nothing where there is a root. */
+  scope?: Scope | undefined;
 }
 
 /** System paths apply to uid 0 and to every use of `root`, so that an image build works as any user. */
 export function statePaths(inputs: PathInputs): StatePaths {
   const below = (absolute: string): string =>
     path.join(inputs.root ? path.resolve(inputs.root) : '/', absolute);
-  if (inputs.uid === 0 || inputs.root) {
+  const scope = inputs.scope ?? (inputs.uid === 0 ? 'system' : 'user');
+  if (scope === 'system' || inputs.root) {
     // Units for images that go with the boot set it to /run.
     const imageRoot = inputs.env.IMGCTL_IMAGE_ROOT || '/var/lib';
     return {

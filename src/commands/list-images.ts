@@ -10,6 +10,7 @@ export default defineVerb({
   summary: 'list what lies in the image directories',
   description:
     'Images of all classes, whoever put them there. Those that imgctl installed with a manifest are listed by list.',
+  kind: 'list',
   args: [],
   examples: ['list-images', 'list-images -m --json=pretty'],
   run: async (context, {settings}) => {

@@ -9,6 +9,7 @@ export default defineVerb({
   id: 'list-transfers',
   summary: 'list running pulls, imports and exports',
   description: 'Those of every process that works with the same root are listed.',
+  kind: 'list',
   args: [],
   examples: ['list-transfers', 'list-transfers -j'],
   run: async (context, {settings}) => listTransfers(await context.engine(), settings.imageClass),

@@ -52,3 +52,34 @@ export const importctlFlags = {
   system: {kind: 'boolean', summary: 'images of the system (default)'},
   user: {kind: 'boolean', summary: "the calling user's own images"},
 } as const satisfies FlagTable;
+
+type FlagName = keyof typeof importctlFlags;
+
+const classFlags = [
+  'class',
+  'class-machine',
+  'class-portable',
+  'class-sysext',
+  'class-confext',
+] as const satisfies FlagName[];
+const storeFlags = [...classFlags, 'force', 'read-only'] as const satisfies FlagName[];
+
+/** Which of them mean something to a kind of verb. All verbs take all, as importctl does. */
+export const verbFlags = {
+  pull: [...storeFlags, 'verify', 'keep-download', 'no-keep'],
+  import: storeFlags,
+  export: [...classFlags, 'format'],
+  list: [...classFlags, 'json', 'json-auto', 'no-legend'],
+  none: [],
+} as const satisfies Record<string, readonly FlagName[]>;
+
+/** The whole table; help and manual show only those of this kind of verb. */
+export function flagsOf(kind: keyof typeof verbFlags): FlagTable {
+  const shown: readonly string[] = verbFlags[kind];
+  return Object.fromEntries(
+    Object.entries(importctlFlags).map(([name, flag]) => [
+      name,
+      shown.includes(name) ? flag : {...flag, hidden: true},
+    ]),
+  );
+}

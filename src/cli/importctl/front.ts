@@ -65,7 +65,7 @@ async function run(argv: readonly string[], {commands, environment, signal}: Fro
   const context = new CommandContext({
     program,
     environment,
-    flags: {quiet: settings.quiet},
+    flags: {quiet: settings.quiet, ...(settings.scope && {scope: settings.scope})},
     output,
     signal,
     log,

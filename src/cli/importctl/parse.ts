@@ -8,6 +8,7 @@ import {ImgctlError} from '../../errors.ts';
 import type {ImageClass} from '../../import1/image-class.ts';
 import {isImageClass} from '../../import1/image-class.ts';
 import {type FlagDefinition, globalFlags} from '../flags.ts';
+import type {Scope} from '../paths.ts';
 import {importctlFlags} from './flags.ts';
 
 export interface ImportctlSettings {
@@ -22,7 +23,8 @@ export interface ImportctlSettings {
   json: 'pretty' | 'short' | 'auto' | 'off';
   legend: boolean;
   quiet: boolean;
-  userScope: boolean;
+  /** Whose images; undefined: by who calls. */
+  scope: Scope | undefined;
   help: boolean;
   version: boolean;
 }
@@ -61,7 +63,7 @@ export function parseImportctl(argv: readonly string[], program: string): Parsed
     json: 'off',
     legend: true,
     quiet: false,
-    userScope: false,
+    scope: undefined,
     help: false,
     version: false,
   };
@@ -121,10 +123,10 @@ const appliers: Record<string, (settings: ImportctlSettings, value: string) => v
     settings.quiet = true;
   },
   system: (settings) => {
-    settings.userScope = false;
+    settings.scope = 'system';
   },
   user: (settings) => {
-    settings.userScope = true;
+    settings.scope = 'user';
   },
   help: (settings) => {
     settings.help = true;

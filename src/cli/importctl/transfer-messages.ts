@@ -1,15 +1,14 @@
 /** What the client of a transfer and the process that does it say to each other. */
 
 import type {TransferOrder} from '../../actions/transfer-order.ts';
-import type {GlobalFlags} from '../flags.ts';
+import type {PlaceFlags} from '../context.ts';
 
 /** The worker's one argument, as JSON. */
 export interface TransferTask {
   order: TransferOrder;
   /** What relative paths start from. */
   cwd: string;
-  /** General options that say where state lies. */
-  flags: Pick<Partial<GlobalFlags>, 'root' | 'config' | 'retries' | 'timeout'>;
+  flags: PlaceFlags;
   /** The output of an export is no regular file, so it is written in place. */
   outputIsSpecial: boolean;
 }

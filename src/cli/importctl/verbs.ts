@@ -6,7 +6,7 @@ import {ImgctlError} from '../../errors.ts';
 import {type ArgumentDefinition, type CommandDefinition, defineCommand} from '../command.ts';
 import type {CommandContext} from '../context.ts';
 import type {FlagTable, ParsedInput} from '../flags.ts';
-import {importctlFlags} from './flags.ts';
+import {flagsOf, type verbFlags} from './flags.ts';
 import {type ImportctlSettings, parseImportctl} from './parse.ts';
 import {runTransferClient, type TransferOutcome} from './transfer-client.ts';
 
@@ -20,6 +20,7 @@ export interface VerbDefinition<R> {
   id: string;
   summary: string;
   description?: string;
+  kind: keyof typeof verbFlags;
   args: readonly ArgumentDefinition[];
   examples: readonly string[];
   run(context: CommandContext, input: VerbInput): Promise<R>;
@@ -45,7 +46,7 @@ export function defineVerb<R>(verb: VerbDefinition<R>): CommandDefinition {
     family: 'importctl',
     summary: verb.summary,
     ...(verb.description !== undefined && {description: verb.description}),
-    flags: importctlFlags as FlagTable,
+    flags: flagsOf(verb.kind),
     args: verb.args,
     examples: verb.examples,
     parse: (args) => readVerb(verb, args),
@@ -63,9 +64,18 @@ function readVerb(verb: Pick<VerbDefinition<unknown>, 'args'>, args: readonly st
 }
 
 /** Words and settings in the form that every command's `run` takes. */
-export function inputFor(settings: ImportctlSettings, words: string[]): ParsedInput {
-  const flags = {help: settings.help, quiet: settings.quiet, [settingsKey]: settings};
-  return {flags, args: words} as unknown as ParsedInput;
+export function inputFor(
+  settings: ImportctlSettings,
+  words: string[],
+  globals: Record<string, string | boolean> = {},
+): ReadVerb {
+  const flags: Record<string, string | boolean> = {
+    ...globals,
+    help: settings.help,
+    quiet: settings.quiet,
+    ...(settings.scope && {scope: settings.scope}),
+  };
+  return {flags: flags as ReadVerb['flags'], args: words, settings};
 }
 
 /** importctl's texts (spec/importctl.md §4). */
@@ -77,6 +87,14 @@ export function checkWordCount(
   const isOpen = args.at(-1)?.many === true;
   if (words.length < least) throw new ImgctlError('Usage', 'Too few arguments.');
   if (!isOpen && words.length > args.length) throw new ImgctlError('Usage', 'Too many arguments.');
+}
+
+/** The value as JSON, when asked for; importctl itself prints nothing here. */
+export function drawOutcome(value: object, {settings}: VerbInput, context: CommandContext): string {
+  if (settings.json === 'off' || context.program === 'importctl') return '';
+  const isPretty =
+    settings.json === 'pretty' || (settings.json === 'auto' && context.environment.stdout.isTTY);
+  return JSON.stringify(value, null, isPretty ? 2 : 0);
 }
 
 const local: ArgumentDefinition = {name: 'NAME', summary: 'name of the image here', optional: true};
@@ -97,12 +115,13 @@ export function defineTransfer(
   return defineVerb<TransferOutcome>({
     id,
     ...rest,
+    kind: isExport ? 'export' : id.startsWith('pull-') ? 'pull' : 'import',
     args: [subject, second],
     run: (context, {settings, words}) => {
       const order = makeTransferOrder(id, words, settings);
       return runTransferClient(context, order, {quiet: settings.quiet, flags: context.placeFlags()});
     },
-    draw: (outcome, {settings}) => (settings.json === 'off' ? '' : JSON.stringify(outcome)),
+    draw: drawOutcome,
     statusOf: (outcome) => (outcome.status === 'done' ? 0 : 1),
   });
 }
