@@ -163,7 +163,7 @@ export class CommandContext {
     return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
   }
 
-  async engine(): Promise<Engine> {
+  async engine(): Promise<EmbeddedEngine> {
     const {EmbeddedEngine} = await import('../engine/embedded/embedded-engine.ts');
     const engine = new EmbeddedEngine({
       runtimeDirectory: this.paths.runtimeDirectory,

@@ -9,8 +9,8 @@ import type {FlagDefinition} from './flags.ts';
 /** Order and titles of the overview; commands that a program does not have are left out. */
 const groups: readonly (readonly [string, readonly string[]])[] = [
   ['FIND', ['avail', 'show', 'sources']],
-  ['GET', ['import', 'install']],
-  ['KEEP', ['list', 'get', 'delete']],
+  ['GET', ['import', 'install', 'migrate-imgadm']],
+  ['KEEP', ['list', 'get', 'delete', 'ignore', 'cache prune']],
   [
     'BY URL',
     [

@@ -29,19 +29,14 @@ export interface VerbDefinition<R> {
 }
 
 /** Settings travel from the parser to `run` beside the flags, which only carry the general ones. */
-const settingsKey = 'importctl-settings';
+type ReadVerb = ParsedInput & {settings: ImportctlSettings};
 
 export function defineVerb<R>(verb: VerbDefinition<R>): CommandDefinition {
   const inputOf = (input: ParsedInput): VerbInput => {
-    return {
-      settings: (input.flags as unknown as Record<string, ImportctlSettings>)[
-        settingsKey
-      ] as ImportctlSettings,
-      words: input.args,
-    };
+    return {settings: (input as ReadVerb).settings, words: input.args};
   };
   const {statusOf} = verb;
-  return defineCommand({
+  return defineCommand<FlagTable, R>({
     id: verb.id,
     family: 'importctl',
     summary: verb.summary,
@@ -50,17 +45,16 @@ export function defineVerb<R>(verb: VerbDefinition<R>): CommandDefinition {
     args: verb.args,
     examples: verb.examples,
     parse: (args) => readVerb(verb, args),
-    run: (context, input) => verb.run(context, inputOf(input as unknown as ParsedInput)),
-    draw: (value, input, context) => verb.draw(value as R, inputOf(input as unknown as ParsedInput), context),
-    ...(statusOf && {statusOf: (value: unknown) => statusOf(value as R)}),
+    run: (context, input) => verb.run(context, inputOf(input)),
+    draw: (value, input, context) => verb.draw(value, inputOf(input), context),
+    ...(statusOf && {statusOf}),
   });
 }
 
-function readVerb(verb: Pick<VerbDefinition<unknown>, 'args'>, args: readonly string[]): ParsedInput {
+function readVerb(verb: Pick<VerbDefinition<unknown>, 'args'>, args: readonly string[]): ReadVerb {
   const {settings, words, globals} = parseImportctl(args, 'imgctl');
   if (!settings.help) checkWordCount(verb, words);
-  const input = inputFor(settings, words);
-  return {...input, flags: {...input.flags, ...globals}};
+  return inputFor(settings, words, globals);
 }
 
 /** Words and settings in the form that every command's `run` takes. */
