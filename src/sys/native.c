@@ -234,6 +234,23 @@ CALL(sys_list_xattrs, static __thread char names[MAX_XATTR_BYTES]; bool is_fd = 
      if (!call.error) length = is_fd ? flistxattr(fd, names, sizeof names) : llistxattr(path, names, sizeof names);
      return buffer_or_error(&call, names, length);)
 
+/* Checksums */
+
+/* Adds bytes to a fletcher-4 state of four 64-bit words, in the byte order of this machine; a last part of a word is
+   not counted. */
+CALL(sys_fletcher4, size_t state_length; size_t length; uint64_t sums[4]; uint32_t word;
+     char *state = (char *)bytes(&call, 0, &state_length); const char *start = bytes(&call, 1, &length);
+     if (!call.error && state_length != sizeof sums) call.error = EINVAL; if (call.error) return answer(&call, -1);
+     memcpy(sums, state, sizeof sums);
+     for (size_t at = 0; at + sizeof word <= length; at += sizeof word) {
+       memcpy(&word, start + at, sizeof word);
+       sums[0] += word;
+       sums[1] += sums[0];
+       sums[2] += sums[1];
+       sums[3] += sums[2];
+     }
+     memcpy(state, sums, sizeof sums); RETURN(0);)
+
 static const struct {
   const char *name;
   napi_callback call;
@@ -267,6 +284,7 @@ static const struct {
     {"setXattr", sys_set_xattr},
     {"getXattr", sys_get_xattr},
     {"listXattrs", sys_list_xattrs},
+    {"fletcher4", sys_fletcher4},
 };
 
 NAPI_MODULE_INIT() {

@@ -41,6 +41,7 @@ export interface NativeBinding {
   setXattr(file: number | PathBytes, name: PathBytes, value: Buffer): number;
   getXattr(file: number | PathBytes, name: PathBytes): number | Buffer;
   listXattrs(file: number | PathBytes): number | Buffer;
+  fletcher4(state: Buffer, bytes: Buffer): number;
 }
 
 /** A failed system call. `code` is the errno name, as in Node's own file system errors. */
