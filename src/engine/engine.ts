@@ -38,6 +38,8 @@ export interface ImportRequest {
   readOnly?: boolean;
   /** Decompressed bytes above this end the import (`LimitExceeded`). */
   maxUnpackedBytes?: number;
+  /** The installed image that a stream of changes is applied to; whole images do without. */
+  origin?: {store: ImageStore; localName: string};
   /**
    * Called once, after the data is complete and synced under a temporary name and before it becomes
    * visible. A rejection ends the transfer and removes the temporary data. Over the bus it is called

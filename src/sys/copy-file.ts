@@ -21,9 +21,25 @@ export async function copyFileContents(
   options: CopyFileOptions = {},
 ): Promise<'reflink' | 'copy'> {
   if (reflink(source, target)) return 'reflink';
+  const pace = new Pace(options.signal);
+  for (const position of copySteps(source, target)) {
+    options.onProgress?.(position);
+    await pace.step();
+  }
+  return 'copy';
+}
+
+/** The same without giving way to anything, for processes that do nothing else. */
+export function copyFileNow(source: number, target: number): void {
+  if (reflink(source, target)) return;
+  const steps = copySteps(source, target);
+  while (!steps.next().done);
+}
+
+/** Copies as it is asked for positions. */
+function* copySteps(source: number, target: number): Generator<number> {
   const size = fstatSync(source).size;
   ftruncateSync(target, size);
-  const pace = new Pace(options.signal);
   let position = 0;
   for (let range = findData(source, 0, size); range; range = findData(source, position, size)) {
     position = range.start;
@@ -33,11 +49,9 @@ export async function copyFileContents(
         copyRange(source, position, target, position, length) ?? copyBytes(source, target, position, length);
       if (copied === 0) throw new Error('The source became shorter while it was copied');
       position += copied;
-      options.onProgress?.(position);
-      await pace.step();
+      yield position;
     }
   }
-  return 'copy';
 }
 
 function copyBytes(source: number, target: number, position: number, length: number): number {

@@ -1,6 +1,16 @@
 /** What a tree lost on its way because this user or file system cannot keep it, as one sentence for each kind. */
 
-export type LossKind = 'owner' | 'setid' | 'device' | 'xattr' | 'acl' | 'mount' | 'special' | 'changed';
+export type LossKind =
+  | 'owner'
+  | 'setid'
+  | 'device'
+  | 'xattr'
+  | 'acl'
+  | 'nfs acl'
+  | 'domain'
+  | 'mount'
+  | 'special'
+  | 'changed';
 
 const sentences: Record<LossKind, (count: string, example: string) => string> = {
   owner: (count, example) =>
@@ -11,6 +21,10 @@ const sentences: Record<LossKind, (count: string, example: string) => string> = 
   xattr: (count, example) => `${count} not keep an extended attribute, for example ${example}`,
   acl: (count, example) =>
     `${count} not keep the access control list, for example ${example}: it names users without numbers`,
+  'nfs acl': (count, example) =>
+    `${count} not keep the NFS access control list, for example ${example}: only the mode counts here`,
+  domain: (count, example) =>
+    `${count} not keep the domain of the owner, for example ${example}: only the number counts here`,
   special: (count, example) =>
     `${count} left out as sockets or named pipes, for example ${example}: archives do not keep them`,
   changed: (count, example) => `${count} changed or removed while it was read, for example ${example}`,

@@ -12,12 +12,15 @@ import {removeTree} from './remove-tree.ts';
 /** What is made in a staging directory: a tree or a disk. */
 export const stagedTree = 'tree';
 export const stagedRaw = 'raw';
+/** Contents of files that have no name yet. */
+export const stagedObjects = 'objects';
 /** Prefix of a filter of system calls on its way to a child; it lives for an instant. */
 export const stagedFilter = '.filter-';
 
 const suffixBytes = 8;
 const longestName = 255;
 const stagingPattern = /^\.#.*[0-9a-f]{16}$/s;
+const fixedNames = [stagedTree, stagedRaw, stagedObjects];
 const sidePrefix = 'side';
 const sidePattern = /^side[.a-z0-9]+$/;
 /** Images that are about to be removed. */
@@ -82,7 +85,7 @@ function isOurs(file: string): boolean {
   if (!stats?.isDirectory() || (stats.mode & 0o7777) !== 0o700 || !isOwn(stats)) return false;
   const names = readdirOrNothing(file);
   const isKnown = (name: string) =>
-    name === stagedTree || name === stagedRaw || name.startsWith(stagedFilter) || sidePattern.test(name);
+    fixedNames.includes(name) || name.startsWith(stagedFilter) || sidePattern.test(name);
   return names.every((name) => isKnown(name) || oldPattern.test(name));
 }
 

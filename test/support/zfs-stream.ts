@@ -2,6 +2,7 @@
 import {createHash} from 'node:crypto';
 import {readFileSync} from 'node:fs';
 import {gunzipSync} from 'node:zlib';
+import {expect} from 'vitest';
 import {ByteReader} from '../../src/formats/byte-reader.ts';
 import {Dataset} from '../../src/formats/zfs-stream/dataset.ts';
 import {type FileEntry, FileTree} from '../../src/formats/zfs-stream/file-tree.ts';
@@ -161,4 +162,21 @@ function pathFields(path: Buffer): {path: string} | {path_hex: string} {
 
 function text(path: Buffer): string {
   return path.equals(Buffer.from(path.toString())) ? path.toString() : path.toString('latin1');
+}
+
+/** Fails with the lines that differ, and only those. */
+export function expectSameLines(actual: TreeLine[], expected: TreeLine[]): void {
+  expect(actual.length).toBe(expected.length);
+  const differing = (lines: TreeLine[], others: TreeLine[]) =>
+    lines.filter((line, index) => sortedText(line) !== sortedText(others[index])).slice(0, 5);
+  expect(differing(actual, expected)).toEqual(differing(expected, actual));
+}
+
+/** The order of fields does not count. */
+function sortedText(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
 }

@@ -13,8 +13,17 @@ export interface UnpackTask {
   sourceDirectory?: string;
   limits: DecompressLimits;
   maxEntries: number;
+  /** The installed image that an increment is applied to. */
+  origin?: OriginPlace;
   /** The parent words its own lines about sizes. */
   isPull?: boolean;
+}
+
+export interface OriginPlace {
+  /** Absolute path. */
+  directory: string;
+  /** Local name. */
+  name: string;
 }
 
 export type StoredFormat = 'tar' | 'raw' | 'directory';
@@ -33,9 +42,11 @@ const childCodes: readonly ErrorCode[] = [
   'FileSystem',
   'InternalError',
   'InvalidArchive',
+  'InvalidArgument',
   'LimitExceeded',
   'NoSpace',
   'NotSupported',
+  'OriginNotInstalled',
   'UncompressionError',
 ];
 

@@ -77,7 +77,12 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
     const store = this.#openStore(request.store);
     if (!request.force) checkIsFree(store, request.localName);
     await sweepStaging(store.directory);
-    return await this.#start({...request, store});
+    const {origin} = request;
+    return await this.#start({
+      ...request,
+      store,
+      ...(origin && {origin: {...origin, store: this.#openStore(origin.store)}}),
+    });
   }
 
   async export(request: ExportRequest): Promise<Transfer> {

@@ -7,6 +7,13 @@ import type {ImageStore} from '../engine.ts';
 /** Files beside an image that belong to it (spec/engine.md §1). */
 const siblingSuffixes = ['.nspawn', '.roothash', '.roothash.p7s', '.verity'];
 
+/** What increments of an image of a ZFS stream need of it is beside it in a hidden file. */
+export const zfsSuffix = '.zfs';
+
+export function stateName(name: string): string {
+  return `.${name}${zfsSuffix}`;
+}
+
 export function checkImageName(name: string): void {
   if (isImageName(name)) return;
   throw new ImgctlError('InvalidArgument', `${JSON.stringify(name)} is not a valid image name`);
@@ -19,7 +26,8 @@ export function existingForms(store: ImageStore, name: string): string[] {
 
 /** Names of files that go with the image. */
 export function existingSiblings(store: ImageStore, name: string): string[] {
-  return siblingSuffixes.map((suffix) => name + suffix).filter((sibling) => isThere(store, sibling));
+  const siblings = [...siblingSuffixes.map((suffix) => name + suffix), stateName(name)];
+  return siblings.filter((sibling) => isThere(store, sibling));
 }
 
 /** Fails with `ImageAlreadyExists` if any form of the name is there; `.host` always is, for machines. */

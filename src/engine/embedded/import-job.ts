@@ -87,12 +87,13 @@ export class ImportJob {
 
   async #fill(staging: Staging, source: number | undefined): Promise<TransferResult> {
     const {request, sandbox, limits, maxEntries, signal} = this.#options;
-    const {format, store, localName: name} = request;
+    const {format, store, localName: name, origin} = request;
     const task = {
       format,
       ...(source === undefined ? {sourceDirectory: request.sourcePath} : {}),
       limits,
       maxEntries,
+      ...(origin && {origin: {directory: origin.store.directory, name: origin.localName}}),
     };
     const onMessage = (message: ChildMessage) => this.#onMessage(message);
     const notices = await runUnpackChild({sandbox, staging: staging.path, source, task, signal, onMessage});

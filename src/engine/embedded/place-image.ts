@@ -2,11 +2,15 @@
 import {closeSync, constants, fsyncSync, lstatSync, openSync} from 'node:fs';
 import path from 'node:path';
 import {errnoOf} from '../../errors.ts';
-import {renameAt, setTimesAt} from '../../sys/files.ts';
-import {type Staging, stagedRaw, stagedTree} from '../../sys/staging.ts';
+import {renameAt} from '../../sys/files.ts';
+import {type Staging, stagedRaw, stagedSide, stagedTree} from '../../sys/staging.ts';
 import type {ImageStore} from '../engine.ts';
 import {freeze, isForbidden, thaw} from './freeze.ts';
-import {alreadyExists, existingForms} from './image-forms.ts';
+import {alreadyExists, existingForms, stateName, zfsSuffix} from './image-forms.ts';
+
+const stagedState = stagedSide(zfsSuffix);
+const longestName = 255;
+const oldState = stagedSide('.old');
 
 export interface PlaceRequest {
   staging: Staging;
@@ -61,6 +65,7 @@ class Placement {
     // Only a file can be moved once it is read-only: an immutable directory not at all (EPERM), a read-only
     // subvolume not to another directory (EROFS).
     if (readOnly && isRaw) this.#freeze(path.join(staging.path, staged));
+    this.#moveStateAway();
     const old = force ? existingForms(store, name) : [];
     for (const form of old) this.#thaw(path.join(store.directory, form));
     if (old.includes(this.finalName)) this.#exchange(staged, staging.nameForOld(old.indexOf(this.finalName)));
@@ -69,6 +74,15 @@ class Placement {
       if (form !== this.finalName) this.#move(this.#directory, form, staging.fd, staging.nameForOld(index));
     }
     if (readOnly && !isRaw) this.#freeze(path.join(store.directory, this.finalName));
+    if (isIn(staging.path, stagedState))
+      this.#move(staging.fd, stagedState, this.#directory, stateName(name));
+  }
+
+  /** So that at no time there is one beside an image that it does not describe. */
+  #moveStateAway(): void {
+    const {staging, store, name} = this.#request;
+    if (!isIn(store.directory, stateName(name))) return;
+    this.#move(this.#directory, stateName(name), staging.fd, oldState);
   }
 
   undo(): void {
@@ -112,4 +126,9 @@ class Placement {
       this.notices.push('The image is not read-only: only root can mark a directory so on this file system');
     }
   }
+}
+
+function isIn(directory: string, name: string): boolean {
+  if (Buffer.byteLength(name) > longestName) return false;
+  return lstatSync(path.join(directory, name), {throwIfNoEntry: false}) !== undefined;
 }

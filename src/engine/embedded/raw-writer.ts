@@ -72,7 +72,7 @@ export function convertQcow2(
 }
 
 /** Disk images are rewritten in place, which fragments them where every write goes elsewhere. */
-function tryNoCow(target: number): void {
+export function tryNoCow(target: number): void {
   try {
     setNoCow(target);
   } catch (error) {

@@ -5,6 +5,7 @@
  */
 import {closeSync, constants, ftruncateSync, lstatSync} from 'node:fs';
 import {errnoOf, ImgctlError} from '../../errors.ts';
+import type {DataRun} from '../../formats/sparse.ts';
 import type {TarEntry} from '../../formats/tar-reader.ts';
 import {writeFully} from '../../sys/copy-file.ts';
 import {
@@ -23,6 +24,7 @@ import {type Place as AnyPlace, type Metadata, setMetadata} from '../../sys/meta
 import {DirectoryCache} from './directory-cache.ts';
 import {entryParts, refused} from './entry-path.ts';
 import {liftOsTree} from './lift.ts';
+import {TrustedXattrs} from './trusted-xattrs.ts';
 
 export interface TreeWriterOptions {
   /** An unpacked file system without an end is refused with `LimitExceeded`. */
@@ -30,6 +32,18 @@ export interface TreeWriterOptions {
   /** Device nodes are required: false for users who cannot make them. */
   needsDevices: boolean;
 }
+
+/** What a tree is made of; entries of tar archives are such. */
+export interface TreeEntry extends Omit<TarEntry, 'type' | 'body' | 'xattrs'> {
+  xattrs: ReadonlyMap<string, Buffer>;
+  type: TarEntry['type'] | 'socket';
+  /** Of a file: its contents, or the file itself. */
+  body?: TarEntry['body'];
+  place?: PlaceFile;
+}
+
+/** Puts a whole file under a name where nothing is, and returns it open; whoever asked closes it. */
+export type PlaceFile = (dir: number, name: Buffer) => number;
 
 type Place = AnyPlace & {name: Buffer};
 
@@ -50,6 +64,7 @@ export class TreeWriter {
   readonly #top: number;
   readonly #options: TreeWriterOptions;
   readonly #cache: DirectoryCache;
+  readonly #trusted = new TrustedXattrs();
   /** What directories get at the end, by path; '' is the top. */
   readonly #directories = new Map<string, Metadata>([['', madeUp()]]);
   #entries = 0;
@@ -61,12 +76,13 @@ export class TreeWriter {
     this.#cache = new DirectoryCache(top);
   }
 
-  async add(entry: TarEntry): Promise<void> {
+  async add(given: TreeEntry): Promise<void> {
     if (++this.#entries > this.#options.maxEntries) {
       throw new ImgctlError('LimitExceeded', `The archive has more than ${this.#options.maxEntries} entries`);
     }
-    const parts = entryParts(entry.path);
+    const parts = entryParts(given.path);
     const path = parts.join('/');
+    const entry = {...given, xattrs: this.#trusted.takeFrom(given.xattrs, path)};
     const name = Buffer.from(parts.pop() ?? '', 'latin1');
     if (entry.hasForeignAcl) this.losses.add('acl', String(entry.path));
     if (path === '') return this.#addTop(entry);
@@ -79,7 +95,7 @@ export class TreeWriter {
   }
 
   /** Finishes directories and moves a lone OS tree up; returns the name of the directory it was in. */
-  finish(): string | undefined {
+  finish(): Buffer | undefined {
     this.#cache.clear();
     const lifted = liftOsTree(this.#top);
     const depth = (path: string) => (path === '' ? 0 : path.split('/').length);
@@ -93,7 +109,8 @@ export class TreeWriter {
         closeSync(fd);
       }
     }
-    return lifted?.name.toString();
+    this.#trusted.write(lifted?.name);
+    return lifted?.name;
   }
 
   /** Closes what was kept open; needed after a failure too. */
@@ -112,34 +129,30 @@ export class TreeWriter {
     return moved;
   }
 
-  #addTop(entry: TarEntry): void {
+  #addTop(entry: TreeEntry): void {
     if (entry.type !== 'directory') throw refused(entry.path, 'the top is not a directory');
     this.#directories.set('', entry);
   }
 
-  #addDirectory(entry: TarEntry, {dir, name}: Place, path: string): void {
+  #addDirectory(entry: TreeEntry, {dir, name}: Place, path: string): void {
     const isThere = lstatSync(procPath(dir, name), {throwIfNoEntry: false})?.isDirectory() ?? false;
     if (!isThere) this.#create(dir, name, path, () => makeDirectoryAt(dir, name, 0o700));
     this.#directories.set(path, entry);
   }
 
-  async #addFile(entry: TarEntry, place: Place, path: string): Promise<void> {
+  async #addFile(entry: TreeEntry, place: Place, path: string): Promise<void> {
     const {dir, name} = place;
-    const fd = this.#create(dir, name, path, () => openAt(dir, name, fileFlags, 0o600));
+    const make = entry.place ?? (() => openAt(dir, name, fileFlags, 0o600));
+    const fd = this.#create(dir, name, path, () => make(dir, name));
     try {
-      let end = 0;
-      for await (const run of entry.body()) {
-        writeFully(fd, run.bytes, run.offset);
-        end = run.offset + run.bytes.length;
-      }
-      if (end !== entry.size) ftruncateSync(fd, entry.size);
+      if (entry.body) await writeBody(fd, entry.body(), entry.size);
       setMetadata({...place, fd}, entry, this.losses);
     } finally {
       closeSync(fd);
     }
   }
 
-  #addLink(entry: TarEntry, {dir, name}: Place, path: string): void {
+  #addLink(entry: TreeEntry, {dir, name}: Place, path: string): void {
     const parts = entryParts(entry.linkPath);
     if (parts.join('/') === path) return; // a link to itself changes nothing
     const target = Buffer.from(parts.pop() ?? '.', 'latin1');
@@ -169,14 +182,14 @@ export class TreeWriter {
     }
   }
 
-  #addSpecial(entry: TarEntry, place: Place, path: string): void {
+  #addSpecial(entry: TreeEntry, place: Place, path: string): void {
     const {dir, name} = place;
     const {type, major, minor} = entry;
     if (type === 'symlink') {
       if (entry.linkPath.length === 0 || entry.linkPath.includes(0))
         throw refused(entry.path, 'it points to no name');
       this.#create(dir, name, path, () => symlinkAt(entry.linkPath, dir, name));
-    } else if (type === 'char' || type === 'block' || type === 'fifo') {
+    } else if (type === 'char' || type === 'block' || type === 'fifo' || type === 'socket') {
       try {
         this.#create(dir, name, path, () => makeNodeAt(dir, name, {type, mode: 0o600, major, minor}));
       } catch (error) {
@@ -216,6 +229,15 @@ export class TreeWriter {
       this.#cache.drop(path);
     }
   }
+}
+
+async function writeBody(fd: number, runs: AsyncIterable<DataRun>, size: number): Promise<void> {
+  let end = 0;
+  for await (const run of runs) {
+    writeFully(fd, run.bytes, run.offset);
+    end = run.offset + run.bytes.length;
+  }
+  if (end !== size) ftruncateSync(fd, size);
 }
 
 function devicesForbidden(path: Buffer, cause: unknown): ImgctlError {

@@ -4,17 +4,8 @@
  * in dist/; calls block on purpose, because nothing else runs here.
  */
 
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
-import {errnoOf, ImgctlError} from '../../errors.ts';
+import {closeSync, constants, fstatSync, fsyncSync, mkdirSync, openSync, writeSync} from 'node:fs';
+import {errnoOf} from '../../errors.ts';
 import {ByteReader} from '../../formats/byte-reader.ts';
 import {decompress} from '../../formats/decompress.ts';
 import {type Payload, sniffBytes, sniffCompression, sniffPayload} from '../../formats/sniff.ts';
@@ -32,10 +23,14 @@ import {importDirectory} from './import-directory.ts';
 import {liftOsTree} from './lift.ts';
 import {convertQcow2, copyRaw, writeRaw} from './raw-writer.ts';
 import {TreeWriter} from './tree-writer.ts';
+import {openUnnamed} from './unnamed-file.ts';
+import {checkKind, type StoreOptions, storeTree, VolumeStore, ZfsStream} from './zfs/unpack-zfs.ts';
 
 const source = 0;
 const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const progressStep = 0.005;
+/** Each takes some memory until the end. */
+const maxZfsObjects = 500_000;
 
 /** Fails with EPIPE when the parent is gone, which ends this process. */
 function send(message: ChildMessage): void {
@@ -67,6 +62,7 @@ async function unpack(task: UnpackTask): Promise<string[]> {
   const decoded = counted(decompress(readFileFrom(source, onPosition), compression, options));
   const bytes = new ByteReader(decoded.chunks);
   const payload = sniffPayload(isPlain ? head : await bytes.peek(sniffBytes));
+  if (payload === 'zfs') return await unpackZfs(task, bytes, decoded.count);
   const format = storedFormat(task, payload, isPlain ? size : undefined);
   const {maxOutputBytes: maxBytes} = task.limits;
   const writeDisk = (fd: number) =>
@@ -95,10 +91,34 @@ function counted(chunks: AsyncIterable<Buffer>): {chunks: AsyncIterable<Buffer>;
 
 /** Decides what to store, tells the parent, and refuses what cannot be stored before anything is written. */
 function storedFormat(task: UnpackTask, payload: Payload, neededBytes?: number): StoredFormat {
-  if (payload === 'zfs') throw notSupported('is a ZFS send stream', 'an image on ZFS needs a pool on ZFS');
   const format = task.format === 'auto' ? (payload === 'tar' ? 'tar' : 'raw') : task.format;
   send({type: 'sniffed', format, ...(neededBytes === undefined ? {} : {neededBytes})});
   return format;
+}
+
+/** What it is and whether it can be read is known before anything is written. */
+async function unpackZfs(task: UnpackTask, bytes: ByteReader, count: () => number): Promise<string[]> {
+  const stream = await ZfsStream.open(bytes);
+  checkKind(stream, task.format);
+  send({type: 'sniffed', format: stream.isVolume ? 'raw' : 'directory'});
+  const {limits, maxEntries, origin} = task;
+  const options = {
+    origin,
+    limits: {maxBytes: limits.maxOutputBytes, maxObjects: Math.min(maxEntries, maxZfsObjects)},
+  };
+  const tree = {maxEntries, needsDevices: process.geteuid?.() === 0};
+  const notices = stream.isVolume
+    ? await unpackVolume(task, stream, options)
+    : await storeTree(stream, {...options, tree, makeTree, onLifted: reportLift});
+  send({type: 'decoded', bytes: count()});
+  return notices;
+}
+
+async function unpackVolume(task: UnpackTask, stream: ZfsStream, options: StoreOptions): Promise<string[]> {
+  using volume = new VolumeStore(stream, options);
+  const notices = await unpackRaw(task, (fd) => volume.store(fd));
+  await volume.writeState();
+  return notices;
 }
 
 /** A compressed one is decompressed to a file without a name first, because its parts lie in any order. */
@@ -121,8 +141,7 @@ async function unpackQcow2(
 }
 
 async function spool(bytes: AsyncIterable<Buffer>): Promise<number> {
-  const fd = openSync(stagedRaw, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600);
-  unlinkSync(stagedRaw);
+  const fd = openUnnamed();
   try {
     await writeRaw(fd, bytes);
     return fd;
@@ -156,7 +175,7 @@ async function unpackTar(task: UnpackTask, bytes: AsyncIterable<Buffer>): Promis
   try {
     for await (const entry of readTar(bytes)) await writer.add(entry);
     const lifted = writer.finish();
-    if (lifted !== undefined) reportLift(lifted);
+    if (lifted !== undefined) reportLift(lifted.toString());
     syncFileSystem(top);
     return writer.losses.sentences();
   } finally {
@@ -213,10 +232,6 @@ function tryMakeSubvolume(): boolean {
   } finally {
     closeSync(here);
   }
-}
-
-function notSupported(what: string, hint: string): ImgctlError {
-  return new ImgctlError('NotSupported', `The file ${what}; it cannot be stored here`, {hint});
 }
 
 async function main(): Promise<void> {

@@ -2,6 +2,7 @@
 import {runChild} from './child-process.ts';
 import type {ChildMessage, UnpackTask} from './child-protocol.ts';
 import type {Sandbox} from './sandbox.ts';
+import {setTrustedXattrs} from './trusted-xattrs.ts';
 
 export interface UnpackOptions {
   sandbox: Sandbox;
@@ -17,8 +18,9 @@ export interface UnpackOptions {
 /** Resolves with the child's notices once it is done and gone; rejects with what it reported. */
 export async function runUnpackChild(options: UnpackOptions): Promise<string[]> {
   const {sandbox, staging, source, task, signal, onMessage} = options;
-  const readable = task.sourceDirectory === undefined ? {} : {readable: task.sourceDirectory};
-  return await runChild({
+  const place = task.sourceDirectory ?? task.origin?.directory;
+  const readable = place === undefined ? {} : {readable: place};
+  const notices = await runChild({
     name: 'unpack-child',
     task,
     sandbox,
@@ -27,4 +29,5 @@ export async function runUnpackChild(options: UnpackOptions): Promise<string[]> 
     signal,
     onMessage,
   });
+  return [...notices, ...setTrustedXattrs(staging)];
 }

@@ -57,8 +57,9 @@ interface Name {
 
 export class FileTree {
   readonly #dataset: Dataset;
-  readonly #attributes: SystemAttributes | undefined;
   readonly #xattrs: XattrReader;
+  /** As of the last walk, because streams add layouts. */
+  #attributes: SystemAttributes | undefined;
   readonly #readContents: ReadContents;
   /** Of files that have several names, the first. */
   readonly #firstPaths = new Map<number, Buffer>();
@@ -66,14 +67,14 @@ export class FileTree {
   constructor(dataset: Dataset, readContents: ReadContents) {
     this.#dataset = dataset;
     this.#readContents = readContents;
-    this.#attributes = SystemAttributes.read(dataset);
-    this.#xattrs = new XattrReader(dataset, this.#attributes, readContents);
+    this.#xattrs = new XattrReader(dataset, readContents);
   }
 
   /** The top, then everything below, names in the order of their bytes. Afterwards objects know if they were reached. */
   *entries(): Generator<FileEntry> {
     for (const object of this.#dataset.objects.values()) object.isReached = false;
     this.#firstPaths.clear();
+    this.#attributes = SystemAttributes.read(this.#dataset);
     const top = zapNumbers(this.#dataset, masterObject, 'the master node').get('ROOT');
     if (top === undefined) throw invalidStream('a file system has no top directory');
     const entry = this.#entry(top, noBytes);
@@ -92,6 +93,12 @@ export class FileTree {
       if (open.length >= deepest) throw tooDeep();
       open.push({path: child.path, names: this.#names(next.object)});
     }
+  }
+
+  /** Size of a plain file, as of the last walk; 0 of anything else. */
+  sizeOf(object: number): number {
+    const {mode, size} = readInode(this.#dataset, object, this.#attributes);
+    return types.get(mode >>> 12) === 'file' ? size : 0;
   }
 
   /** The last first. */
@@ -125,7 +132,7 @@ export class FileTree {
     if (type !== 'directory' && inode.links > 1) this.#firstPaths.set(number, path);
     const linkPath = type === 'symlink' ? this.#target(number, inode) : noBytes;
     const size = type === 'file' ? inode.size : 0;
-    return {...common, linkPath, size, xattrs: this.#xattrs.read(number, inode)};
+    return {...common, linkPath, size, xattrs: this.#xattrs.read(number, inode, this.#attributes)};
   }
 
   #target(number: number, {target, size}: Inode): Buffer {

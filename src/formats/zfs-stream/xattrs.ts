@@ -17,17 +17,19 @@ const systemView = /^SUNWattr_r[ow]$/;
 
 export class XattrReader {
   readonly #dataset: Dataset;
-  readonly #attributes: SystemAttributes | undefined;
   readonly #readContents: ReadContents;
 
-  constructor(dataset: Dataset, attributes: SystemAttributes | undefined, readContents: ReadContents) {
+  constructor(dataset: Dataset, readContents: ReadContents) {
     this.#dataset = dataset;
-    this.#attributes = attributes;
     this.#readContents = readContents;
   }
 
   /** By full name. Where both places have a name, the list counts. */
-  read(owner: number, {xattrDirectory, xattrList}: Inode): Map<string, Buffer> {
+  read(
+    owner: number,
+    {xattrDirectory, xattrList}: Inode,
+    attributes: SystemAttributes | undefined,
+  ): Map<string, Buffer> {
     const found = new Map<string, Buffer>();
     if (xattrDirectory !== 0) {
       getObject(this.#dataset, xattrDirectory, 'a directory of extended attributes').isReached = true;
@@ -35,7 +37,8 @@ export class XattrReader {
         if (value.length !== 8)
           throw invalidStream(`object ${owner} has an extended attribute without object`);
         const text = name.toString();
-        if (!systemView.test(text)) found.set(fullName(text), this.#value(value.readUIntBE(2, 6), text));
+        const object = value.readUIntBE(2, 6);
+        if (!systemView.test(text)) found.set(fullName(text), this.#value(object, text, attributes));
       }
     }
     if (xattrList) for (const [name, value] of readByteArrays(xattrList)) found.set(fullName(name), value);
@@ -43,8 +46,8 @@ export class XattrReader {
   }
 
   /** One that is too large is cut where Linux refuses it all the same, so that it is counted as lost. */
-  #value(number: number, name: string): Buffer {
-    const {size} = readInode(this.#dataset, number, this.#attributes);
+  #value(number: number, name: string, attributes: SystemAttributes | undefined): Buffer {
+    const {size} = readInode(this.#dataset, number, attributes);
     getObject(this.#dataset, number, `extended attribute "${name}"`).isReached = true;
     return this.#readContents(number, Math.min(size, largestValue + 1));
   }

@@ -1,0 +1,141 @@
+/** Recorded ZFS streams stored as images by the engine: what lies on the disk is what the mounted snapshots held. */
+import {
+  appendFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {EmbeddedEngine} from '../../src/engine/embedded/embedded-engine.ts';
+import type {ImportRequest, TransferResult} from '../../src/engine/engine.ts';
+import {removeTree} from '../../src/sys/remove-tree.ts';
+import {fixturePath} from '../fixtures-dir.ts';
+import {recordedFileSystems, recordedVolumes} from '../support/recorded-streams.ts';
+import {storedTree} from '../support/recorded-tree.ts';
+import {expectSameLines, recordedTree, recordedVolume, sha256} from '../support/zfs-stream.ts';
+
+const isRoot = process.geteuid?.() === 0;
+let directory: string;
+let engine: EmbeddedEngine;
+
+beforeEach(() => {
+  directory = mkdtempSync(path.join(tmpdir(), 'imgctl-zfs-'));
+  engine = new EmbeddedEngine({runtimeDirectory: path.join(directory, 'run')});
+});
+afterEach(async () => {
+  for (const name of namesIn().filter((each) => !each.startsWith('.')))
+    await engine.removeImage(store(), name.replace(/\.raw$/, ''));
+  await removeTree(directory);
+});
+
+const store = () => ({imageClass: 'machine', directory: path.join(directory, 'machines')}) as const;
+const namesIn = () => readdirSync(store().directory).sort();
+const recorded = (name: string) => fixturePath('fixtures', 'zfs', `${name}.zfs.gz`);
+
+async function run(sourcePath: string, options: Partial<ImportRequest> = {}): Promise<TransferResult> {
+  const request: ImportRequest = {format: 'auto', store: store(), localName: 'image', sourcePath, ...options};
+  return await (await engine.import(request)).finished;
+}
+
+/** Stores streams one over the other, read-only as images are; returns what became of the last. */
+async function runChain(streams: readonly string[]): Promise<TransferResult> {
+  let result: TransferResult | undefined;
+  for (const [index, name] of streams.entries()) {
+    const origin = index > 0 ? {origin: {store: store(), localName: `image${index - 1}`}} : {};
+    result = await run(recorded(name), {localName: `image${index}`, readOnly: true, ...origin});
+  }
+  if (!result) throw new Error('No stream was given');
+  return result;
+}
+
+describe.runIf(isRoot)('a file system is stored exactly', () => {
+  test.each(recordedFileSystems)('%s: %s', async (stream, truth, over = []) => {
+    const result = await runChain([...over, stream]);
+    expect(result.notices).toEqual([]);
+    expectSameLines(storedTree(result.path), recordedTree(truth));
+  });
+});
+
+describe('a volume is stored as a sparse disk', () => {
+  test.each(recordedVolumes)('%s: %s', async (stream, truth, over = []) => {
+    const {path: disk, format} = await runChain([...over, stream]);
+    const {size, sha256: digest} = recordedVolume(truth);
+    expect({format, size: statSync(disk).size, digest: sha256(readFileSync(disk))}).toEqual({
+      format: 'raw',
+      size,
+      digest,
+    });
+    expect(statSync(disk).blocks * 512).toBeLessThan(size);
+  });
+});
+
+describe('changes and their origin', () => {
+  const over = (localName: string) => ({localName: 'changed', origin: {store: store(), localName}});
+  const refused = {code: 'OriginNotInstalled'};
+
+  test('without an origin they are refused before anything is written', async () => {
+    await expect(run(recorded('zvol-8K-incr'))).rejects.toMatchObject(refused);
+    await expect(run(recorded('fs-1m-incr-L'))).rejects.toMatchObject(refused);
+    expect(namesIn()).toEqual([]);
+  });
+
+  test('over another origin they are refused, and both GUIDs are named', async () => {
+    await run(recorded('zvol-64K-c'), {localName: 'other'});
+    await expect(run(recorded('zvol-8K-incr'), over('other'))).rejects.toMatchObject({
+      ...refused,
+      message: expect.stringMatching(/^The ZFS stream was made from another origin: .* GUID \d+, .* is \d+$/),
+    });
+    await run(recorded('fs-zstd-c'), {localName: 'tree'});
+    await expect(run(recorded('zvol-8K-incr'), over('tree'))).rejects.toMatchObject(refused);
+    expect(namesIn()).toEqual(['.other.zfs', '.tree.zfs', 'other.raw', 'tree']);
+  });
+
+  test('over an origin that was written to they are refused', async () => {
+    await run(recorded('zvol-8K-c'), {localName: 'disk'});
+    utimesSync(path.join(store().directory, 'disk.raw'), 1, 1);
+    await expect(run(recorded('zvol-8K-incr'), over('disk'))).rejects.toMatchObject(refused);
+    await run(recorded('fs-1m-split'), {localName: 'tree'});
+    const [file] = storedTree(path.join(store().directory, 'tree')).filter(({type}) => type === 'file');
+    appendFileSync(path.join(store().directory, 'tree', file?.path ?? ''), 'more');
+    await expect(run(recorded('fs-1m-incr-L'), over('tree'))).rejects.toMatchObject({
+      ...refused,
+      message: `The installed origin was changed: "${file?.path}" is not as it was stored`,
+    });
+    expect(namesIn()).toEqual(['.disk.zfs', '.tree.zfs', 'disk.raw', 'tree']);
+  });
+
+  test('over an origin whose state is gone or damaged they are refused', async () => {
+    await run(recorded('zvol-8K-c'), {localName: 'disk'});
+    const state = path.join(store().directory, '.disk.zfs');
+    const bytes = readFileSync(state);
+    for (const damaged of [bytes.subarray(0, -9), Buffer.alloc(0), Buffer.from(bytes).fill(7, 40, 41)]) {
+      writeFileSync(state, damaged);
+      await expect(run(recorded('zvol-8K-incr'), over('disk'))).rejects.toMatchObject(refused);
+    }
+    unlinkSync(state);
+    await expect(run(recorded('zvol-8K-incr'), over('disk'))).rejects.toMatchObject({
+      ...refused,
+      hint: 'Delete the origin and import it again from its ZFS stream',
+    });
+  });
+
+  test('what changes are applied to goes with its image, and never stays beside another', async () => {
+    await run(recorded('zvol-8K-c'), {readOnly: true});
+    expect(namesIn()).toEqual(['.image.zfs', 'image.raw']);
+    await run(recorded('fs-zstd-c'), {force: true});
+    expect(namesIn()).toEqual(['.image.zfs', 'image']);
+    const plain = path.join(directory, 'plain.raw');
+    writeFileSync(plain, Buffer.alloc(4096, 1));
+    await run(plain, {force: true});
+    expect(namesIn()).toEqual(['image.raw']);
+    await run(recorded('zvol-8K-c'), {force: true});
+    await engine.removeImage(store(), 'image');
+    expect(namesIn()).toEqual([]);
+  });
+});
