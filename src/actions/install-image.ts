@@ -7,6 +7,7 @@ import type {ImageRecord} from '../catalog/records.ts';
 import {ImgctlError} from '../errors.ts';
 import {type ImageManifest, imageTitle} from '../manifest/manifest.ts';
 import type {ActionContext, Pool} from './context.ts';
+import {findInstalled, type InstalledImage} from './installed.ts';
 
 export interface InstallOrder {
   manifest: ImageManifest;
@@ -35,6 +36,7 @@ export async function installImage(context: ActionContext, order: InstallOrder):
     installedAt: context.now().toISOString(),
     instances: [],
   };
+  const origin = await originOf(context, manifest);
   let recorded = false;
   try {
     const transfer = await context.engine.import({
@@ -43,6 +45,7 @@ export async function installImage(context: ActionContext, order: InstallOrder):
       localName: order.localName,
       sourcePath: order.filePath,
       readOnly: true,
+      ...(origin && {origin: {store: origin.pool.store, localName: origin.record.localName}}),
       maxUnpackedBytes: context.limits.unpackedBytes ?? defaultMaxUnpackedBytes,
       signal: context.signal,
       beforeCommit: async () => {
@@ -70,6 +73,14 @@ export async function installImage(context: ActionContext, order: InstallOrder):
   }
   await context.catalog.images.put(record);
   return record;
+}
+
+/** Only the bytes tell whether they are changes; what they would be changes of is known here. */
+async function originOf(
+  context: ActionContext,
+  {origin}: ImageManifest,
+): Promise<InstalledImage | undefined> {
+  return origin === undefined ? undefined : await findInstalled(context, origin);
 }
 
 /**

@@ -2,7 +2,7 @@
 import {closeSync, constants, fsyncSync, lstatSync, openSync} from 'node:fs';
 import path from 'node:path';
 import {errnoOf} from '../../errors.ts';
-import {renameAt} from '../../sys/files.ts';
+import {renameAt, setTimesAt} from '../../sys/files.ts';
 import {type Staging, stagedRaw, stagedSide, stagedTree} from '../../sys/staging.ts';
 import type {ImageStore} from '../engine.ts';
 import {freeze, isForbidden, thaw} from './freeze.ts';
