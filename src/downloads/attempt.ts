@@ -22,7 +22,7 @@ import type {FetchRequest, OpenedFile} from './fetch-request.ts';
 import {readPartialNote, writePartialNote} from './partial-note.ts';
 
 export interface RetryOptions {
-  /** How often a download that broke in the middle is continued without a byte of progress. */
+  /** How often a download that broke in the middle is continued without coming further than ever before. */
   retries: number;
   /** Wait before the first continuation; doubles each time. */
   retryDelayMs: number;
@@ -44,6 +44,8 @@ export class Attempt {
   #digester = new FileDigester();
   #doneBytes = 0;
   #reusedBytes = 0;
+  /** The furthest that answers of this run came; a source that always begins anew makes no progress. */
+  #furthestBytes = 0;
   /** Whether the bytes come from more than one answer: then they may not belong together. */
   #isStitched = false;
   #validator: string | undefined;
@@ -99,10 +101,10 @@ export class Attempt {
     let failures = 0;
     while (this.#doneBytes < this.#request.expected.sizeBytes) {
       const opened = await this.#open();
-      const before = this.#doneBytes;
       const cause = await this.#receive(opened);
       if (this.#doneBytes === this.#request.expected.sizeBytes) return;
-      if (this.#doneBytes > before) failures = 0;
+      if (this.#doneBytes > this.#furthestBytes) failures = 0;
+      this.#furthestBytes = Math.max(this.#furthestBytes, this.#doneBytes);
       if (failures >= options.retries) throw shortFile(this.#request, this.#doneBytes, cause);
       failures += 1;
       this.#isStitched = this.#doneBytes > 0;

@@ -60,6 +60,8 @@ export class UrlDownload {
   #reader: FileHandle | undefined;
   #hash: Hash = createHash('sha256');
   #doneBytes = 0;
+  /** The furthest that answers of this run came; a source that always begins anew makes no progress. */
+  #furthestBytes = 0;
   #totalBytes: number | undefined;
   #validator: string | undefined;
 
@@ -121,10 +123,10 @@ export class UrlDownload {
     for (let failures = 0; ; ) {
       const opened = await this.#open(request);
       if (opened === undefined) return false;
-      const before = this.#doneBytes;
       const cause = await this.#receive(opened, request);
       if (cause === undefined && (opened.totalBytes ?? this.#doneBytes) === this.#doneBytes) return true;
-      if (this.#doneBytes > before) failures = 0;
+      if (this.#doneBytes > this.#furthestBytes) failures = 0;
+      this.#furthestBytes = Math.max(this.#furthestBytes, this.#doneBytes);
       const reason = cause ?? cutShort(this.#place.url, this.#doneBytes, opened.totalBytes);
       if (failures >= this.#retries.retries) throw reason;
       failures += 1;
@@ -147,6 +149,7 @@ export class UrlDownload {
           await this.#begin(opened, request);
           return opened;
         }
+        if (this.#doneBytes === 0) throw wrongPart(this.#place.url, opened.offsetBytes);
         await this.#startOver();
       } catch (error) {
         opened.body.destroy();
@@ -222,6 +225,13 @@ function tooLarge(url: string, maxBytes: number): ImgctlError {
   return new ImgctlError('LimitExceeded', `"${url}" has more than the limit of ${maxBytes} bytes`, {
     details: {limitBytes: maxBytes},
   });
+}
+
+function wrongPart(url: string, offsetBytes: number): ImgctlError {
+  return new ImgctlError(
+    'DownloadError',
+    `"${url}" began at byte ${offsetBytes} when asked for the whole file`,
+  );
 }
 
 function cutShort(url: string, doneBytes: number, totalBytes: number | undefined): ImgctlError {

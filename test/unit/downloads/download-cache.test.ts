@@ -180,6 +180,25 @@ describe('a download that breaks', () => {
     expect(causes[0]).toMatch(/^2 http.*: Error: /);
   });
 
+  test('a source that begins anew each time and never comes further is given up', async () => {
+    server.faults = Array.from({length: 20}, () => ({ignoreRange: true, cutAfter: 70_000}));
+    await expect(openCache(directory).fetch(request())).rejects.toMatchObject({
+      code: 'DownloadError',
+      message: `image ${subject} file size error: expected 300000 bytes, downloaded 70000 bytes`,
+    });
+    // The first, and one for each retry: two.
+    expect(server.requests).toHaveLength(3);
+  });
+
+  test('a source that begins anew each time and comes further is asked on', async () => {
+    server.faults = [10_000, 20_000, 30_000, 40_000, 50_000].map((cutAfter) => ({
+      ignoreRange: true,
+      cutAfter,
+    }));
+    expect(await fetchRight()).toBe(0);
+    expect(server.requests).toHaveLength(6);
+  });
+
   test('a source that cannot be asked at all is not asked in two loops', async () => {
     await server.close();
     const start = performance.now();
