@@ -4,7 +4,7 @@ import type {ImageRecord} from '../catalog/records.ts';
 import {ImgctlError} from '../errors.ts';
 import {cloneInstance} from '../instances/clone.ts';
 import type {ActionContext} from './context.ts';
-import {lockImport} from './import.ts';
+import {lockImport} from './image-locks.ts';
 import {getInstalled, type InstalledImage} from './installed.ts';
 
 export interface CloneResult {

@@ -49,8 +49,16 @@ export interface HeldLock {
 }
 
 export interface LockService {
-  /** Waits for the named lock of this root; `onWait` is called once when that takes over a second. */
-  acquire(name: string, options: {signal: AbortSignal; onWait: () => void}): Promise<HeldLock>;
+  /**
+   * Waits for the named lock of this root; `onWait` is called once when that takes over a second. A shared lock is
+   * held together with other shared ones.
+   */
+  acquire(
+    name: string,
+    options: {signal: AbortSignal; mode?: 'exclusive' | 'shared'; onWait?: () => void},
+  ): Promise<HeldLock>;
+  /** The exclusive lock, or undefined when anybody holds it. */
+  tryAcquire(name: string): Promise<HeldLock | undefined>;
 }
 
 /** Configured bounds; the defaults stand where each is used. */

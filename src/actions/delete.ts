@@ -4,7 +4,7 @@ import {canRemove} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import type {ActionContext} from './context.ts';
 import {dependentNames} from './dependents.ts';
-import {lockImport} from './import.ts';
+import {lockAgainstChildren, lockImport} from './image-locks.ts';
 import {getInstalled, type InstalledImage} from './installed.ts';
 import {findUses} from './uses.ts';
 
@@ -24,9 +24,10 @@ export async function deleteImage(
   if (!canRemove(context.engine)) {
     throw new ImgctlError('NotSupported', `the ${context.engine.name} engine cannot remove images`);
   }
-  const lock = await lockImport(context, uuid);
+  const locks = [await lockImport(context, uuid)];
   try {
     const image = await getInstalled(context, uuid, options.poolName);
+    locks.push(await lockAgainstChildren(context, uuid));
     await refuseDependents(context, image);
     await refuseUses(context, image);
     await context.engine.removeImage(image.pool.store, image.record.localName);
@@ -35,7 +36,7 @@ export async function deleteImage(
     context.report.step(`Deleted image ${uuid}`);
     return {action: 'deleted', uuid, changed: true};
   } finally {
-    lock.release();
+    for (const lock of locks) lock.release();
   }
 }
 

@@ -1,7 +1,7 @@
 /** `ignore IMAGE`: lists pass over the image until `--off` (design.md §5). The mark is part of the record. */
 
 import type {ActionContext} from './context.ts';
-import {lockImport} from './import.ts';
+import {lockImport} from './image-locks.ts';
 import {getInstalled} from './installed.ts';
 
 export interface IgnoreResult {

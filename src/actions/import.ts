@@ -12,8 +12,9 @@ import {formatSize} from '../manifest/size-text.ts';
 import type {VerifiedSource} from '../sources/source.ts';
 import {dockerNotSupported} from '../sources/source-type.ts';
 import {gatherAncestry} from './ancestry-of-offer.ts';
-import type {ActionContext, HeldLock, Pool} from './context.ts';
+import type {ActionContext, Pool} from './context.ts';
 import {findOffered} from './find-offered.ts';
+import {lockChain} from './image-locks.ts';
 import {installImage, refuseIncremental} from './install-image.ts';
 import {findInstalled} from './installed.ts';
 import {checkLocalName, localNameFor, refuseTakenNames} from './local-name.ts';
@@ -85,24 +86,20 @@ async function importByUuid(
   context.report.step(`Gather image ${uuid} ancestry`);
   const chain = await gatherAncestry(context, source, manifest);
   chain.forEach(refuseIncremental);
-  const missing: ImageManifest[] = [];
   for (const image of chain) {
-    if (image.uuid !== uuid && (await findInstalled(context, image.uuid))) {
+    if (image.uuid !== uuid && (await findInstalled(context, image.uuid)))
       context.report.step(`Image ${image.uuid} already installed`);
-    } else {
-      missing.push(image);
-    }
   }
   const {localName, isPlain = false} = options;
-  return importChain(context, {source, pool, top: manifest, missing, localName, isPlain});
+  return importChain(context, {source, pool, top: manifest, chain, localName, isPlain});
 }
 
 interface ChainOrder {
   source: VerifiedSource;
   pool: Pool;
   top: ImageManifest;
-  /** To be installed, base first; the last is `top`. */
-  missing: ImageManifest[];
+  /** Base first; the last is `top`. */
+  chain: ImageManifest[];
   /** Of `top`. */
   localName: string | undefined;
   isPlain: boolean;
@@ -110,16 +107,13 @@ interface ChainOrder {
 
 async function importChain(context: ActionContext, order: ChainOrder): Promise<ImportResult> {
   const {top} = order;
-  const locks: HeldLock[] = [];
+  const locked = await lockChain(context, order.chain);
+  const {missing} = locked;
   try {
-    // Top first everywhere, so that two processes cannot wait for each other.
-    for (const image of [...order.missing].reverse()) locks.push(await lockImport(context, image.uuid));
-    if (await findInstalled(context, top.uuid)) {
+    if (!missing.includes(top)) {
       context.report.step(`Image ${top.uuid} (${imageTitle(top)}) was imported while waiting on lock`);
       return {action: 'imported', uuid: top.uuid, changed: false, installed: []};
     }
-    const missing: ImageManifest[] = [];
-    for (const image of order.missing) if (!(await findInstalled(context, image.uuid))) missing.push(image);
     if (context.platform !== undefined) for (const image of missing) checkPlatform(image, context.platform);
     await refuseTakenNames(
       context,
@@ -128,19 +122,11 @@ async function importChain(context: ActionContext, order: ChainOrder): Promise<I
     );
     announce(context, missing);
     await checkSpaceFor(context, order.pool, missing);
-    await downloadAndInstall(context, {...order, missing});
+    await downloadAndInstall(context, order, missing);
     return {action: 'imported', uuid: top.uuid, changed: true, installed: missing.map((image) => image.uuid)};
   } finally {
-    for (const lock of locks) lock.release();
+    locked.release();
   }
-}
-
-/** One lock per image and root, held from before the download to after the catalog row. */
-export function lockImport(context: ActionContext, uuid: string): Promise<HeldLock> {
-  return context.locks.acquire(`import-${uuid}`, {
-    signal: context.signal,
-    onWait: () => context.report.step(`Waiting for image ${uuid} import lock`),
-  });
 }
 
 function announce(context: ActionContext, missing: readonly ImageManifest[]): void {
@@ -154,22 +140,26 @@ function announce(context: ActionContext, missing: readonly ImageManifest[]): vo
 }
 
 /** Downloads run ahead; installs keep the order of the chain. The first failure stops all the others. */
-async function downloadAndInstall(context: ActionContext, order: ChainOrder): Promise<void> {
+async function downloadAndInstall(
+  context: ActionContext,
+  order: ChainOrder,
+  missing: readonly ImageManifest[],
+): Promise<void> {
   const stop = new AbortController();
   const signal = AbortSignal.any([context.signal, stop.signal]);
   const inner: ActionContext = {...context, signal};
   const running: Promise<CachedFile>[] = [];
   const start = (index: number): void => {
-    const manifest = order.missing[index];
+    const manifest = missing[index];
     if (!manifest) return;
     const download = downloadFile(inner, order.source, manifest);
     // Awaited in order below; until then a failure must not count as unhandled.
     download.catch(() => undefined);
     running[index] = download;
   };
-  for (let index = 0; index < Math.min(parallelDownloads, order.missing.length); index += 1) start(index);
+  for (let index = 0; index < Math.min(parallelDownloads, missing.length); index += 1) start(index);
   try {
-    for (const [index, manifest] of order.missing.entries()) {
+    for (const [index, manifest] of missing.entries()) {
       const file = await running[index];
       start(index + parallelDownloads);
       if (file) await installDownloaded(inner, order, manifest, file);

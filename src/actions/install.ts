@@ -10,7 +10,8 @@ import {checkManifest, parseManifest} from '../manifest/parse.ts';
 import {checkPlatform} from '../manifest/platform.ts';
 import {FileDigester} from '../verify/digester.ts';
 import type {ActionContext, Pool} from './context.ts';
-import {lockImport, refuseOtherPool} from './import.ts';
+import {lockImport, lockOrigin} from './image-locks.ts';
+import {refuseOtherPool} from './import.ts';
 import {installImage} from './install-image.ts';
 import {findInstalled} from './installed.ts';
 import {checkLocalName, localNameFor, refuseTakenNames} from './local-name.ts';
@@ -59,12 +60,13 @@ export async function installFromFile(
   context.report.step(`Installing image ${uuid} (${imageTitle(manifest)})`);
   checkManifest(manifest, 'minimal');
   if (context.platform !== undefined) checkPlatform(manifest, context.platform);
-  const lock = await lockImport(context, uuid);
+  const locks = [await lockImport(context, uuid)];
   try {
     if (await findInstalled(context, uuid)) {
       context.report.step(`Image ${uuid} (${imageTitle(manifest)}) was installed while waiting on lock`);
       return {action: 'installed', uuid, changed: false};
     }
+    if (manifest.origin) locks.push(await lockOrigin(context, manifest.origin));
     await requireOrigin(context, manifest, pool);
     const localName = localNameFor(manifest, pool, options.localName);
     await refuseTakenNames(context, pool, [localName]);
@@ -78,7 +80,7 @@ export async function installFromFile(
       digests,
     });
   } finally {
-    lock.release();
+    for (const lock of locks) lock.release();
   }
   context.report.step(`Installed image ${uuid} (${imageTitle(manifest)})`);
   return {action: 'installed', uuid, changed: true};

@@ -31,13 +31,15 @@ export class FileLock {
     return this.#fd;
   }
 
-  /** Ends the lock. `remove` deletes the file first; later lockers then make a new one. */
+  /**
+   * Ends the lock. `remove` deletes the file first, unless others share the lock; later lockers then make a new one.
+   */
   release(options: {remove?: boolean} = {}): void {
     if (this.#fd === undefined) return;
     const fd = this.#fd;
     this.#fd = undefined;
     try {
-      if (options.remove && isSameFile(fd, this.path)) unlinkSync(this.path);
+      if (options.remove && isLastHolder(fd) && isSameFile(fd, this.path)) unlinkSync(this.path);
     } finally {
       closeSync(fd);
     }
@@ -105,6 +107,11 @@ function openLockFile(path: string): number {
     if ((error as NodeJS.ErrnoException).code !== 'EISDIR') throw error;
     return openSync(path, flags | constants.O_RDONLY | constants.O_DIRECTORY);
   }
+}
+
+/** Makes the lock exclusive where nobody shares it; else it may be lost, which is no loss to who gives it up. */
+function isLastHolder(fd: number): boolean {
+  return native().flock(fd, flockOperations.exclusive | LOCK_NB) === 0;
 }
 
 function isSameFile(fd: number, path: string): boolean {

@@ -1,7 +1,9 @@
 import {existsSync, mkdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {cloneImage} from '../../../src/actions/clone.ts';
 import type {ActionContext} from '../../../src/actions/context.ts';
+import {deleteImage} from '../../../src/actions/delete.ts';
 import {importImage} from '../../../src/actions/import.ts';
 import {listInstalled} from '../../../src/actions/installed.ts';
 import {type ImageRecord, RecordStore} from '../../../src/catalog/records.ts';
@@ -285,6 +287,46 @@ describe('two at once', () => {
       importImage(await world.context([server.url]), {text: right}),
     ]);
     expect(await installedUuids()).toEqual([a, left, right].sort());
+  });
+
+  test('a delete of the origin is refused while a child of it is on its way, and the image can be cloned', async () => {
+    const child = await offer('child', {origin: a});
+    await importImage(await world.context([server.url]), {text: a});
+    const other = await world.context();
+    const records = watchedRecords({
+      before: async () => {
+        await expect(deleteImage(other, {uuid: a})).rejects.toMatchObject({
+          code: 'ImageInUse',
+          message: `image "${a}" is in use: it is the origin of an image that is being installed`,
+        });
+        const before = records.before;
+        records.before = () => undefined;
+        await cloneImage({...other, records}, {uuid: a, name: 'web1'});
+        records.before = before;
+      },
+    });
+    await importImage(await world.context([server.url], {records}), {text: child});
+    expect(await installedUuids()).toEqual([a, child].sort());
+    expect(world.stored()).toContain('web1');
+    await expect(deleteImage(other, {uuid: a})).rejects.toMatchObject({code: 'ImageHasDependentClones'});
+  });
+
+  test('an origin that is deleted before the import has locked it is imported again', async () => {
+    const child = await offer('child', {origin: a});
+    await importImage(await world.context([server.url]), {text: a});
+    const context = await world.context([server.url]);
+    const other = await world.context();
+    let deletions = 0;
+    const locks: ActionContext['locks'] = {
+      ...context.locks,
+      acquire: async (name, options) => {
+        if (name === `origin-${a}` && deletions++ === 0) await deleteImage(other, {uuid: a});
+        return context.locks.acquire(name, options);
+      },
+    };
+    const result = await importImage({...context, locks}, {text: child});
+    expect([deletions, result.installed]).toEqual([1, [a, child]]);
+    expect(existsSync(path.join(world.directory, 'run/locks', `origin-${a}.lock`))).toBe(false);
   });
 });
 

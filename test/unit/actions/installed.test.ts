@@ -1,6 +1,6 @@
 import {mkdirSync, rmSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
-import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {afterEach, beforeEach, describe, expect, test, vi} from 'vitest';
 import {cloneImage} from '../../../src/actions/clone.ts';
 import type {ActionContext} from '../../../src/actions/context.ts';
 import {deleteImage} from '../../../src/actions/delete.ts';
@@ -251,6 +251,21 @@ describe('install', () => {
     expect((await listImages(context))[0]).not.toHaveProperty('source');
     expect(await installFromFile(context, paths)).toMatchObject({changed: false});
     expect(world.lines.at(-1)).toBe(`Image ${manifest.uuid} (c 1.0.0) is already installed, skipping`);
+  });
+
+  test('keeps the origin from being deleted until the image is there', async () => {
+    const context = await importAll(a);
+    const {manifest, content} = await image('c', {origin: a});
+    const records = new RecordStore(place('records'));
+    const write = records.write.bind(records);
+    const refused = vi.fn();
+    records.write = async (record) => {
+      await deleteImage(await world.context(), {uuid: a}).catch((error) => refused(error.code));
+      await write(record);
+    };
+    await installFromFile({...context, records}, await files('c', manifest, content));
+    expect(refused).toHaveBeenCalledWith('ImageInUse');
+    expect(Object.keys(await listed())).toEqual([a, manifest.uuid].sort());
   });
 
   test.each([

@@ -85,6 +85,15 @@ describe('tryLock', () => {
     expect(existsSync(file)).toBe(true);
   });
 
+  test('release with remove leaves a file that others share', () => {
+    const reader = tryLock(file, 'shared');
+    const other = tryLock(file, 'shared');
+    reader?.release({remove: true});
+    expect(tryLock(file)).toBeUndefined();
+    other?.release({remove: true});
+    expect(existsSync(file)).toBe(false);
+  });
+
   test('fails by name when the directory is missing', () => {
     expect(() => tryLock(path.join(directory, 'missing', 'lock'))).toThrow(
       expect.objectContaining({code: 'ENOENT'}),
