@@ -97,7 +97,7 @@ export async function findInstalled(
 
 /** The installed image, or `ImageNotInstalled` (exit 3) with imgadm's text. */
 export async function getInstalled(
-  context: InstalledContext,
+  context: InstalledContext & Pick<ActionContext, 'program'>,
   uuid: string,
   poolName: string | undefined,
 ): Promise<InstalledImage> {
@@ -105,12 +105,18 @@ export async function getInstalled(
   const image = await findInstalled(context, uuid);
   const wanted = poolName === undefined ? undefined : getPool(context.pools, poolName);
   if (image && (!wanted || image.pool === wanted)) return image;
-  throw notInstalled(uuid, poolText(context.pools, wanted?.name ?? context.pools[0]?.name ?? ''));
+  throw notInstalled(context, uuid, wanted);
 }
 
-export function notInstalled(uuid: string, pool: string): ImgctlError {
-  return new ImgctlError('ImageNotInstalled', `image "${uuid}" was not found on zpool "${pool}"`, {
-    hint: 'installed images: imgctl list',
+/** For text that names no installed image; the pool is the default one unless one was named. */
+export function notInstalled(
+  {pools, program}: Pick<ActionContext, 'pools' | 'program'>,
+  text: string,
+  wanted: Pool | undefined,
+): ImgctlError {
+  const pool = poolText(pools, wanted?.name ?? pools[0]?.name ?? '');
+  return new ImgctlError('ImageNotInstalled', `image "${text}" was not found on zpool "${pool}"`, {
+    hint: `installed images: ${program} list`,
   });
 }
 

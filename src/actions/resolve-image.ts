@@ -13,7 +13,7 @@ import type {ActionContext} from './context.ts';
 import {requireSources} from './find-offered.ts';
 import {listInstalled, notInstalled} from './installed.ts';
 import {asOne, gatherOffers} from './offers.ts';
-import {getPool, poolText} from './pools.ts';
+import {getPool} from './pools.ts';
 
 export interface NamedImage {
   manifest: ImageManifest;
@@ -149,5 +149,5 @@ export async function resolveInstalled(
     ? candidates.find(({manifest}) => manifest.uuid === name)
     : chooseImage(name, candidates);
   if (found) return found.manifest.uuid;
-  throw notInstalled(text, poolText(context.pools, pool?.name ?? context.pools[0]?.name ?? ''));
+  throw notInstalled({pools: context.pools, program: options.program}, text, pool);
 }

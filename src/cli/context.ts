@@ -247,9 +247,9 @@ export class CommandContext {
   }
 
   /** What an action needs to read what is installed; loads no network code. */
-  async installed(): Promise<Pick<ActionContext, 'catalog' | 'records' | 'engine' | 'pools'>> {
+  async installed(): Promise<Pick<ActionContext, 'catalog' | 'records' | 'engine' | 'pools' | 'program'>> {
     const [catalog, engine, pools] = await Promise.all([this.catalog(), this.engine(), this.pools()]);
-    return {catalog, engine, pools, records: this.records()};
+    return {catalog, engine, pools, records: this.records(), program: this.program};
   }
 
   async action(selection: SourceSelection = {}): Promise<ActionContext> {
@@ -271,7 +271,6 @@ export class CommandContext {
       signal: this.signal,
       offline: this.offline,
       now: () => new Date(),
-      program: this.program,
     };
   }
 

@@ -155,7 +155,7 @@ export function isTextField(name: string): boolean {
 }
 
 function usage(message: string): ImgctlError {
-  return new ImgctlError('Usage', message, {hint: 'imgctl list -o help'});
+  return new ImgctlError('Usage', message, {hint: 'the fields there are: list -o help'});
 }
 
 function splitPath(path: string): [name: string, rest: string | undefined] {

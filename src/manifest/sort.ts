@@ -14,7 +14,9 @@ export function parseSort(text: string): SortKey[] {
     const descending = trimmed.startsWith('-');
     const path = descending ? trimmed.slice(1) : trimmed;
     if (path === '')
-      throw new ImgctlError('Usage', `empty sort field in "${text}"`, {hint: 'imgctl list -s help'});
+      throw new ImgctlError('Usage', `empty sort field in "${text}"`, {
+        hint: 'the fields there are: list -s help',
+      });
     checkField(path);
     return {path, descending};
   });
