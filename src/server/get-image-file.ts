@@ -1,5 +1,5 @@
 import {type FileHandle, open} from 'node:fs/promises';
-import {pipeline} from 'node:stream/promises';
+import type {ServerResponse} from 'node:http';
 import {type ByteRange, parseByteRange} from './byte-range.ts';
 import {checkPreconditions, isNotModified, rangeHolds} from './conditions.ts';
 import type {Endpoint, Exchange} from './exchange.ts';
@@ -85,10 +85,31 @@ function writeHead(
   }
 }
 
-/** Throws when the file turns out shorter than announced; then the connection is cut, which is all that is left. */
+/**
+ * Sends by way of one buffer, whatever the size: a stream would leave a new one for each piece to the collector.
+ * Throws when the file turns out shorter than announced; then the connection is cut, which is all that is left.
+ */
 async function sendBytes(exchange: Exchange, handle: FileHandle, {first, last}: ByteRange): Promise<void> {
-  const bytes = handle.createReadStream({start: first, end: last, highWaterMark: chunkBytes});
-  await pipeline(bytes, exchange.response, {end: false});
-  if (bytes.bytesRead !== last - first + 1) throw new Error('the file is shorter than its manifest says');
+  const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, last - first + 1));
+  for (let position = first; position <= last; ) {
+    const wanted = Math.min(buffer.length, last - position + 1);
+    const {bytesRead} = await handle.read(buffer, 0, wanted, position);
+    if (bytesRead === 0) throw new Error('the file is shorter than its manifest says');
+    await written(exchange.response, buffer.subarray(0, bytesRead));
+    position += bytesRead;
+  }
   exchange.response.end();
+}
+
+/** Until the bytes are with the system and their buffer is free; rejects when the client has gone. */
+function written(response: ServerResponse, bytes: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onClose = (): void => reject(new Error('the connection was closed'));
+    response.once('close', onClose);
+    response.write(bytes, (error) => {
+      response.off('close', onClose);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
 }
