@@ -37,6 +37,7 @@ export type ErrorCode =
   | 'NotAuthorized'
   | 'NotSupported'
   | 'Offline'
+  | 'Option'
   | 'OriginNotFoundInSource'
   | 'OriginNotInstalled'
   | 'SignatureNotTrusted'

@@ -51,7 +51,6 @@ export async function readConfiguration(file: string): Promise<Configuration> {
   } catch (error) {
     throw new ImgctlError('ConfigError', `config file "${file}" is not valid JSON`, {
       cause: error,
-      hint: describe(error),
     });
   }
   return checkConfiguration(value, file);
@@ -60,6 +59,10 @@ export async function readConfiguration(file: string): Promise<Configuration> {
 function checkConfiguration(value: unknown, file: string): Configuration {
   if (!validateConfig(value)) {
     const problem = validateConfig.errors?.[0];
+    if (problem?.keyword === 'type' && problem.schema === 'string') {
+      const key = problem.instancePath.slice(1).replaceAll('/', '.');
+      throw new ImgctlError('ConfigError', `"${key}" in config file "${file}" is not a string`);
+    }
     const where = problem?.instancePath ? problem.instancePath.slice(1).replaceAll('/', '.') : 'the whole';
     throw new ImgctlError(
       'ConfigError',

@@ -3,6 +3,7 @@
 import {ImgctlError} from '../errors.ts';
 
 const statusByCode: Readonly<Record<string, number>> = {
+  Option: 2,
   Usage: 2,
   UnknownCommand: 2,
   UnknownOption: 2,

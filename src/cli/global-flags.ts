@@ -58,7 +58,7 @@ function takeShort(word: string, globals: Record<string, string | boolean>): voi
 }
 
 export function missingValue(flag: string): ImgctlError {
-  return new ImgctlError('Usage', `do not have enough args for "${flag}" option`);
+  return new ImgctlError('Option', `do not have enough args for "${flag}" option`);
 }
 
 /** `Usage` naming the values there are. */

@@ -82,6 +82,7 @@ async function dispatch(
   noteCommand: (name: string | undefined, flags: Partial<GlobalFlags>) => void,
 ): Promise<number> {
   const {commands, program, rest, globals} = invocation;
+  if (rest[0] === 'help') noteCommand('help', {});
   if (globals.help || rest[0] === 'help') return showHelp(invocation, globals.help ? rest : rest.slice(1));
   if (rest.length === 0) {
     await showHelp(invocation, []);

@@ -87,7 +87,7 @@ describe('both parsers', () => {
 
   test.each([
     [['--nope'], 'UnknownOption', 'unknown option: "--nope"'],
-    [['-o'], 'Usage', 'do not have enough args for "-o" option'],
+    [['-o'], 'Option', 'do not have enough args for "-o" option'],
     [['--progress', 'x'], 'Usage', expect.stringContaining('invalid --progress "x": must be one of')],
   ])('refuse %j by the words of one of them', async (words, code, message) => {
     expect(parseFast(list, words, 'imgctl')).toBeUndefined();

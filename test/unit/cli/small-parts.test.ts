@@ -61,7 +61,7 @@ describe('global options', () => {
     [['--nope'], 'UnknownOption', 'unknown option: "--nope"'],
     [['--nope=1'], 'UnknownOption', expect.stringContaining('unknown option: "--nope')],
     [['-vx'], 'UnknownOption', 'unknown option: "-x"'],
-    [['--root'], 'Usage', 'do not have enough args for "--root" option'],
+    [['--root'], 'Option', 'do not have enough args for "--root" option'],
     [['--progress', 'loud'], 'Usage', expect.stringContaining('invalid --progress "loud"')],
     [['--constructor'], 'UnknownOption', 'unknown option: "--constructor"'],
     [['--__proto__', 'x'], 'UnknownOption', 'unknown option: "--__proto__"'],
@@ -186,23 +186,22 @@ describe('the configuration', () => {
   });
 
   test.each([
-    ['{"sources":', 'is not valid JSON'],
-    ['', 'is not valid JSON'],
-    ['[]', 'is not valid: the whole must be object'],
-    ['{"sources": {}}', 'is not valid: sources must be array'],
-    ['{"sources": [{"url": 7}]}', 'is not valid: sources.0.url must be string'],
-    ['{"sources": [{"url": "x", "type": "ftp"}]}', 'sources.0.type'],
-    ['{"pools": {"a/b": {"class": "machine", "directory": "/x"}}}', 'pools'],
-    ['{"pools": {"a": {"class": "machine", "directory": "x"}}}', 'pools.a.directory'],
-    ['{"limits": {"cacheBytes": -1}}', 'limits.cacheBytes'],
+    ['{"sources":', 'config file FILE is not valid JSON'],
+    ['', 'config file FILE is not valid JSON'],
+    ['[]', 'config file FILE is not valid: the whole must be object'],
+    ['{"sources": {}}', 'config file FILE is not valid: sources must be array'],
+    ['{"sources": [{"url": 7}]}', '"sources.0.url" in config file FILE is not a string'],
+    ['{"userAgentExtra": 3}', '"userAgentExtra" in config file FILE is not a string'],
+    ['{"sources": [{"url": "x", "type": "ftp"}]}', 'config file FILE is not valid: sources.0.type'],
+    ['{"pools": {"a/b": {"class": "machine", "directory": "/x"}}}', 'config file FILE is not valid: pools'],
+    ['{"pools": {"a": {"class": "machine", "directory": "x"}}}', 'is not valid: pools.a.directory'],
+    ['{"limits": {"cacheBytes": -1}}', 'config file FILE is not valid: limits.cacheBytes'],
   ])('%s is an error that names the file', async (text, problem) => {
     mkdirSync(path.dirname(file));
     writeFileSync(file, text);
     await expect(readConfiguration(file)).rejects.toMatchObject({
       code: 'ConfigError',
-      message: expect.stringMatching(
-        new RegExp(`^config file "${file}" .*${problem.replaceAll('.', '\\.')}`),
-      ),
+      message: expect.stringContaining(problem.replace('FILE', `"${file}"`)),
     });
   });
 
