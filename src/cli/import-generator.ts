@@ -8,7 +8,7 @@ import path from 'node:path';
 import {splitCommandLine} from '../generator/command-line.ts';
 import {readCredential} from '../generator/credentials.ts';
 import {type BootInput, generate} from '../generator/generate.ts';
-import type {Log, LogLevel} from '../generator/journal.ts';
+import {type Log, type LogLevel, logLines} from '../generator/journal.ts';
 import {parseBoolean} from '../generator/pull-options.ts';
 import type {GeneratorStyle} from '../generator/style.ts';
 import {readWantedFiles} from '../generator/wanted-files.ts';
@@ -108,10 +108,27 @@ function openLog(env: Variables): Log {
   const kernelLog = isStartedByManager(env) ? openKernelLog() : undefined;
   return (level, line) => {
     if (levels[level] > highest) return;
-    const text =
-      kernelLog === undefined ? line : `<${levels[level]}>systemd-import-generator[${process.pid}]: ${line}`;
-    writeSync(kernelLog ?? 2, Buffer.from(`${text}\n`, 'latin1'));
+    for (const each of logLines(line)) {
+      if (kernelLog === undefined) writeLine(2, each);
+      else writeLine(kernelLog, kernelLogLine(levels[level], each));
+    }
   };
+}
+
+/** The kernel refuses a longer record. */
+const maxKernelLogBytes = 1024;
+
+function kernelLogLine(level: number, line: string): string {
+  return `<${level}>systemd-import-generator[${process.pid}]: ${line}`.slice(0, maxKernelLogBytes - 1);
+}
+
+/** A log that takes no more lines must not cost the machine its units. */
+function writeLine(fd: number, line: string): void {
+  try {
+    writeSync(fd, Buffer.from(`${line}\n`, 'latin1'));
+  } catch {
+    // There is nobody left to tell.
+  }
 }
 
 function isStartedByManager(env: Variables): boolean {

@@ -9,7 +9,8 @@ import {errnoText, type Log} from './journal.ts';
 const credentialName = 'import.pull';
 /** systemd's LINE_MAX; its reader wants room for the end of the line too. */
 const maxLineBytes = 2047;
-const maxCredentialBytes = 1024 * 1024;
+/** As much as systemd's reader takes. */
+const maxCredentialBytes = 64 * 1024 * 1024 - 1;
 
 export interface CredentialPlaces {
   /** `$CREDENTIALS_DIRECTORY`. */
@@ -36,6 +37,7 @@ export function readCredential(places: CredentialPlaces, log: Log): string | und
 }
 
 function readBounded(file: string): Buffer {
+  if (!path.isAbsolute(file)) throw Object.assign(new Error('not absolute'), {code: 'EINVAL'});
   const {size} = statSync(file);
   if (size > maxCredentialBytes) throw Object.assign(new Error('too big'), {code: 'E2BIG'});
   return readFileSync(file);
@@ -43,8 +45,8 @@ function readBounded(file: string): Buffer {
 
 /** systemd-creds knows the keys; what it says about a failure is passed on. */
 function decrypt(file: string, log: Log): string | undefined {
-  if (statSync(file, {throwIfNoEntry: false}) === undefined) return undefined;
   try {
+    if (statSync(file, {throwIfNoEntry: false}) === undefined) return undefined;
     const plain = execFileSync('systemd-creds', [`--name=${credentialName}`, 'decrypt', file, '-'], {
       maxBuffer: maxCredentialBytes,
       stdio: ['ignore', 'pipe', 'pipe'],

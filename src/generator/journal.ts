@@ -4,6 +4,11 @@ export type LogLevel = 'error' | 'warning' | 'info' | 'debug';
 /** Takes every line of the generator, in order. */
 export type Log = (level: LogLevel, line: string) => void;
 
+/** The lines of one message as a log gets them: whatever somebody typed, a line break in it makes no empty line. */
+export function logLines(message: string): string[] {
+  return message.split(/[\n\r]+/).filter((line) => line !== '');
+}
+
 /** The text that goes with an errno, as the C library has it. */
 export function errnoText(code: string | undefined): string {
   return errnoTexts[code ?? ''] ?? code ?? 'Input/output error';

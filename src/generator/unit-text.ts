@@ -30,7 +30,13 @@ export function unitText(wish: Wish, around: UnitSurroundings): string {
     '[Service]',
     ...serviceSection(wish, around, usesImportd),
   ];
-  return `${lines.join('\n')}\n`;
+  return lines.map((line) => `${endedLine(line)}\n`).join('');
+}
+
+/** A backslash at the end of a line would append the next one to it; blanks there do not count. */
+function endedLine(line: string): string {
+  const [backslashes = ''] = /\\*$/.exec(line) ?? [];
+  return backslashes.length % 2 === 1 ? `${line} ` : line;
 }
 
 function unitSection(wish: Wish, around: UnitSurroundings, usesImportd: boolean): string[] {

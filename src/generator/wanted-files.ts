@@ -6,6 +6,7 @@
 import {readdirSync, readFileSync, statSync} from 'node:fs';
 import path from 'node:path';
 import {errnoOf} from '../errors.ts';
+import {hasControlCharacter} from './control-characters.ts';
 import {errnoText, type Log} from './journal.ts';
 import {parseWantedEntry} from './wanted-entry.ts';
 import type {WantedUnit} from './write-units.ts';
@@ -17,6 +18,11 @@ export function readWantedFiles(directory: string, log: Log): WantedUnit[] {
   const wanted: WantedUnit[] = [];
   for (const name of listFiles(directory, log)) {
     const file = path.join(directory, name);
+    // It is written into the unit, as the place where the wish stands.
+    if (hasControlCharacter(file)) {
+      log('error', `Control character in the name of a file, ignoring: ${JSON.stringify(file)}`);
+      continue;
+    }
     for (const entry of readEntries(file, log)) {
       const parsed = parseWantedEntry(entry);
       if ('problem' in parsed)
@@ -41,7 +47,10 @@ function listFiles(directory: string, log: Log): string[] {
 
 function readEntries(file: string, log: Log): unknown[] {
   try {
-    if (statSync(file).size > maxFileBytes) throw new Error(`more than ${maxFileBytes} bytes`);
+    const facts = statSync(file);
+    // Reading a pipe would keep the machine from booting.
+    if (!facts.isFile()) throw new Error('not a regular file');
+    if (facts.size > maxFileBytes) throw new Error(`more than ${maxFileBytes} bytes`);
     const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
     return Array.isArray(value) ? value : [value];
   } catch (error) {

@@ -1,6 +1,6 @@
 /** Units and links in the output directory; nothing is written anywhere else, and nothing there is replaced. */
 
-import {mkdirSync, symlinkSync, writeFileSync} from 'node:fs';
+import {closeSync, mkdirSync, openSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import {errnoOf} from '../errors.ts';
 import {isImageWish, type Wish} from '../import1/pull-wish.ts';
 import {errnoText, type Log} from './journal.ts';
@@ -45,13 +45,26 @@ function writeUnit(directory: string, wanted: WantedUnit, index: number, setting
   const text = unitText(wish, {...settings, sourcePath, loopUnit});
   const file = `${directory}/${unit}`;
   try {
-    writeFileSync(bytePath(file), text, {encoding: 'latin1', flag: 'wx', mode: 0o644});
+    writeNewFile(bytePath(file), text);
   } catch (error) {
     throw new UnitFailure(`Failed to create unit file '${file}': ${errnoText(errnoOf(error))}`);
   }
   const target = is257 ? 'multi-user.target' : 'imports.target';
   addLink(directory, target, unit);
   if (loopUnit !== undefined) addLink(directory, target, loopUnit);
+}
+
+/** Whole or not at all: half a unit would be read as a unit. */
+function writeNewFile(file: Buffer, text: string): void {
+  const fd = openSync(file, 'wx', 0o644);
+  try {
+    writeFileSync(fd, text, 'latin1');
+  } catch (error) {
+    rmSync(file, {force: true});
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function unitNameFor(wish: Wish, kind: 'import' | 'loop'): string {

@@ -19,6 +19,10 @@ export const deviations: Record<string, Deviation> = {
     rule: 'systemd reads % in Description= as a specifier, so the one of a URL has to be doubled',
     correctLine: (line) => (line.startsWith('Description=') ? line.replaceAll('%', '%%') : line),
   },
+  'backslash-at-line-end': {
+    rule: 'systemd appends the next line to one that ends in a backslash, so a space stands behind such a backslash',
+    correctLine: (line) => (/(^|[^\\])(\\\\)*\\$/.test(line) ? `${line} ` : line),
+  },
   'backslash-in-json': {
     rule: 'systemd takes backslashes away from ExecStart= even in quotes, which breaks the JSON of the call; they are doubled',
     correctLine: (line) => correctJson(line, (json) => json.replaceAll('\\', '\\\\')),

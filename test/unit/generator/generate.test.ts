@@ -134,6 +134,15 @@ describe('what systemd gets wrong', () => {
     expect(said[0]).toMatch(/^error: No image type \(raw, tar\) specified/);
   });
 
+  test('a backslash at the end of a line does not append the next one', () => {
+    const {units} = run('systemd.pull=raw,machine:a:http://h/x\\ systemd.pull=raw,machine:b:http://h/x\\\\');
+    const lines = Object.values(units).map((each) => each.find((line) => line.startsWith('Description=')));
+    expect(lines.sort()).toEqual([
+      'Description=Download of http://h/x\\ ',
+      'Description=Download of http://h/x\\\\',
+    ]);
+  });
+
   test('control characters write no lines into units', () => {
     const {units} = run(
       'systemd.pull=raw,machine:a:"http://h/x\nExecStart=/bin/sh" systemd.pull.success_action="a\nb" systemd.pull=raw,machine:b:http://h/x',
@@ -219,6 +228,12 @@ describe('the credential', () => {
   test('is read in the clear before an encrypted one is looked for', () => {
     writeFileSync(path.join(directory, 'import.pull'), 'x');
     expect(readCredential({plainDirectory: directory, encryptedDirectory: '/nonexistent'}, log)).toBe('x');
+  });
+
+  test('is not looked for below a relative path', () => {
+    const places = {plainDirectory: path.relative('.', directory), encryptedDirectory: undefined};
+    expect(readCredential(places, log)).toBeUndefined();
+    expect(said).toEqual(["error: Failed to read unencrypted credential 'import.pull': Invalid argument"]);
   });
 
   test('that cannot be decrypted is reported', () => {
