@@ -2,7 +2,8 @@
 # Run the real systemd-import-generator once per case, many cases in one start of the tree.
 #   generate-many.sh SUITE DIR
 # Every folder DIR/N holds the input of one run: cmdline, initrd (0 or 1), creds/ (the credentials directory) and, if
-# the firmware booted from a URL, efivar (the bytes of StubDeviceURL). Each gains normal/, early/, late/, stderr and exit.
+# the firmware booted from a URL, efivar (the bytes of StubDeviceURL); also the empty folders normal/, early/ and late/ for
+# the output. Each gains stderr and exit. Per case nothing but the generator is started, so that thousands take seconds.
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 
@@ -16,10 +17,11 @@ if [ "$1" = --inside ]; then
 	export SYSTEMD_LOG_TARGET=console SYSTEMD_LOG_LEVEL=info
 	for folder in "$2"/*/; do
 		cd "$folder"
-		mkdir -p normal early late
-		if [ -e efivar ]; then cp efivar "$variable"; else rm -f "$variable"; fi
+		if [ -e efivar ]; then cp efivar "$variable"; elif [ -e "$variable" ]; then rm "$variable"; fi
+		IFS= read -r -d '' initrd <initrd || :
+		IFS= read -r -d '' line <cmdline || :
 		status=0
-		SYSTEMD_IN_INITRD=$(<initrd) SYSTEMD_PROC_CMDLINE=$(<cmdline) CREDENTIALS_DIRECTORY=$PWD/creds ENCRYPTED_CREDENTIALS_DIRECTORY=$PWD/enc \
+		SYSTEMD_IN_INITRD=$initrd SYSTEMD_PROC_CMDLINE=$line CREDENTIALS_DIRECTORY=$PWD/creds ENCRYPTED_CREDENTIALS_DIRECTORY=$PWD/enc \
 			/usr/lib/systemd/system-generators/systemd-import-generator "$PWD/normal" "$PWD/early" "$PWD/late" 2>stderr || status=$?
 		echo $status >exit
 	done

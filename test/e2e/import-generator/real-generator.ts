@@ -50,7 +50,8 @@ export function runReal(suite: string, directory: string, boots: readonly Boot[]
 }
 
 function layOut(folder: string, boot: Boot): void {
-  mkdirSync(path.join(folder, 'creds'), {recursive: true});
+  for (const name of ['creds', 'normal', 'early', 'late'])
+    mkdirSync(path.join(folder, name), {recursive: true});
   writeFileSync(path.join(folder, 'cmdline'), boot.commandLine, 'latin1');
   writeFileSync(path.join(folder, 'initrd'), boot.inInitrd ? '1' : '0');
   if (boot.credential !== undefined)
@@ -64,7 +65,6 @@ export function runOurs(directory: string, boot: Boot, style: GeneratorStyle): O
   const efivarsDirectory = path.join(directory, 'efivars');
   const normal = path.join(directory, 'normal');
   mkdirSync(efivarsDirectory);
-  mkdirSync(normal);
   if (boot.efiVariable !== undefined) {
     const file = path.join(efivarsDirectory, 'StubDeviceURL-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f');
     writeFileSync(file, boot.efiVariable, 'latin1');
