@@ -3,6 +3,7 @@
 import {CommandMap} from '../cli/command-map.ts';
 
 export const commands = new CommandMap({
+  ancestry: {family: 'imgadm', load: () => import('./ancestry.ts')},
   apply: {family: 'imgctl', load: () => import('./apply.ts')},
   avail: {family: 'imgadm', aliases: ['available'], load: () => import('./avail.ts')},
   'cache prune': {family: 'imgctl', load: () => import('./cache-prune.ts')},
