@@ -17,7 +17,7 @@ export interface InstallOrder {
   /** URL of the source as the user typed it; undefined for a local file. */
   source: string | undefined;
   filePath: string;
-  digests: ImageRecord['digests'];
+  digests: NonNullable<ImageRecord['digests']>;
 }
 
 /** Largest image after decompression unless configured otherwise; importd's limit (spec/engine.md §2). */

@@ -7,7 +7,7 @@ import type {InstalledImage} from './installed.ts';
 /** A phrase each, for messages. The caller holds the image's lock, so a transfer is never its own. */
 export async function findUses(
   context: Pick<ActionContext, 'engine'>,
-  {pool, record}: InstalledImage,
+  {pool, record}: Pick<InstalledImage, 'pool'> & {record: Pick<InstalledImage['record'], 'localName'>},
 ): Promise<string[]> {
   const {imageClass} = pool.store;
   const name = record.localName;

@@ -25,8 +25,8 @@ export interface ImageRecord {
   localName: string;
   /** URL of the source as the user typed it; absent when installed from a file. */
   source?: string;
-  /** Digests of the file as transferred. */
-  digests: {sha1: string; sha256: string; sizeBytes: number};
+  /** Digests of the file as transferred; absent when the data was there before the record. */
+  digests?: {sha1: string; sha256: string; sizeBytes: number};
   verification: {level: VerificationLevel; keyId?: string};
   /** RFC 3339 UTC. */
   installedAt: string;

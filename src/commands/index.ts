@@ -34,4 +34,5 @@ export const commands = new CommandMap({
   'list-transfers': {family: 'importctl', load: () => import('./list-transfers.ts')},
   'cancel-transfer': {family: 'importctl', load: () => import('./cancel-transfer.ts')},
   'list-images': {family: 'importctl', load: () => import('./list-images.ts')},
+  update: {family: 'imgadm', load: () => import('./update.ts')},
 });

@@ -34,3 +34,8 @@ only_source() {
 	mkdir -p "$IMGCTL_ROOT/etc/imgctl"
 	printf '{"sources": [{"url": "%s", "type": "imgapi"}]}\n' "$URL" >"$IMGCTL_ROOT/etc/imgctl/config.json"
 }
+
+# change UUID JSON: updates the manifest of an image on the server
+change() {
+	curl -s -f -o /dev/null -X POST -H 'Content-Type: application/json' -d "$2" "$URL/images/$1?action=update"
+}
