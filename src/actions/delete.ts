@@ -20,21 +20,28 @@ export async function deleteImage(
   options: {uuid: string; poolName?: string | undefined},
 ): Promise<DeleteResult> {
   const {uuid} = options;
-  await getInstalled(context, uuid, options.poolName);
+  await removeImage(context, {uuid, poolName: options.poolName});
+  context.report.step(`Deleted image ${uuid}`);
+  return {action: 'deleted', uuid, changed: true};
+}
+
+/** Silent. Refuses what has dependents or is in use, looked at under the image's lock. */
+export async function removeImage(
+  context: ActionContext,
+  {uuid, poolName}: {uuid: string; poolName: string | undefined},
+): Promise<void> {
+  await getInstalled(context, uuid, poolName);
   if (!canRemove(context.engine)) {
     throw new ImgctlError('NotSupported', `the ${context.engine.name} engine cannot remove images`);
   }
   const locks = [await lockImport(context, uuid)];
   try {
-    const image = await getInstalled(context, uuid, options.poolName);
-    locks.push(await lockAgainstChildren(context, uuid));
+    const image = await getInstalled(context, uuid, poolName);
     await refuseDependents(context, image);
     await refuseUses(context, image);
     await context.engine.removeImage(image.pool.store, image.record.localName);
     await context.records.remove(uuid);
     await context.catalog.images.remove(uuid);
-    context.report.step(`Deleted image ${uuid}`);
-    return {action: 'deleted', uuid, changed: true};
   } finally {
     for (const lock of locks) lock.release();
   }

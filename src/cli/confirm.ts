@@ -6,18 +6,19 @@ import type {CommandContext} from './context.ts';
 import {isYes} from './environment.ts';
 
 /**
- * Whether to go on. `IMGCTL_ASSUME_YES` answers; without a terminal it is a usage error, which says what to pass. End of
+ * Whether to go on. `IMGCTL_ASSUME_YES` answers; without a terminal it is a usage error, which says what to pass: `answeredBy`. End of
  * input and Ctrl-C mean no.
  */
 export async function confirm(
   context: CommandContext,
   plan: readonly string[],
   question: string,
+  answeredBy = '--yes',
 ): Promise<boolean> {
   const {stdin, stderr, env} = context.environment;
   if (isYes(env.IMGCTL_ASSUME_YES)) return true;
   if (!stdin.isTTY || !stderr.isTTY) {
-    throw new ImgctlError('Usage', `would ask "${question}"; pass --yes`);
+    throw new ImgctlError('Usage', `would ask "${question}"; pass ${answeredBy}`);
   }
   const prompt = createInterface({input: stdin, output: stderr, terminal: false});
   try {

@@ -21,14 +21,24 @@ const durationUnits: Readonly<Record<string, number>> = {
 /** Node's timers fire at once when they are set for longer. */
 const longestMs = 2 ** 31 - 1;
 
-/** `90s`, `5m`, `1h30m`, `7d`; a bare number is seconds. Milliseconds. */
+/** `90s`, `5m`, `1h30m`, `7d`; a bare number is seconds. Milliseconds, for timers. */
 export function parseDuration(text: string): number {
+  const total = durationMs(text);
+  if (total <= longestMs) return total;
+  throw new ImgctlError('Usage', `duration "${text}" is too long (at most 24d)`);
+}
+
+/** A duration of any length, to compare ages with. Milliseconds. */
+export function parseAge(text: string): number {
+  return durationMs(text);
+}
+
+function durationMs(text: string): number {
   const whole = /^(?:\d+(?:ms|s|m|h|d))+$|^\d+$/.test(text);
   if (!whole) throw new ImgctlError('Usage', `invalid duration: "${text}" (examples: 90s, 5m, 1h30m)`);
   let total = 0;
   for (const [, amount, unit] of text.matchAll(/(\d+)(ms|s|m|h|d)?/g)) {
     total += Number(amount) * (durationUnits[unit ?? 's'] ?? 1000);
   }
-  if (total <= longestMs) return total;
-  throw new ImgctlError('Usage', `duration "${text}" is too long (at most 24d)`);
+  return total;
 }

@@ -10,7 +10,7 @@ import type {FlagDefinition} from './flags.ts';
 const groups: readonly (readonly [string, readonly string[]])[] = [
   ['FIND', ['avail', 'show', 'sources']],
   ['GET', ['import', 'install', 'migrate-imgadm']],
-  ['KEEP', ['list', 'get', 'ancestry', 'update', 'delete', 'ignore', 'cache prune']],
+  ['KEEP', ['list', 'get', 'ancestry', 'update', 'delete', 'vacuum', 'ignore', 'cache prune']],
   ['MAKE', ['clone', 'publish', 'serve', 'manifest check', 'manifest upgrade']],
   ['AT BOOT', ['import-generator', 'apply', 'boot-report']],
   ['OTHER', ['doctor']],

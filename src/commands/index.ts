@@ -35,4 +35,5 @@ export const commands = new CommandMap({
   'cancel-transfer': {family: 'importctl', load: () => import('./cancel-transfer.ts')},
   'list-images': {family: 'importctl', load: () => import('./list-images.ts')},
   update: {family: 'imgadm', load: () => import('./update.ts')},
+  vacuum: {family: 'imgadm', load: () => import('./vacuum.ts')},
 });
