@@ -1,10 +1,11 @@
 /** The one place that picks an encoder; levels as importd has them (spec/engine.md §4). */
 import {constants, createGzip, createZstdCompress} from 'node:zlib';
 import {ImgctlError} from '../errors.ts';
+import type {Encoder, OutputCompression} from './encoder.ts';
+import {parallelEncoder} from './parallel-compress.ts';
 import {through} from './through.ts';
 
-export type OutputCompression = 'uncompressed' | 'xz' | 'gzip' | 'bzip2' | 'zstd';
-export type Encoder = (source: AsyncIterable<Buffer>) => AsyncIterable<Buffer>;
+export type {Encoder, OutputCompression} from './encoder.ts';
 
 const bufferBytes = 256 * 1024;
 const gzipLevel = 6;
@@ -13,14 +14,16 @@ const zstdLevel = 3;
 
 /**
  * Yields the compressed bytes. bzip2 is not made here but by the encoder given, a tool; without one it is refused
- * with `NotSupported`.
+ * with `NotSupported`. With `cores` the work is shared by so many, in blocks of its own (parallel-compress.ts).
  */
 export async function* compress(
   source: AsyncIterable<Buffer>,
   compression: OutputCompression,
   bzip2?: Encoder,
+  cores?: number,
 ): AsyncGenerator<Buffer> {
-  yield* encoderFor(compression, bzip2)(source);
+  const parallel = cores === undefined ? undefined : parallelEncoder(compression, {cores, bzip2});
+  yield* (parallel ?? encoderFor(compression, bzip2))(source);
 }
 
 function encoderFor(compression: OutputCompression, bzip2: Encoder | undefined): Encoder {

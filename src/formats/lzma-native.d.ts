@@ -1,4 +1,4 @@
-/** The part of lzma-native that xz.ts and compress.ts use. */
+/** The part of lzma-native that xz.ts, compress.ts and parallel-compress.ts use. */
 declare module 'lzma-native' {
   import type {Transform} from 'node:stream';
 
@@ -12,6 +12,8 @@ declare module 'lzma-native' {
     preset: number;
     check: number;
     bufsize: number;
+    threads?: number;
+    blockSize?: number;
   }
 
   const lzma: {
