@@ -30,6 +30,7 @@ export type ErrorCode =
   | 'LockTimeout'
   | 'ManifestValidation'
   | 'MaxPlatform'
+  | 'MaxOriginDepth'
   | 'MinPlatform'
   | 'NoCommand'
   | 'NoSources'
@@ -37,9 +38,12 @@ export type ErrorCode =
   | 'NotAuthorized'
   | 'NotSupported'
   | 'Offline'
-  | 'Option'
+  | 'OriginHasNoFinalSnapshot'
+  | 'OriginMismatch'
   | 'OriginNotFoundInSource'
   | 'OriginNotInstalled'
+  | 'PrepareImageDidNotRun'
+  | 'PrepareImageError'
   | 'SignatureNotTrusted'
   | 'SourcePing'
   | 'Timeout'
@@ -48,7 +52,10 @@ export type ErrorCode =
   | 'UnknownOption'
   | 'UpgradeError'
   | 'UploadError'
-  | 'Usage';
+  | 'Usage'
+  | 'VmHasNoOrigin'
+  | 'VmNotFound'
+  | 'VmNotStopped';
 
 export interface ErrorOptions {
   cause?: unknown;

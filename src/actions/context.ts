@@ -16,7 +16,7 @@ export interface Pool {
   store: ImageStore;
 }
 
-export type TransferPhase = 'wait' | 'download' | 'verify' | 'unpack' | 'upload';
+export type TransferPhase = 'wait' | 'download' | 'verify' | 'unpack' | 'pack' | 'upload';
 
 export interface ProgressUpdate {
   /** UUID of the image that is worked on, and its `NAME@VERSION`. */

@@ -10,8 +10,8 @@ import type {FlagDefinition} from './flags.ts';
 const groups: readonly (readonly [string, readonly string[]])[] = [
   ['FIND', ['avail', 'show', 'sources']],
   ['GET', ['import', 'install', 'migrate-imgadm']],
-  ['KEEP', ['list', 'get', 'ancestry', 'update', 'delete', 'vacuum', 'ignore', 'cache prune']],
-  ['MAKE', ['clone', 'publish', 'serve', 'manifest check', 'manifest upgrade']],
+  ['KEEP', ['list', 'get', 'delete', 'ignore', 'cache prune']],
+  ['MAKE', ['clone', 'create', 'publish', 'serve', 'manifest check', 'manifest upgrade']],
   ['AT BOOT', ['import-generator', 'apply', 'boot-report']],
   ['OTHER', ['doctor']],
 ];

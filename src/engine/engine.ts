@@ -74,6 +74,8 @@ export interface ExportRequest {
   store: ImageStore;
   localName: string;
   compression: ExportCompression;
+  /** Compress on all cores, in blocks whose bytes do not depend on how many there are. zstd is made by one all the same. */
+  parallel?: boolean;
   /**
    * Open for writing: a file, pipe or socket, blocking or not. What is written begins at its position. The caller
    * closes it, but not before `finished` has settled. It is not synced, and a failed export leaves half of it behind: `writeOutputFile`

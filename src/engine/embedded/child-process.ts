@@ -19,16 +19,18 @@ export interface ChildOptions {
   sandbox: Sandbox;
   wrap: WrapRequest;
   descriptors: Pick<RunOptions, 'stdin' | 'descriptors'>;
+  env?: Record<string, string>;
   signal: AbortSignal;
   onMessage: (message: ChildMessage) => void;
 }
 
 /** Resolves with the child's notices once it is done and gone; rejects with what it reported. */
 export async function runChild(options: ChildOptions): Promise<string[]> {
-  const {name, task, sandbox, wrap, descriptors, signal, onMessage} = options;
+  const {name, task, sandbox, wrap, descriptors, env = {}, signal, onMessage} = options;
   const command = [process.execPath, ...nodeOptions, findProgram(name), JSON.stringify(task)];
   const child = await sandbox.start(command, wrap, {
     stdout: 'pipe',
+    env,
     signal,
     graceMs: 0, // it has nothing to finish, and some wrappers ignore SIGTERM
     ...descriptors,

@@ -28,28 +28,29 @@ function send(message: ChildMessage): void {
   writeSync(1, `${JSON.stringify(message)}\n`);
 }
 
-async function run({directory, compression}: ExportTask): Promise<string[]> {
+async function run(task: ExportTask): Promise<string[]> {
+  const {directory, compression} = task;
   const output = new Output(outputFd);
-  if (directory !== undefined) return await exportTree(directory, compression, output);
+  if (directory !== undefined) return await exportTree(directory, task, output);
   const onPosition = progressOf(fstatSync(source).size);
   if (compression === 'uncompressed') copyRawTo(source, output, onPosition);
-  else await writeAll(compress(readRaw(source, onPosition), compression, bzip2Encoder()), output);
+  else await writeAll(encoded(readRaw(source, onPosition), task), output);
   return output.isFile ? keepAttributes() : [];
 }
 
-async function exportTree(
-  directory: string,
-  compression: ExportTask['compression'],
-  output: Output,
-): Promise<string[]> {
+async function exportTree(directory: string, task: ExportTask, output: Output): Promise<string[]> {
   const top = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   const losses = new Losses();
   try {
-    await writeAll(compress(batched(readTree(top, losses)), compression, bzip2Encoder()), output);
+    await writeAll(encoded(batched(readTree(top, losses)), task), output);
   } finally {
     closeSync(top);
   }
   return losses.sentences();
+}
+
+function encoded(chunks: AsyncIterable<Buffer>, {compression, cores}: ExportTask): AsyncIterable<Buffer> {
+  return compress(chunks, compression, bzip2Encoder(), cores);
 }
 
 async function writeAll(chunks: AsyncIterable<Buffer>, output: Output): Promise<void> {

@@ -1,5 +1,6 @@
 /** One export, from finding the image to the last byte at the output's door. */
 import {closeSync, constants, openSync, readlinkSync} from 'node:fs';
+import {availableParallelism} from 'node:os';
 import type {ExportRequest, TransferResult} from '../../engine.ts';
 import {runChild} from '../child-process.ts';
 import type {ChildMessage} from '../child-protocol.ts';
@@ -44,15 +45,22 @@ async function runExportChild(
   image: string,
   listener: JobListener,
 ): Promise<string[]> {
-  const {format, compression, outputFd} = request;
+  const {format, compression, outputFd, parallel} = request;
   const source = format === 'raw' ? openSync(image, constants.O_RDONLY) : undefined;
   try {
-    const task: ExportTask = {compression, ...(format === 'tar' ? {directory: image} : {})};
+    const cores = parallel ? availableParallelism() : undefined;
+    const task: ExportTask = {
+      compression,
+      ...(cores === undefined ? {} : {cores}),
+      ...(format === 'tar' ? {directory: image} : {}),
+    };
     return await runChild({
       name: 'export-child',
       task,
       sandbox,
       wrap: {target: undefined, readable: image, capabilities: format === 'tar' ? ['dac_read_search'] : []},
+      // Node compresses in these threads.
+      ...(cores === undefined ? {} : {env: {UV_THREADPOOL_SIZE: String(Math.max(cores, 4))}}),
       descriptors: {...(source === undefined ? {} : {stdin: source}), descriptors: [outputFd]},
       signal,
       onMessage: (message) => forward(message, listener),

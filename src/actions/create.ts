@@ -1,0 +1,136 @@
+/**
+ * `create MACHINE` (spec/imgadm.md §9): an image file and its manifest from a stopped instance, which is only read. Both
+ * files appear whole or not at all; the manifest last, because it speaks for the file.
+ */
+
+import {randomUUID} from 'node:crypto';
+import {statSync, writeFileSync} from 'node:fs';
+import path from 'node:path';
+import {readOsRelease} from '../instances/os-release.ts';
+import type {ImageManifest, ManifestFile} from '../manifest/manifest.ts';
+import {checkManifest} from '../manifest/parse.ts';
+import type {ActionContext} from './context.ts';
+import {diskDefaults, draftManifest, filePrefix, type GivenFields, treeDefaults} from './create-manifest.ts';
+import {checkOriginDepth, type FoundInstance, findInstance, requireStopped} from './find-instance.ts';
+import {poolText} from './pools.ts';
+import {writeImageFile} from './write-image-file.ts';
+
+export interface CreateOptions {
+  /** Name of the instance. */
+  machine: string;
+  given: GivenFields;
+  compression: ManifestFile['compression'];
+  maxOriginDepth?: number | undefined;
+  outputs: CreateOutputs;
+  /** Where the files go, as typed: a directory, or their common beginning; undefined: a name of their own here. */
+  outputTemplate?: string | undefined;
+  /** Uploads the files instead of keeping them. */
+  publish?: ((files: CreatedFiles) => Promise<{url: string}>) | undefined;
+}
+
+export interface CreatedFiles {
+  manifestPath: string;
+  filePath: string;
+}
+
+/** How files are made; given by whoever knows the file system's calls. */
+export interface CreateOutputs {
+  /** Calls `write` with a descriptor; the file is there when it has ended well, and not before. */
+  writeFile<Result>(file: string, write: (fd: number) => Promise<Result>): Promise<Result>;
+  /** A directory that is gone afterwards; what a killed process left is removed on the way. */
+  withTemporary<Result>(use: (prefix: string) => Promise<Result>): Promise<Result>;
+}
+
+export interface CreateResult {
+  action: 'created';
+  uuid: string;
+  changed: true;
+  manifest: ImageManifest;
+  /** Not part of manifests. */
+  sha256: string;
+  /** Unless published. */
+  manifestPath?: string;
+  filePath?: string;
+  url?: string;
+}
+
+const suffixes = {none: '', gzip: '.gz', bzip2: '.bz2', xz: '.xz'} as const;
+
+export async function createImage(context: ActionContext, options: CreateOptions): Promise<CreateResult> {
+  const instance = await findInstance(context, options.machine);
+  requireStopped(instance);
+  await checkOriginDepth(context, instance.origin, options.maxOriginDepth);
+  const draft = describe(context, instance, options);
+  context.report.step('Manifest:');
+  for (const line of JSON.stringify(draft, null, 2).split('\n')) context.report.step(`    ${line}`);
+  checkManifest(draft, 'minimal');
+  const {publish} = options;
+  if (!publish) {
+    const made = await saveImage(context, {instance, draft, options, prefix: prefixFor(draft, options)});
+    return resultOf(made, {manifestPath: made.manifestPath, filePath: made.filePath});
+  }
+  return options.outputs.withTemporary(async (prefix) => {
+    const made = await saveImage(context, {instance, draft, options, prefix});
+    return resultOf(made, await publish(made));
+  });
+}
+
+function describe(context: ActionContext, instance: FoundInstance, options: CreateOptions): ImageManifest {
+  const origin = instance.origin?.record.manifest;
+  if (origin) {
+    context.report.step(`Inheriting from origin image ${origin.uuid} (${origin.name} ${origin.version})`);
+  }
+  const defaults = instance.isDisk
+    ? diskDefaults(statSync(instance.path).size)
+    : treeDefaults(readOsRelease(instance.path));
+  return draftManifest({given: options.given, uuid: randomUUID(), origin, defaults, delta: undefined});
+}
+
+/** An existing directory takes files of the image's name; anything else is the beginning of theirs. */
+function prefixFor(draft: ImageManifest, {outputTemplate}: CreateOptions): string {
+  if (outputTemplate === undefined) return filePrefix(draft);
+  const isDirectory = statSync(outputTemplate, {throwIfNoEntry: false})?.isDirectory() ?? false;
+  return isDirectory ? path.join(outputTemplate, filePrefix(draft)) : outputTemplate;
+}
+
+interface SaveOrder {
+  instance: FoundInstance;
+  draft: ImageManifest;
+  options: CreateOptions;
+  prefix: string;
+}
+
+interface SavedImage extends CreatedFiles {
+  manifest: ImageManifest;
+  sha256: string;
+}
+
+async function saveImage(context: ActionContext, order: SaveOrder): Promise<SavedImage> {
+  const {instance, draft, options, prefix} = order;
+  const {compression, outputs} = options;
+  const plainPath = `${prefix}.${instance.isDisk ? 'raw' : 'tar'}`;
+  const filePath = `${plainPath}${suffixes[compression]}`;
+  const storageName = `${poolText(context.pools, instance.pool.name)}/${instance.name}`;
+  context.report.step(`Snapshotting to "${storageName}@final"`);
+  context.report.step(`Sending image file to "${plainPath}"`);
+  const written = await outputs.writeFile(filePath, (fd) =>
+    writeImageFile(context, {
+      source: {store: instance.pool.store, localName: instance.name, isDisk: instance.isDisk},
+      manifest: draft,
+      compression,
+      fd,
+    }),
+  );
+  const manifest = {...draft, files: [{size: written.sizeBytes, compression, sha1: written.sha1}]};
+  const manifestPath = `${prefix}.imgmanifest`;
+  context.report.step(`Saving manifest to "${manifestPath}"`);
+  await outputs.writeFile(manifestPath, async (fd) => writeFileSync(fd, JSON.stringify(manifest, null, 2)));
+  return {manifest, manifestPath, filePath, sha256: written.sha256};
+}
+
+function resultOf(
+  {manifest, sha256}: SavedImage,
+  place: Pick<CreateResult, 'manifestPath' | 'filePath' | 'url'>,
+): CreateResult {
+  return {action: 'created', uuid: manifest.uuid, changed: true, manifest, sha256, ...place};
+}

@@ -1,0 +1,74 @@
+/** The instance that an image is made of, and the images it came from (spec/imgadm.md §9.2 steps 1 to 3). */
+
+import type {StoredImage} from '../engine/engine.ts';
+import {ImgctlError} from '../errors.ts';
+import {findHostUses} from '../instances/host-uses.ts';
+import type {ActionContext, Pool} from './context.ts';
+import {findInstalled, type InstalledImage, listInstalled} from './installed.ts';
+import {getPool} from './pools.ts';
+
+export interface FoundInstance {
+  name: string;
+  /** Its directory or disk file. */
+  path: string;
+  isDisk: boolean;
+  pool: Pool;
+  /** The image it was made from, when that is known and still installed. */
+  origin: InstalledImage | undefined;
+}
+
+/** `VmNotFound` for a name that is none in the default pool, or that of an image. */
+export async function findInstance(context: ActionContext, name: string): Promise<FoundInstance> {
+  const pool = getPool(context.pools, undefined);
+  const [stored, installed] = await Promise.all([
+    context.engine.listImages(pool.store),
+    listInstalled(context),
+  ]);
+  const found = stored.find((candidate) => candidate.name === name);
+  const isImage = installed.some((image) => image.pool === pool && image.record.localName === name);
+  if (!found || isImage || !isKnownKind(found)) {
+    throw new ImgctlError('VmNotFound', `vm "${name}" was not found`, {
+      hint: isImage
+        ? `"${name}" is an image; make an instance of it with: imgctl clone ${name} NAME`
+        : `instances lie in "${pool.store.directory}"`,
+    });
+  }
+  const origin = installed.find((image) => image.instances.includes(name));
+  return {name, path: found.path, isDisk: found.type === 'raw', pool, origin};
+}
+
+function isKnownKind({type}: StoredImage): boolean {
+  return type !== 'block';
+}
+
+/** `VmNotStopped` while anything on the host uses it. */
+export function requireStopped(instance: FoundInstance): void {
+  const [use] = findHostUses({path: instance.path, imageClass: 'machine', name: instance.name});
+  if (!use) return;
+  throw new ImgctlError('VmNotStopped', `vm "${instance.name}" is not stopped`, {
+    hint: `it is ${use.text}; stop it first, for example: machinectl poweroff ${instance.name}`,
+    details: {use},
+  });
+}
+
+/** The origin counts 1, its origin 2, and so on (spec/imgadm.md §9.2 step 3). */
+export async function checkOriginDepth(
+  context: ActionContext,
+  origin: InstalledImage | undefined,
+  maxDepth: number | undefined,
+): Promise<void> {
+  if (maxDepth === undefined) return;
+  const seen = new Set<string>();
+  for (let image = origin; image; ) {
+    const {uuid, origin: next} = image.record.manifest;
+    if (seen.has(uuid)) return;
+    seen.add(uuid);
+    if (seen.size > maxDepth) {
+      throw new ImgctlError(
+        'MaxOriginDepth',
+        `cannot create image: maximum origin depth "${maxDepth}" has been reached`,
+      );
+    }
+    image = next === undefined ? undefined : await findInstalled(context, next);
+  }
+}

@@ -1,0 +1,35 @@
+/** Where `create` puts its files: in place when they are whole, or for a while below the cache. */
+
+import {mkdirSync} from 'node:fs';
+import path from 'node:path';
+import type {CreateOutputs} from '../actions/create.ts';
+import {errnoOf, ImgctlError} from '../errors.ts';
+import {writeOutputFile} from '../sys/output-file.ts';
+import {makeStaging, stagedSide, sweepStaging} from '../sys/staging.ts';
+
+/** Relative names are taken from the working directory. */
+export function outputPlaces(cacheDirectory: string): CreateOutputs {
+  const directory = path.join(cacheDirectory, 'create');
+  return {
+    writeFile: async (file, write) => {
+      try {
+        return await writeOutputFile(file, write);
+      } catch (error) {
+        if (error instanceof ImgctlError) throw error;
+        const reason = error instanceof Error ? error.message : String(error);
+        const code = errnoOf(error) === 'ENOSPC' ? 'NoSpace' : 'FileSystem';
+        throw new ImgctlError(code, `cannot write "${file}": ${reason}`, {cause: error});
+      }
+    },
+    withTemporary: async (use) => {
+      mkdirSync(directory, {recursive: true, mode: 0o700});
+      await sweepStaging(directory);
+      const staging = makeStaging(directory, 'image');
+      try {
+        return await use(path.join(staging.path, stagedSide('')));
+      } finally {
+        await staging.remove();
+      }
+    },
+  };
+}
