@@ -38,6 +38,7 @@ export type ErrorCode =
   | 'NotAuthorized'
   | 'NotSupported'
   | 'Offline'
+  | 'Option'
   | 'OriginHasNoFinalSnapshot'
   | 'OriginMismatch'
   | 'OriginNotFoundInSource'

@@ -13,7 +13,7 @@ export interface AncestryRow {
   source?: string;
 }
 
-type AncestryContext = Pick<ActionContext, 'catalog' | 'records' | 'engine' | 'pools'>;
+type AncestryContext = Pick<ActionContext, 'catalog' | 'records' | 'engine' | 'pools' | 'program'>;
 
 /** `ImageNotInstalled` names the first image of the chain that is not there; the pool is that of the image asked for. */
 export async function listAncestry(

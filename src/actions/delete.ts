@@ -37,6 +37,7 @@ export async function removeImage(
   const locks = [await lockImport(context, uuid)];
   try {
     const image = await getInstalled(context, uuid, poolName);
+    locks.push(await lockAgainstChildren(context, uuid));
     await refuseDependents(context, image);
     await refuseUses(context, image);
     await context.engine.removeImage(image.pool.store, image.record.localName);

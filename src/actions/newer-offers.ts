@@ -7,7 +7,6 @@ import type {ActionContext} from './context.ts';
 import {requireSources} from './find-offered.ts';
 import {checkUuid, listInstalled, notInstalled} from './installed.ts';
 import {asOne, gatherOffers} from './offers.ts';
-import {poolText} from './pools.ts';
 
 export interface NewerOffer {
   /** Of the installed image. */
@@ -67,7 +66,7 @@ async function chooseManifests(context: ActionContext, uuids: readonly string[])
   return uuids.map((uuid) => {
     const found = installed.find(({record}) => record.manifest.uuid === uuid);
     if (found) return found.record.manifest;
-    throw notInstalled(uuid, poolText(context.pools, context.pools[0]?.name ?? ''));
+    throw notInstalled(context, uuid, undefined);
   });
 }
 

@@ -10,7 +10,7 @@ import {changedFields} from '../manifest/changed-fields.ts';
 import {isUuid} from '../manifest/manifest.ts';
 import type {ActionContext, Pool} from './context.ts';
 import {findOffered, type OfferedImage} from './find-offered.ts';
-import {lockImport} from './import.ts';
+import {lockImport} from './image-locks.ts';
 import {checkUuid, findInstalled, listInstalled} from './installed.ts';
 import {findUses} from './uses.ts';
 

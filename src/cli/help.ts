@@ -10,7 +10,21 @@ import type {FlagDefinition} from './flags.ts';
 const groups: readonly (readonly [string, readonly string[]])[] = [
   ['FIND', ['avail', 'show', 'sources']],
   ['GET', ['import', 'install', 'migrate-imgadm']],
-  ['KEEP', ['list', 'get', 'delete', 'ignore', 'cache prune']],
+  ['KEEP', ['list', 'get', 'ancestry', 'update', 'delete', 'vacuum', 'ignore', 'cache prune']],
+  [
+    'BY URL',
+    [
+      'pull-tar',
+      'pull-raw',
+      'import-tar',
+      'import-raw',
+      'import-fs',
+      'export-tar',
+      'export-raw',
+      'list-images',
+    ],
+  ],
+  ['TRANSFERS', ['list-transfers', 'cancel-transfer']],
   ['MAKE', ['clone', 'create', 'publish', 'serve', 'manifest check', 'manifest upgrade']],
   ['AT BOOT', ['import-generator', 'apply', 'boot-report']],
   ['OTHER', ['doctor']],

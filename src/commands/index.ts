@@ -25,6 +25,8 @@ export const commands = new CommandMap({
   serve: {family: 'imgctl', load: () => import('./serve.ts')},
   show: {family: 'imgadm', load: () => import('./show.ts')},
   sources: {family: 'imgadm', load: () => import('./sources.ts')},
+  update: {family: 'imgadm', load: () => import('./update.ts')},
+  vacuum: {family: 'imgadm', load: () => import('./vacuum.ts')},
   'pull-tar': {family: 'importctl', load: () => import('./pull-tar.ts')},
   'pull-raw': {family: 'importctl', load: () => import('./pull-raw.ts')},
   'import-tar': {family: 'importctl', load: () => import('./import-tar.ts')},
@@ -35,6 +37,4 @@ export const commands = new CommandMap({
   'list-transfers': {family: 'importctl', load: () => import('./list-transfers.ts')},
   'cancel-transfer': {family: 'importctl', load: () => import('./cancel-transfer.ts')},
   'list-images': {family: 'importctl', load: () => import('./list-images.ts')},
-  update: {family: 'imgadm', load: () => import('./update.ts')},
-  vacuum: {family: 'imgadm', load: () => import('./vacuum.ts')},
 });
