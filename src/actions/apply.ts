@@ -103,8 +103,8 @@ function requestOf(context: ApplyContext, wish: PullWish): PullRequest {
     localName: wish.localName,
     verify: wish.verify,
     readOnly: wish.readOnly,
-    // importd's rule; a refresh needs the copy to compare with.
-    keepDownload: wish.refresh || wish.imageClass === 'machine',
+    // Only a refresh needs the copy, to compare with.
+    keepDownload: wish.refresh,
     signal: context.signal,
   };
 }

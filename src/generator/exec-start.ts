@@ -53,7 +53,8 @@ function pullArguments(wish: PullWish): string[] | undefined {
   const name = wish.localName === undefined ? undefined : imageNameArgument(wish.localName, wish.type);
   if (wish.localName !== undefined && name === undefined) return undefined;
   const verify = typeof wish.verify === 'object' ? wish.verify.sha256 : wish.verify;
-  const options = [`--class=${wish.imageClass}`, `--verify=${verify}`];
+  // As importd does when it is asked over Varlink; the default of the command is another.
+  const options = [`--class=${wish.imageClass}`, `--verify=${verify}`, '--keep-download=no'];
   if (wish.readOnly) options.push('--read-only');
   return [`pull-${wish.type}`, ...options, '--', wish.url, ...(name === undefined ? [] : [name])];
 }

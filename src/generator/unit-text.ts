@@ -2,7 +2,7 @@
 
 import {imageNameForms} from '../import1/image-name.ts';
 import {isImageWish, type Wish} from '../import1/pull-wish.ts';
-import {imgctlCommand, isOursOnly, varlinkCommand} from './exec-start.ts';
+import {imgctlCommand, isOursOnly, quoteWord, varlinkCommand} from './exec-start.ts';
 import type {GeneratorStyle} from './style.ts';
 import {classRoot} from './wish-paths.ts';
 
@@ -50,6 +50,7 @@ function unitSection(wish: Wish, around: UnitSurroundings, usesImportd: boolean)
     `SourcePath=${around.sourcePath.replaceAll('%', '%%')}`,
   ];
   if (usesImportd) lines.push(`Requires=${socket[0]}`);
+  else lines.push(...placesNeeded(wish, around.launcher));
   if (after.length > 0) lines.push(`After=${after.join(' ')}`);
   lines.push('Conflicts=shutdown.target');
   lines.push(`Before=${is257 ? '' : 'imports.target '}shutdown.target`, 'DefaultDependencies=no');
@@ -61,6 +62,12 @@ function unitSection(wish: Wish, around: UnitSurroundings, usesImportd: boolean)
     lines.push('Wants=network-online.target', 'After=network-online.target');
   if (around.loopUnit !== undefined) lines.push(`Before=${around.loopUnit}`);
   return [...lines, ...presenceConditions(wish), ...(wish.retries > 0 ? retryLimit(wish) : [])];
+}
+
+/** What importd's socket waits for, and where imgctl itself lies and keeps its state. */
+function placesNeeded(wish: Wish, launcher: string): string[] {
+  const places = [classRoot(wish), '/var/cache/imgctl', '/var/lib/imgctl', launcher];
+  return [`WantsMountsFor=${places.map(quoteWord).join(' ')}`, 'After=systemd-remount-fs.service'];
 }
 
 function descriptionOf(wish: Wish): string {

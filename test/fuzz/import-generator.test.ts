@@ -160,6 +160,7 @@ const keys: Readonly<Record<string, 'once' | 'many'>> = {
   'Unit.Documentation': 'once',
   'Unit.SourcePath': 'once',
   'Unit.Requires': 'once',
+  'Unit.WantsMountsFor': 'once',
   'Unit.After': 'many',
   'Unit.Before': 'many',
   'Unit.Wants': 'once',

@@ -61,17 +61,20 @@ describe('units that run imgctl', () => {
     const {units} = run('systemd.pull=raw,sysext,ro,verify=no:a:https://h/a%20b.raw');
     const lines = units['systemd-import@var-lib-extensions-a.raw.service'];
     expect(execStart(lines)).toBe(
-      ':/usr/bin/imgctl pull-raw --class=sysext --verify=no --read-only -- https://h/a%%20b.raw a',
+      ':/usr/bin/imgctl pull-raw --class=sysext --verify=no --keep-download=no --read-only -- https://h/a%%20b.raw a',
     );
     expect(lines?.join('\n')).not.toMatch(/importd|varlink|NotifyAccess/);
     expect(lines).toContain('After=imports-pre.target');
+    expect(lines).toContain(
+      'WantsMountsFor=/var/lib/extensions /var/cache/imgctl /var/lib/imgctl /usr/bin/imgctl',
+    );
   });
 
   test('quote what systemd would take apart', () => {
     const {units} = run(`systemd.pull='tar,machine:a b"c:http://h/x'`, 'imgctl', '/opt/my tools/imgctl');
     const [lines] = Object.values(units);
     expect(execStart(lines)).toBe(
-      ':"/opt/my tools/imgctl" pull-tar --class=machine --verify=signature -- http://h/x "a b\\"c"',
+      ':"/opt/my tools/imgctl" pull-tar --class=machine --verify=signature --keep-download=no -- http://h/x "a b\\"c"',
     );
   });
 
@@ -82,7 +85,7 @@ describe('units that run imgctl', () => {
     const commands = Object.values(units).map(execStart).sort();
     expect(commands).toEqual([
       ':/usr/bin/imgctl apply --pull raw,machine,rw,verify=signature,runtime=no:d.raw:http://h/x',
-      ':/usr/bin/imgctl pull-tar --class=machine --verify=signature -- http://h/x d.tar.tar',
+      ':/usr/bin/imgctl pull-tar --class=machine --verify=signature --keep-download=no -- http://h/x d.tar.tar',
     ]);
   });
 
@@ -171,7 +174,9 @@ describe('files of wanted.d', () => {
     put('a.json', {url: 'http://h/a.raw.xz', type: 'raw', class: 'machine', verify: 'no'});
     const [lines] = Object.values(run('').units);
     expect(lines).toContain(`SourcePath=${directory}/wanted.d/a.json`);
-    expect(execStart(lines)).toContain('pull-raw --class=machine --verify=no -- http://h/a.raw.xz a');
+    expect(execStart(lines)).toContain(
+      'pull-raw --class=machine --verify=no --keep-download=no -- http://h/a.raw.xz a',
+    );
   });
 
   test('may want images of the sources', () => {
