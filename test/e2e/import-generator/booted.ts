@@ -1,0 +1,123 @@
+/** A container whose first process is the real systemd, with our generator linked into its generator directory. */
+
+import {execFileSync, spawnSync} from 'node:child_process';
+import {mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import type {BootReport} from '../../../src/actions/boot-report.ts';
+import {oracle} from './real-generator.ts';
+
+const root = path.join(import.meta.dirname, '../../..');
+export const serverUrl = 'http://127.0.0.1:8080';
+
+/** Runs when the boot has got as far as the target that wants the images, whatever became of them. */
+const reportUnit = (target: string): string => `[Unit]
+Wants=${target}
+After=${target}
+SuccessAction=exit-force
+FailureAction=exit-force
+
+[Service]
+Type=oneshot
+ExecStart=-/bin/sh /report.sh
+`;
+
+const reportScript = `
+${root}/bin/imgctl boot-report -j >/out/report 2>/out/complaints
+cd /
+find var/lib/machines var/lib/portables var/lib/extensions run/confexts -type f ! -path '*/.*' -exec sha256sum -z {} + >/out/sums 2>/dev/null
+journalctl --sync
+journalctl -b -o cat >/out/journal
+`;
+
+export interface BootSetup {
+  suite: string;
+  words: readonly string[];
+  credential?: string;
+  configuration?: object;
+  /** Arguments before those that systemd gives. */
+  generatorOptions?: readonly string[];
+  /** The target whose start shows that the images were waited for. */
+  target: string;
+}
+
+export class BootedTree {
+  readonly directory = mkdtempSync(path.join(tmpdir(), 'imgctl-booted.'));
+
+  /** Path of a file in the tree, its folder made. */
+  inTree(...parts: string[]): string {
+    return this.#made('tree', parts);
+  }
+
+  /** Path of a file that the server offers. */
+  onServer(name: string): string {
+    return this.#made('www', [name]);
+  }
+
+  #made(place: string, parts: readonly string[]): string {
+    const file = path.join(this.directory, place, ...parts);
+    mkdirSync(path.dirname(file), {recursive: true});
+    return file;
+  }
+
+  boot(setup: BootSetup): Booted {
+    const {suite, words, credential, configuration = {}, generatorOptions = []} = setup;
+    const generator = this.inTree('etc/systemd/system-generators/systemd-import-generator');
+    const program = path.join(root, 'bin/systemd-import-generator');
+    if (generatorOptions.length === 0) symlinkSync(program, generator);
+    else {
+      const script = `#!/bin/sh\nexec ${program} ${generatorOptions.join(' ')} "$@"\n`;
+      writeFileSync(generator, script, {mode: 0o755});
+    }
+    writeFileSync(this.inTree('etc/systemd/system/report.service'), reportUnit(setup.target));
+    writeFileSync(this.inTree('report.sh'), reportScript);
+    writeFileSync(this.inTree('etc/imgctl/config.json'), JSON.stringify(configuration));
+    if (credential !== undefined)
+      writeFileSync(this.#made('credentials', ['import.pull']), credential, {mode: 0o600});
+    const script = path.join(oracle, 'boot.sh');
+    const all = ['systemd.unit=report.service', ...words];
+    const {status} = spawnSync(script, [suite, this.directory, ...all], {encoding: 'utf8'});
+    const console = readFileSync(path.join(this.directory, 'console'), 'utf8');
+    if (status !== 0) throw new Error(`boot.sh ended with ${status}: ${console}`);
+    return new Booted(path.join(this.directory, 'out'));
+  }
+
+  end(): void {
+    spawnSync('chattr', ['-R', '-f', '-i', this.directory]);
+    rmSync(this.directory, {recursive: true, force: true});
+  }
+}
+
+export class Booted {
+  readonly #out: string;
+
+  constructor(out: string) {
+    this.#out = out;
+  }
+
+  read(name: string): string {
+    return readFileSync(path.join(this.#out, name), 'utf8');
+  }
+
+  report(): BootReport {
+    return JSON.parse(this.read('report'));
+  }
+
+  /** `PATH` → SHA-256 of every visible file below the image directories. */
+  sums(): Map<string, string> {
+    const lines = this.read('sums').split('\0').filter(Boolean);
+    return new Map(lines.map((line): [string, string] => [line.slice(66), line.slice(0, 64)]));
+  }
+}
+
+/** True where the container of test/oracle/boot.sh can be made. */
+export function canBoot(suite: string): boolean {
+  const trees = process.env.IMGCTL_ORACLE_DIR ?? '/var/cache/imgctl-oracle';
+  if (process.geteuid?.() !== 0) return false;
+  try {
+    readFileSync(path.join(trees, `${suite}.version`));
+    return execFileSync('findmnt', ['-n', '-t', 'cgroup2'], {encoding: 'utf8'}) !== '';
+  } catch {
+    return false;
+  }
+}
