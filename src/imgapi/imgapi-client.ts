@@ -11,7 +11,7 @@ import {rangeHeaders, type ServedFile, servedFile} from '../http/served-file.ts'
 import type {ImageManifest, ManifestFile} from '../manifest/manifest.ts';
 import {checkDigest, contentMd5, serverError, successJson} from './answer.ts';
 import {defaultLimits, type ImgapiLimits} from './limits.ts';
-import {collectPages, pageSize} from './list-pages.ts';
+import {bringsNothing, collectPages, pageSize, parseValidator, validatorFor} from './list-pages.ts';
 import {pingError, pingProblem} from './ping.ts';
 import {parseSourceUrl, type SourceUrl} from './source-url.ts';
 
@@ -119,14 +119,19 @@ export class ImgapiClient {
       budgetBytes -= answer.body.length;
       return answer;
     };
-    const first = await fetch({}, validator === undefined ? {} : {'if-none-match': validator});
-    if (first.status === 304 && validator !== undefined) return {isUnchanged: true, validator};
-    const {manifests, warnings, isOnePage} = await collectPages(this.#listIn(first), {
-      fetchPage: async (marker) => this.#listIn(await fetch({limit: String(pageSize), marker})),
-      maxImages: this.#limits.images,
-    });
-    const etag = isOnePage ? first.headers.etag : undefined;
-    return {isUnchanged: false, manifests, warnings, validator: etag};
+    const fetchPage = async (marker: string): Promise<unknown[]> =>
+      this.#listIn(await fetch({limit: String(pageSize), marker}));
+    const {etag: known, cutAfter} = parseValidator(validator);
+    let first = await fetch({}, known === undefined ? {} : {'if-none-match': known});
+    if (first.status === 304 && validator !== undefined) {
+      if (cutAfter === undefined || bringsNothing(await fetchPage(cutAfter), cutAfter))
+        return {isUnchanged: true, validator};
+      budgetBytes = this.#limits.listingBytes;
+      first = await fetch({});
+    }
+    const pages = await collectPages(this.#listIn(first), {fetchPage, maxImages: this.#limits.images});
+    const next = validatorFor(first.headers.etag, pages);
+    return {isUnchanged: false, manifests: pages.manifests, warnings: pages.warnings, validator: next};
   }
 
   /** The raw manifest in any state; undefined when the server does not have the image. */

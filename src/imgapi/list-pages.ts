@@ -9,8 +9,13 @@ export interface CollectedPages {
   manifests: ImageManifest[];
   /** Why the listing may not be the whole; a sentence each. */
   warnings: string[];
-  /** Whether the first page surely was everything there is. */
+  /** Whether the first page was everything there is. */
   isOnePage: boolean;
+  /**
+   * The last image of that page when the server may have cut it there: what is published later may not change the
+   * page, only what follows it.
+   */
+  cutAfter: string | undefined;
 }
 
 /**
@@ -34,8 +39,31 @@ export async function collectPages(
   }
   if (marker !== undefined && page.length === pageSize) collector.warnAboutEnd(page, marker, first.length);
   const isFull = first.length > 0 && first.length % pageSize === 0;
-  const isOnePage = collector.manifests.length <= first.length && !isFull;
-  return {manifests: collector.manifests, warnings: collector.warnings, isOnePage};
+  const isOnePage = collector.manifests.length <= first.length;
+  const cutAfter = isFull ? uuidOf(first.at(-1)) : undefined;
+  return {manifests: collector.manifests, warnings: collector.warnings, isOnePage, cutAfter};
+}
+
+/** What a later call needs to know that nothing changed; undefined when the ETag of the first page cannot tell. */
+export function validatorFor(
+  etag: string | undefined,
+  {isOnePage, cutAfter}: Pick<CollectedPages, 'isOnePage' | 'cutAfter'>,
+): string | undefined {
+  if (etag === undefined || !isOnePage) return undefined;
+  return cutAfter === undefined ? etag : `${etag} after ${cutAfter}`;
+}
+
+export function parseValidator(validator: string | undefined): {
+  etag: string | undefined;
+  cutAfter: string | undefined;
+} {
+  const [, etag = validator, cutAfter] = /^(.+) after (\S+)$/.exec(validator ?? '') ?? [];
+  return {etag, cutAfter};
+}
+
+/** Whether nothing follows the marker, which is part of its own page. */
+export function bringsNothing(page: readonly unknown[], marker: string): boolean {
+  return page.every((entry) => uuidOf(entry) === marker);
 }
 
 class Collector {

@@ -121,6 +121,31 @@ describe('listImages', () => {
     });
   });
 
+  test('asks what follows a full page before it believes that nothing changed', async () => {
+    const images = Array.from({length: 1000}, (_, index) => ({uuid: `uuid-${index}`}));
+    const asked: string[] = [];
+    const server = await serve((request, response) => {
+      const isKnown = request.headers['if-none-match'] === '"page"';
+      asked.push(`${request.url}${isKnown ? ' if changed' : ''}`);
+      const from = images.findIndex(({uuid}) => request.url?.endsWith(`marker=${uuid}`));
+      if (isKnown) response.writeHead(304).end();
+      else {
+        response.setHeader('Etag', '"page"');
+        response.end(JSON.stringify(images.slice(Math.max(from, 0)).slice(0, 1000)));
+      }
+    });
+    const client = connect(server.url);
+    const {validator} = await client.listImages();
+    const known = validator === undefined ? {} : {validator};
+    const next = '/images?limit=1000&marker=uuid-999';
+    expect(asked.splice(0)).toEqual(['/images', next]);
+    expect(await client.listImages({}, known)).toEqual({isUnchanged: true, validator});
+    expect(asked.splice(0)).toEqual(['/images if changed', next]);
+    images.push({uuid: 'one more'});
+    expect(await client.listImages({}, known)).toMatchObject({manifests: images, validator: undefined});
+    expect(asked).toEqual(['/images if changed', next, '/images', next]);
+  });
+
   test('the byte limit covers all pages together', async () => {
     let call = 0;
     const server = await serve((_request, response) => {
