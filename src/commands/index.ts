@@ -10,6 +10,7 @@ export const commands = new CommandMap({
   'boot-report': {family: 'imgctl', load: () => import('./boot-report.ts')},
   clone: {family: 'imgctl', load: () => import('./clone.ts')},
   create: {family: 'imgadm', load: () => import('./create.ts')},
+  convert: {family: 'imgctl', load: () => import('./convert.ts')},
   delete: {family: 'imgadm', aliases: ['destroy'], load: () => import('./delete.ts')},
   doctor: {family: 'imgctl', load: () => import('./doctor.ts')},
   get: {family: 'imgadm', aliases: ['info'], load: () => import('./get.ts')},

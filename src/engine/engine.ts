@@ -182,6 +182,36 @@ export interface TransferCanceller {
   cancelTransfer(id: number): Promise<boolean>;
 }
 
+export type ConvertFormat = 'tar' | 'raw' | 'qcow2';
+
+export interface ConvertRequest {
+  /** Absolute path of a file: tar, raw, qcow2 or a whole ZFS send stream, with any known compression. */
+  sourcePath: string;
+  to: ConvertFormat;
+  /** Absolute path; appears when it is whole. */
+  outputPath: string;
+  /** Replace what has that name. */
+  force?: boolean;
+  onProgress?: (fraction: number) => void;
+  signal?: AbortSignal;
+}
+
+export interface ConvertResult {
+  path: string;
+  sizeBytes: number;
+  /** Parts of the input that the format cannot hold, a sentence each. */
+  notices: string[];
+}
+
+/** An engine that makes another format of a file, apart from any image. */
+export interface FileConverter {
+  convertFile(request: ConvertRequest): Promise<ConvertResult>;
+}
+
+export function canConvert(engine: Engine): engine is Engine & FileConverter {
+  return 'convertFile' in engine;
+}
+
 export function canRemove(engine: Engine): engine is Engine & ImageRemover {
   return 'removeImage' in engine;
 }

@@ -13,7 +13,7 @@ const maxLineLength = 256 * 1024;
 
 export interface ChildOptions {
   /** The program: `dist/NAME.js`. */
-  name: 'unpack-child' | 'export-child';
+  name: 'unpack-child' | 'export-child' | 'convert-child';
   /** Its one argument, as JSON. */
   task: object;
   sandbox: Sandbox;

@@ -10,8 +10,11 @@ import {maskUrl} from '../../http/mask-url.ts';
 import {isPullUrl} from '../../import1/pull-url.ts';
 import {sweepStaging} from '../../sys/staging.ts';
 import type {
+  ConvertRequest,
+  ConvertResult,
   Engine,
   ExportRequest,
+  FileConverter,
   ImageMarker,
   ImageRemover,
   ImageStore,
@@ -24,6 +27,7 @@ import type {
   TransferSummary,
   TransferType,
 } from '../engine.ts';
+import {runConversion} from './convert/convert-job.ts';
 import {EmbeddedTransfer} from './embedded-transfer.ts';
 import {runExport} from './export/export-job.ts';
 import {asImgctlError} from './failure.ts';
@@ -48,7 +52,7 @@ export interface EmbeddedEngineOptions {
 
 const defaultMaxEntries = 5_000_000;
 
-export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, TransferCanceller {
+export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, TransferCanceller, FileConverter {
   readonly name = 'embedded';
   readonly #runtimeDirectory: string;
   readonly #limits: DecompressLimits;
@@ -116,6 +120,11 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
     return await this.#startRegistered(description, request.signal, (listener, signal) =>
       new PullJob({...common, request: {...request, store}, signal, listener}).run(),
     );
+  }
+
+  async convertFile(request: ConvertRequest): Promise<ConvertResult> {
+    const common = {sandbox: this.#sandbox, limits: this.#limits, maxEntries: this.#maxEntries};
+    return await runConversion({request, ...common});
   }
 
   /** A registered transfer around work that begins at once. */

@@ -1,5 +1,14 @@
-import {fstatSync, readSync} from 'node:fs';
+import {closeSync, constants, fstatSync, openSync, readSync} from 'node:fs';
+import {ImgctlError} from '../../errors.ts';
 import type {RandomAccess} from '../../formats/qcow2/random-access.ts';
+
+/** Opens a regular file, and nothing else, for reading; the caller closes it. */
+export function openSourceFile(sourcePath: string): number {
+  const fd = openSync(sourcePath, constants.O_RDONLY | constants.O_NONBLOCK);
+  if (fstatSync(fd).isFile()) return fd;
+  closeSync(fd);
+  throw new ImgctlError('InvalidArgument', `"${sourcePath}" is not a regular file`);
+}
 
 const chunkBytes = 1024 * 1024;
 

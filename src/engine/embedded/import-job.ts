@@ -1,11 +1,12 @@
 /** One import, from an open source to an image in place. Whatever happens, nothing temporary stays. */
-import {closeSync, constants, fstatSync, openSync, statfsSync, statSync} from 'node:fs';
+import {closeSync, statfsSync, statSync} from 'node:fs';
 import {ImgctlError} from '../../errors.ts';
 import type {DecompressLimits} from '../../formats/decompress.ts';
 import {makeStaging, type Staging} from '../../sys/staging.ts';
 import type {ImportRequest, TransferResult} from '../engine.ts';
 import type {ChildMessage, StoredFormat} from './child-protocol.ts';
 import {asImgctlError} from './failure.ts';
+import {openSourceFile} from './file-source.ts';
 import {placeImage} from './place-image.ts';
 import type {Sandbox} from './sandbox.ts';
 import {runUnpackChild} from './unpack-process.ts';
@@ -139,10 +140,7 @@ function openSource({format, sourcePath}: ImportRequest): number | undefined {
     if (statSync(sourcePath).isDirectory()) return undefined;
     throw new ImgctlError('InvalidArgument', `"${sourcePath}" is not a directory`);
   }
-  const fd = openSync(sourcePath, constants.O_RDONLY | constants.O_NONBLOCK);
-  if (fstatSync(fd).isFile()) return fd;
-  closeSync(fd);
-  throw new ImgctlError('InvalidArgument', `"${sourcePath}" is not a regular file`);
+  return openSourceFile(sourcePath);
 }
 
 function freeBytesOf(directory: string): number {

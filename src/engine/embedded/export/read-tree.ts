@@ -127,7 +127,7 @@ class TreeReader {
       yield header(runs ? {...entry, runs} : entry);
       let stored = 0;
       for (const run of runs ?? [{offset: 0, length: size}]) {
-        if (!(yield* body(fd, run))) this.#losses.add('changed', String(path));
+        if (!(yield* fileBody(fd, run))) this.#losses.add('changed', String(path));
         stored += run.length;
       }
       yield tarPadding(stored);
@@ -142,7 +142,7 @@ function header(entry: NewTarEntry): Buffer {
 }
 
 /** The bytes of a run; zeros, and false at the end, where the file has become shorter. */
-function* body(fd: number, {offset, length}: SparseRun): Generator<Buffer, boolean> {
+export function* fileBody(fd: number, {offset, length}: SparseRun): Generator<Buffer, boolean> {
   let isWhole = true;
   for (let done = 0; done < length; ) {
     const buffer = Buffer.allocUnsafe(Math.min(length - done, chunkBytes));
@@ -158,7 +158,7 @@ function* body(fd: number, {offset, length}: SparseRun): Generator<Buffer, boole
 }
 
 /** Where a file holds data; undefined for one without holes. */
-function findRuns(fd: number, size: number): SparseRun[] | undefined {
+export function findRuns(fd: number, size: number): SparseRun[] | undefined {
   const runs: SparseRun[] = [];
   let stored = 0;
   for (let range = findData(fd, 0, size); range; range = findData(fd, range.end, size)) {

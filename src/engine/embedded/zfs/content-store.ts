@@ -67,6 +67,14 @@ export class ContentStore implements ContentSink, Disposable {
     return bytes;
   }
 
+  /** The contents with their size, open for reading until the next call of anything here. */
+  openSized(object: number, size: number): number {
+    const file = this.#open(object);
+    file.flush();
+    if (fstatSync(file.fd).size !== size) ftruncateSync(file.fd, size);
+    return file.fd;
+  }
+
   /** Whether there are contents that were not placed. */
   has(object: number): boolean {
     return this.#ends.has(object);

@@ -6,6 +6,7 @@ import {closeSync, constants, statSync} from 'node:fs';
 import path from 'node:path';
 import {ImgctlError} from '../../../errors.ts';
 import type {ByteReader} from '../../../formats/byte-reader.ts';
+import type {DecompressLimits} from '../../../formats/decompress.ts';
 import type {Begin} from '../../../formats/zfs-stream/begin.ts';
 import {Dataset, type DatasetLimits} from '../../../formats/zfs-stream/dataset.ts';
 import {FileTree} from '../../../formats/zfs-stream/file-tree.ts';
@@ -55,8 +56,17 @@ export class ZfsStream {
   }
 }
 
+/** Each takes some memory until the end. */
+const mostObjects = 500_000;
+
+export function datasetLimits({maxOutputBytes}: DecompressLimits, maxEntries: number): DatasetLimits {
+  return {maxBytes: maxOutputBytes, maxObjects: Math.min(maxEntries, mostObjects)};
+}
+
 export interface StoreOptions {
   limits: DatasetLimits;
+  /** Whether increments may be applied to it later. */
+  keepsState: boolean;
   /** Where the snapshot is installed that an increment starts from. */
   origin: OriginPlace | undefined;
 }
@@ -161,7 +171,7 @@ async function writeTree({dataset, tree, contents}: FileSystem, options: TreeOpt
     const lifted = writer.finish();
     if (lifted !== undefined) options.onLifted(lifted.toString());
     const facts = lifted === undefined ? {} : {lifted: lifted.toString('hex')};
-    await writeState(stagedSide(zfsSuffix), dataset, facts, contents);
+    if (options.keepsState) await writeState(stagedSide(zfsSuffix), dataset, facts, contents);
     syncFileSystem(top);
     return writer.losses.sentences();
   } finally {

@@ -1,0 +1,84 @@
+/** The file that a child was given, decompressed and told what it is. */
+import {closeSync, fstatSync} from 'node:fs';
+import {ByteReader} from '../../formats/byte-reader.ts';
+import {type DecompressLimits, decompress} from '../../formats/decompress.ts';
+import {type Payload, sniffBytes, sniffCompression, sniffPayload} from '../../formats/sniff.ts';
+import {decoderTools} from './decoder-tools.ts';
+import {randomAccess, readFileFrom, readHead} from './file-source.ts';
+import {convertQcow2, copyRaw, writeRaw} from './raw-writer.ts';
+import {openUnnamed} from './unnamed-file.ts';
+
+export interface Input {
+  fd: number;
+  /** Not compressed, so it may be read in any order and shared. */
+  isPlain: boolean;
+  /** Of the file. */
+  size: number;
+  payload: Payload;
+  /** Decompressed. */
+  bytes: ByteReader;
+  /** Decompressed bytes so far. */
+  count: () => number;
+}
+
+/** `onPosition` is called with the position in the file as it is read. */
+export async function openInput(
+  fd: number,
+  limits: DecompressLimits,
+  onPosition: (position: number) => void,
+): Promise<Input> {
+  const {size} = fstatSync(fd);
+  const head = readHead(fd, sniffBytes);
+  const compression = sniffCompression(head);
+  const isPlain = compression === 'none';
+  const options = {limits, replacements: decoderTools()};
+  const decoded = counted(decompress(readFileFrom(fd, onPosition), compression, options));
+  const bytes = new ByteReader(decoded.chunks);
+  const payload = sniffPayload(isPlain ? head : await bytes.peek(sniffBytes));
+  return {fd, isPlain, size, payload, bytes, count: isPlain ? () => size : decoded.count};
+}
+
+/** Writes the disk that a raw or qcow2 input holds; returns its size. */
+export async function writeDisk(
+  input: Input,
+  target: number,
+  options: {maxBytes: number; onPosition: (position: number, total: number) => void},
+): Promise<number> {
+  const {maxBytes} = options;
+  if (input.payload !== 'qcow2') {
+    const onPosition = (position: number) => options.onPosition(position, input.size);
+    return input.isPlain
+      ? copyRaw(input.fd, target, {maxBytes, onPosition})
+      : writeRaw(target, input.bytes.rest());
+  }
+  // A compressed one is decompressed to a file without a name first, because its parts lie in any order.
+  const image = input.isPlain ? input.fd : await spool(input.bytes.rest());
+  try {
+    return convertQcow2(randomAccess(image), target, {maxBytes, onPosition: options.onPosition});
+  } finally {
+    if (image !== input.fd) closeSync(image);
+  }
+}
+
+async function spool(bytes: AsyncIterable<Buffer>): Promise<number> {
+  const fd = openUnnamed();
+  try {
+    await writeRaw(fd, bytes);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** The chunks, and how many bytes have passed. */
+function counted(chunks: AsyncIterable<Buffer>): {chunks: AsyncIterable<Buffer>; count: () => number} {
+  let passed = 0;
+  async function* pass(): AsyncGenerator<Buffer> {
+    for await (const chunk of chunks) {
+      passed += chunk.length;
+      yield chunk;
+    }
+  }
+  return {chunks: pass(), count: () => passed};
+}
