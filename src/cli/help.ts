@@ -25,7 +25,7 @@ const groups: readonly (readonly [string, readonly string[]])[] = [
     ],
   ],
   ['TRANSFERS', ['list-transfers', 'cancel-transfer']],
-  ['MAKE', ['clone', 'convert', 'publish', 'serve', 'manifest check', 'manifest upgrade']],
+  ['MAKE', ['clone', 'create', 'convert', 'publish', 'serve', 'manifest check', 'manifest upgrade']],
   ['AT BOOT', ['import-generator', 'apply', 'boot-report']],
   ['OTHER', ['doctor']],
 ];

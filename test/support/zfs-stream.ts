@@ -3,6 +3,7 @@ import {createHash} from 'node:crypto';
 import {readFileSync} from 'node:fs';
 import {gunzipSync} from 'node:zlib';
 import {expect} from 'vitest';
+import {ImgctlError} from '../../src/errors.ts';
 import {ByteReader} from '../../src/formats/byte-reader.ts';
 import {Dataset} from '../../src/formats/zfs-stream/dataset.ts';
 import {type FileEntry, FileTree} from '../../src/formats/zfs-stream/file-tree.ts';
@@ -40,7 +41,8 @@ export class MemoryContents implements ContentSink {
   write(object: number, offset: number, bytes: Buffer): void {
     const old = this.files.get(object) ?? Buffer.alloc(0);
     const end = offset + bytes.length;
-    if (end > 1 << 29) throw new Error(`A file of ${end} bytes is too large for memory`);
+    if (end > 1 << 26)
+      throw new ImgctlError('LimitExceeded', `A file of ${end} bytes is too large for memory`);
     const file =
       end > old.length ? Buffer.concat([old], Math.max(end, Math.min(old.length * 2, 1 << 26))) : old;
     bytes.copy(file, offset);
@@ -57,6 +59,7 @@ export class MemoryContents implements ContentSink {
   }
 
   read(object: number, size: number): Buffer {
+    if (size > 1 << 27) throw new ImgctlError('LimitExceeded', `${size} bytes are too many for memory`);
     const file = this.files.get(object) ?? Buffer.alloc(0);
     return file.length >= size ? file.subarray(0, size) : Buffer.concat([file], size);
   }

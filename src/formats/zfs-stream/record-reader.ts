@@ -108,7 +108,9 @@ export class RecordReader {
   #checkFrameEnd(bytes: Buffer): void {
     if (!isEnd(bytes)) throw invalidStream('a compound stream has no end record after its header');
     this.#compareSum(bytes, 8);
-    if (!bytes.subarray(summedBytes).equals(zeroHeader.subarray(summedBytes))) this.#checkSum(bytes);
+    if (isEmpty(bytes, summedBytes) && isEmpty(bytes, 8 + checksumBytes) && bytes.readUInt32LE(4) === 0)
+      return;
+    this.#checkSum(bytes);
   }
 
   #checkSum(bytes: Buffer): void {
@@ -127,8 +129,12 @@ function isEnd(bytes: Buffer): boolean {
   return bytes.readUInt32LE(0) === endType;
 }
 
+function isEmpty(bytes: Buffer, from: number): boolean {
+  return bytes.subarray(from).equals(zeroHeader.subarray(from));
+}
+
 /** The END of the frame is empty but for its type. */
 function checkLastEnd(bytes: Buffer): void {
-  if (isEnd(bytes) && bytes.subarray(4).equals(zeroHeader.subarray(4))) return;
+  if (isEnd(bytes) && isEmpty(bytes, 4)) return;
   throw invalidStream('a compound stream does not end with an end record');
 }
