@@ -1,9 +1,11 @@
+const noBytes = Buffer.alloc(0);
+
 /** Reads exact amounts from a stream of chunks. One reader owns its source and asks for nothing it does not need. */
 export class ByteReader {
   /** Bytes handed out so far. */
   position = 0;
   readonly #chunks: AsyncIterator<Buffer>;
-  #current: Buffer = Buffer.alloc(0);
+  #current: Buffer = noBytes;
 
   constructor(source: AsyncIterable<Buffer>) {
     this.#chunks = source[Symbol.asyncIterator]();
@@ -11,10 +13,28 @@ export class ByteReader {
 
   /** The next `length` bytes; fewer only at the end of the source. Valid until the next call if not copied. */
   async read(length: number): Promise<Buffer> {
-    const bytes = await this.peek(length);
-    this.#current = this.#current.subarray(bytes.length);
-    this.position += bytes.length;
+    if (this.#current.length < length) return await this.#gather(length);
+    const bytes = this.#current.subarray(0, length);
+    this.#current = this.#current.subarray(length);
+    this.position += length;
     return bytes;
+  }
+
+  /** Copies what lies in several chunks, and only that. */
+  async #gather(length: number): Promise<Buffer> {
+    const parts = [this.#current];
+    let have = this.#current.length;
+    this.#current = noBytes;
+    while (have < length) {
+      const next = await this.#chunks.next();
+      if (next.done) break;
+      const wanted = Math.min(length - have, next.value.length);
+      parts.push(next.value.subarray(0, wanted));
+      this.#current = next.value.subarray(wanted);
+      have += wanted;
+    }
+    this.position += have;
+    return Buffer.concat(parts, have);
   }
 
   /** As `read`, but the bytes stay. */

@@ -3,13 +3,14 @@
  * checksums see is an error. IMGCTL_FUZZ_RUNS multiplies the random ones.
  */
 import fc from 'fast-check';
-import {expect, test} from 'vitest';
+import {expect, test, vi} from 'vitest';
 import {ImgctlError} from '../../src/errors.ts';
 import {type RecordPlace, recordPlaces, resealed} from '../support/zfs-records.ts';
 import {decodedEntries, decodedVolume, decodeStreams, recordedStream} from '../support/zfs-stream.ts';
 import {largeVolume, manyFiles} from '../support/zfs-writer.ts';
 
 const times = Number(process.env.IMGCTL_FUZZ_RUNS ?? 1);
+vi.setConfig({testTimeout: 60_000 * times});
 const allowed = ['InvalidArchive', 'NotSupported', 'LimitExceeded', 'OriginNotInstalled'];
 
 /** How reading ends: `read`, or the code of the error. */
