@@ -1,6 +1,6 @@
 /** The credential `import.pull`: one pull expression per line, in the clear or encrypted. */
 
-import {execFileSync} from 'node:child_process';
+import {type SpawnSyncReturns, spawnSync} from 'node:child_process';
 import {readFileSync, statSync} from 'node:fs';
 import path from 'node:path';
 import {errnoOf} from '../errors.ts';
@@ -43,26 +43,38 @@ function readBounded(file: string): Buffer {
   return readFileSync(file);
 }
 
-/** systemd-creds knows the keys; what it says about a failure is passed on. */
+/** systemd-creds knows the keys; what it says is passed on, warnings too. */
 function decrypt(file: string, log: Log): string | undefined {
   try {
     if (statSync(file, {throwIfNoEntry: false}) === undefined) return undefined;
-    const plain = execFileSync('systemd-creds', [`--name=${credentialName}`, 'decrypt', file, '-'], {
-      maxBuffer: maxCredentialBytes,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {PATH: '/usr/sbin:/usr/bin:/sbin:/bin'},
-    });
-    return plain.toString('latin1');
   } catch (error) {
-    log('error', decryptionFailure(error, file));
+    const reason = errnoText(errnoOf(error));
+    log('error', `Failed to read or Base64-decode encrypted credential '${credentialName}': ${reason}`);
     return undefined;
   }
+  const {error, status, stdout, stderr} = runSystemdCreds(file);
+  if (error) {
+    const reason = errnoOf(error) === 'ENOENT' ? 'systemd-creds not found' : error.message;
+    log('error', `Failed to decrypt credential '${file}': ${reason}`);
+    return undefined;
+  }
+  const said = stderr.toString('latin1').trim();
+  if (said !== '') log(status === 0 ? 'warning' : 'error', said);
+  if (status === 0) return stdout.toString('latin1');
+  if (said === '') log('error', `Failed to decrypt credential '${file}'`);
+  return undefined;
 }
 
-function decryptionFailure(error: unknown, file: string): string {
-  if (errnoOf(error) === 'ENOENT') return `Failed to decrypt credential '${file}': systemd-creds not found`;
-  const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
-  return said || `Failed to decrypt credential '${file}'`;
+function runSystemdCreds(file: string): SpawnSyncReturns<Buffer> {
+  return spawnSync('systemd-creds', [`--name=${credentialName}`, 'decrypt', file, '-'], {
+    maxBuffer: maxCredentialBytes,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+      SYSTEMD_LOG_LEVEL: 'warning',
+      SYSTEMD_LOG_TARGET: 'console',
+    },
+  });
 }
 
 /** Stands in place of the line that is too long, and ends the list. */
