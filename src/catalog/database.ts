@@ -4,7 +4,7 @@
  * second writer in spite of the time-out (spec/dependencies.md).
  */
 
-import sqlite3 from 'sqlite3';
+import type sqlite3 from 'sqlite3';
 import {ImgctlError} from '../errors.ts';
 
 const busyTimeoutMs = 5000;
@@ -25,8 +25,10 @@ export class Database {
 
   /** Opens or makes the file. `CatalogCorrupt` when it is no database. The caller closes. */
   static async open(path: string): Promise<Database> {
+    // Loaded here: many commands open no catalog, and it costs as much as a third of an empty Node start.
+    const {default: library} = await import('sqlite3');
     const connection = await new Promise<sqlite3.Database>((resolve, reject) => {
-      const opened = new sqlite3.Database(path, sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE, (error) => {
+      const opened = new library.Database(path, library.OPEN_READWRITE | library.OPEN_CREATE, (error) => {
         if (error) reject(asCatalogError(error, path));
         else resolve(opened);
       });
