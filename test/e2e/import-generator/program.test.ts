@@ -144,6 +144,21 @@ test.runIf(hasStrace)('reads a few files, writes into its directory only, and op
   expect(ofProgram).toEqual([path.join(root, 'dist/import-generator.js')]);
 });
 
+test.runIf(hasStrace && process.geteuid?.() === 0)(
+  'imgctl import-generator loads no database and no parser of options',
+  () => {
+    const trace = path.join(directory, 'trace');
+    const command = [path.join(root, 'bin/imgctl'), 'import-generator', units];
+    expect(start(['strace', '-f', '-e', 'trace=openat', '-o', trace, ...command])).toEqual({
+      status: 0,
+      stderr: '',
+    });
+    const opened = readFileSync(trace, 'utf8').match(/"[^"]+".* = \d+$/gm) ?? [];
+    expect(opened.filter((line) => line.includes('/dist/')).length).toBeGreaterThan(1);
+    expect(opened.filter((line) => /sqlite|oclif/.test(line))).toEqual([]);
+  },
+);
+
 test('is one bundle that loads nothing but Node itself', () => {
   const bundle = readFileSync(path.join(root, 'dist/import-generator.js'), 'utf8');
   const imported = [...bundle.matchAll(/\bfrom\s*"([^"]+)"|\b(?:import|require)\("([^"]+)"\)/g)];
