@@ -103,8 +103,9 @@ async function checkCatalog(
     await catalog.check();
     await catalog.images.list();
   } catch (error) {
-    if (!(error instanceof ImgctlError) || error.code !== 'CatalogCorrupt') throw error;
-    if (!repair) return [{subject, status: 'problem', message: error.message}];
+    if (!(error instanceof ImgctlError)) throw error;
+    if (!repair || error.code !== 'CatalogCorrupt')
+      return [{subject, status: 'problem', message: error.message}];
     catalog = await context.replaceCatalog();
     checks.push({subject, status: 'repaired', message: `${error.message}; made anew from the records`});
   }

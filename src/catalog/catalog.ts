@@ -29,6 +29,15 @@ export async function openCatalog(file: string, migrationsDirectory: string): Pr
       cause: error,
     });
   }
+  return openDatabase(file, migrationsDirectory);
+}
+
+/** A catalog that nobody else sees and that is gone when it is closed. */
+export function openCatalogInMemory(migrationsDirectory: string): Promise<Catalog> {
+  return openDatabase(':memory:', migrationsDirectory);
+}
+
+async function openDatabase(file: string, migrationsDirectory: string): Promise<Catalog> {
   const database = await Database.open(file);
   try {
     await migrate(database, migrationsDirectory);

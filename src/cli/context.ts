@@ -19,6 +19,7 @@ import type {ImgapiClient} from '../imgapi/imgapi-client.ts';
 import type {ImgapiLimits} from '../imgapi/limits.ts';
 import {type ImageClass, imageClasses} from '../import1/image-class.ts';
 import type {SourceSettings, VerifiedSource} from '../sources/source.ts';
+import {openCatalogOrStandIn} from './catalog-file.ts';
 import {type Configuration, defaultSource, readConfiguration, writeConfiguration} from './config.ts';
 import {parseDuration} from './durations.ts';
 import {type Environment, isYes} from './environment.ts';
@@ -119,7 +120,9 @@ export class CommandContext {
   }
 
   catalog(): Promise<Catalog> {
-    this.#catalog ??= openCatalog(this.paths.catalogFile, path.join(packageRoot(), 'migrations'));
+    this.#catalog ??= openCatalogOrStandIn(this.paths.catalogFile, migrationsDirectory(), (text) =>
+      this.output.warn(text),
+    );
     return this.#catalog;
   }
 
@@ -130,14 +133,19 @@ export class CommandContext {
       pools,
       records: this.records(),
       checkHost: async () => (await import('./host-checks.ts')).checkHost(engine, pools),
-      openCatalog: () => this.catalog(),
+      openCatalog: () => this.#openCatalog(),
       replaceCatalog: async () => {
         await this.#catalog?.then((catalog) => catalog.close()).catch(() => undefined);
         await moveCatalogAway(this.paths.catalogFile);
-        this.#catalog = undefined;
-        return this.catalog();
+        return this.#openCatalog();
       },
     };
+  }
+
+  /** The file itself or an error, for who looks whether all is well with it. */
+  #openCatalog(): Promise<Catalog> {
+    this.#catalog = openCatalog(this.paths.catalogFile, migrationsDirectory());
+    return this.#catalog;
   }
 
   records(): RecordStore {
@@ -342,4 +350,8 @@ function parseCount(text: string, flag: string): number {
   const count = Number(text);
   if (Number.isInteger(count) && count >= 0 && count <= 1000) return count;
   throw new ImgctlError('Usage', `invalid value for ${flag}: "${text}" (a number from 0 to 1000)`);
+}
+
+function migrationsDirectory(): string {
+  return path.join(packageRoot(), 'migrations');
 }

@@ -38,9 +38,17 @@ function checkNode(): DoctorCheck {
 }
 
 async function checkSandbox(engine: EmbeddedEngine): Promise<DoctorCheck> {
-  const {level, notice} = await engine.sandboxReport();
+  const subject = 'sandbox';
+  let report: Awaited<ReturnType<EmbeddedEngine['sandboxReport']>>;
+  try {
+    report = await engine.sandboxReport();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return {subject, status: 'problem', message: `it cannot be tried: ${(error as Error).message}`};
+  }
+  const {level, notice} = report;
   const message = `archives are unpacked within ${level}`;
-  return {subject: 'sandbox', status: notice ? 'note' : 'ok', message: notice ?? message};
+  return {subject, status: notice ? 'note' : 'ok', message: notice ?? message};
 }
 
 async function checkPool({store}: Pool, name: string): Promise<DoctorCheck> {

@@ -3,19 +3,27 @@
 import {mkdir} from 'node:fs/promises';
 import path from 'node:path';
 import type {HeldLock, LockService} from '../actions/context.ts';
+import {errnoOf, ImgctlError} from '../errors.ts';
 import {type FileLock, tryLock, waitForLock} from '../sys/lock.ts';
 
 export function lockService(directory: string): LockService {
-  const place = async (name: string): Promise<string> => {
-    await mkdir(directory, {recursive: true, mode: 0o755});
-    return path.join(directory, `${name}.lock`);
+  const at = async <T>(name: string, lock: (file: string) => T | Promise<T>): Promise<T> => {
+    const file = path.join(directory, `${name}.lock`);
+    try {
+      await mkdir(directory, {recursive: true, mode: 0o755});
+      return await lock(file);
+    } catch (error) {
+      if (error instanceof ImgctlError || errnoOf(error) === undefined) throw error;
+      const reason = (error as Error).message;
+      throw new ImgctlError('FileSystem', `cannot take lock "${file}": ${reason}`, {cause: error});
+    }
   };
   return {
     async acquire(name, options) {
-      return held(await waitForLock(await place(name), options));
+      return held(await at(name, (file) => waitForLock(file, options)));
     },
     async tryAcquire(name) {
-      const lock = tryLock(await place(name));
+      const lock = await at(name, (file) => tryLock(file));
       return lock && held(lock);
     },
   };

@@ -1,6 +1,6 @@
 /** The error line, and the JSON object of -E and -j (spec/imgadm.md §2.2, §10; ux.md §7). */
 
-import {ImgctlError, ServerError} from '../errors.ts';
+import {errnoOf, ImgctlError, ServerError} from '../errors.ts';
 import {exitStatusOf} from './exit-codes.ts';
 import {logLevels, recordHead} from './log.ts';
 import {escapeControls} from './table.ts';
@@ -21,11 +21,14 @@ export function errorReport(error: unknown, options: ErrorReportOptions): string
   return options.asJson ? errorRecord(known, options) : humanLines(known, options).join('\n');
 }
 
-/** A failure nobody foresaw is `InternalError`, with the message it came with. */
+/** A failure nobody foresaw is one of the system, or `InternalError`, with the message it came with. */
 function asKnown(error: unknown): ImgctlError {
   if (error instanceof ImgctlError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  return new ImgctlError('InternalError', message, {cause: error});
+  const errno = error instanceof Error && 'syscall' in error ? errnoOf(error) : undefined;
+  if (errno === undefined) return new ImgctlError('InternalError', message, {cause: error});
+  const isFull = errno === 'ENOSPC' || errno === 'EDQUOT';
+  return new ImgctlError(isFull ? 'NoSpace' : 'FileSystem', message, {cause: error, retryable: isFull});
 }
 
 function humanLines(error: ImgctlError, options: ErrorReportOptions): string[] {

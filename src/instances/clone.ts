@@ -41,6 +41,8 @@ export async function cloneInstance(request: CloneRequest): Promise<string> {
     else await copyDisk(request, copy);
     await request.beforeCommit();
     return await putInPlace(copy, path.join(imageClassDirectory, finalName), name);
+  } catch (error) {
+    throw storageFailure(error, name);
   } finally {
     await staging.remove();
   }
@@ -57,6 +59,14 @@ function nameTaken(name: string, place: string): ImgctlError {
   return new ImgctlError('InstanceExists', `instance "${name}" already exists: "${place}"`, {
     hint: 'choose another name',
   });
+}
+
+function storageFailure(error: unknown, name: string): unknown {
+  const errno = errnoOf(error);
+  if (error instanceof ImgctlError || errno === undefined) return error;
+  const isFull = errno === 'ENOSPC' || errno === 'EDQUOT';
+  const message = `cannot make instance "${name}": ${(error as Error).message}`;
+  return new ImgctlError(isFull ? 'NoSpace' : 'FileSystem', message, {cause: error, retryable: isFull});
 }
 
 async function copyDirectory(request: CloneRequest, copy: string): Promise<void> {

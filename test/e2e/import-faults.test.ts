@@ -2,7 +2,7 @@
 
 import {spawnSync} from 'node:child_process';
 import {randomBytes} from 'node:crypto';
-import {mkdirSync, readdirSync} from 'node:fs';
+import {mkdirSync, readdirSync, rmSync} from 'node:fs';
 import path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
@@ -158,5 +158,49 @@ describe('a disk that is full', () => {
     spawnSync('mount', ['-o', 'remount,size=200M', path.join(world.root, 'var')]);
     expect(world.run(['import', uuid]).status).toBe(0);
     expectClean([uuid]);
+  });
+
+  test('still lists, tells and deletes images, and says what it cannot do', () => {
+    const [one, two] = [world.publish(Buffer.from('one')), world.publish(Buffer.from('two'))];
+    mountSmall(4);
+    for (const {uuid} of [one, two]) expect(world.run(['import', '-q', uuid]).status).toBe(0);
+    const fill = path.join(world.root, 'var/fill');
+    spawnSync('dd', ['if=/dev/zero', `of=${fill}`, 'bs=1k']);
+    const withoutCatalog = (command: string) =>
+      `imgctl ${command}: warning: going on without catalog "${world.root}/var/lib/imgctl/catalog.db": the disk is full\n`;
+    const listed = world.run(['list', '-H', '-o', 'uuid']);
+    expect([listed.status, listed.stdout.trim().split('\n').sort(), listed.stderr]).toEqual([
+      0,
+      [one.uuid, two.uuid].sort(),
+      withoutCatalog('list'),
+    ]);
+    expect(world.run(['avail', '-H', '-o', 'uuid']).stdout.trim().split('\n').sort()).toEqual(
+      [one.uuid, two.uuid].sort(),
+    );
+    const doctor = world.run(['doctor']);
+    expect([doctor.status, doctor.stdout]).toEqual([6, expect.stringMatching(/^problem +catalog /m)]);
+    const cloned = world.run(['clone', one.uuid, 'web1']);
+    expect([cloned.status, cloned.stderr]).toEqual([1, expect.stringContaining('error (NoSpace): ')]);
+    const deleted = world.run(['delete', one.uuid]);
+    expect([deleted.status, deleted.stdout, deleted.stderr]).toEqual([
+      0,
+      `Deleted image ${one.uuid}\n`,
+      withoutCatalog('delete'),
+    ]);
+    rmSync(fill);
+    expectClean([two.uuid]);
+    expect(world.run(['list', '-H', '-o', 'uuid']).stderr).toBe('');
+  });
+
+  test('that is read-only lists and tells, and refuses changes by name', () => {
+    const {uuid} = world.publish(Buffer.from('one'));
+    mountSmall(4);
+    expect(world.run(['import', '-q', uuid]).status).toBe(0);
+    spawnSync('mount', ['-o', 'remount,ro', path.join(world.root, 'var')]);
+    expect(world.run(['list', '-H', '-o', 'uuid'])).toMatchObject({status: 0, stdout: `${uuid}\n`});
+    expect(world.run(['show', uuid]).status).toBe(0);
+    const {status, stderr} = world.run(['delete', uuid]);
+    expect([status, stderr]).toEqual([1, expect.stringContaining('error (FileSystem): ')]);
+    expect(stderr).toContain('read-only file system');
   });
 });

@@ -157,6 +157,9 @@ describe('an error report', () => {
       'imgctl list: error (InternalError): x is not y',
     );
     expect(errorReport('just a text', options)).toBe('imgctl list: error (InternalError): just a text');
+    const failed = (code: string) => Object.assign(new Error(`${code}: write`), {code, syscall: 'write'});
+    expect(errorReport(failed('ENOSPC'), options)).toBe('imgctl list: error (NoSpace): ENOSPC: write');
+    expect(errorReport(failed('EIO'), options)).toBe('imgctl list: error (FileSystem): EIO: write');
   });
 });
 
