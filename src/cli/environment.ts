@@ -6,7 +6,8 @@ export interface Environment {
   env: Readonly<Record<string, string | undefined>>;
   uid: number;
   homeDirectory: string;
-  cwd: string;
+  /** Fails with the error of the system when the directory was removed. */
+  readonly cwd: string;
   stdin: NodeJS.ReadStream;
   stdout: NodeJS.WriteStream;
   stderr: NodeJS.WriteStream;
@@ -17,7 +18,9 @@ export function processEnvironment(): Environment {
     env: process.env,
     uid: process.getuid?.() ?? 0,
     homeDirectory: process.env.HOME || os.homedir(),
-    cwd: process.cwd(),
+    get cwd() {
+      return process.cwd();
+    },
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,

@@ -33,11 +33,7 @@ export async function main(commands: CommandMap, program: ProgramName, argv: str
   const environment = processEnvironment();
   const interrupt = new AbortController();
   watchSignals(interrupt);
-  watchStdout();
-  if (program === 'importctl') {
-    const {importctlMain} = await import('./importctl/front.ts');
-    return importctlMain(argv, {commands, environment, signal: interrupt.signal});
-  }
+  watchOutput(program);
   const log = new RunLog(environment, program);
   let command: string | undefined;
   let flags: Partial<GlobalFlags> = {};
@@ -189,7 +185,7 @@ function asInterrupted(error: unknown, signal: AbortSignal): ImgctlError {
   const name = String(signal.reason);
   return new ImgctlError(
     'Interrupted',
-    `stopped by ${name}; nothing was installed, what was downloaded is kept`,
+    `stopped by ${name}; nothing is half installed, what was downloaded is kept`,
     {
       details: {signal: name},
       hint: 'run the same command again to continue',
@@ -212,10 +208,23 @@ function watchSignals(interrupt: AbortController): void {
   }
 }
 
-/** A reader that goes away (`| head`) is no error of ours (ux.md §11). */
-function watchStdout(): void {
+/** What a stream fails with whose reader went away. */
+const readerGone = new Set(['EPIPE', 'EIO', 'ECONNRESET']);
+
+/**
+ * A reader that goes away (`| head`) is no error of ours (ux.md §11), and no reason to leave an import half-way: what
+ * is still to be said is lost, no more. Output that cannot be stored is an error, told once.
+ */
+function watchOutput(program: ProgramName): void {
+  let told = false;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+    if (told || readerGone.has(error.code ?? '')) return;
+    told = true;
+    const failure = new ImgctlError('FileSystem', `cannot write to stdout: ${error.message}`, {cause: error});
+    const options = {program, command: undefined, asJson: false, withStack: false, requestId: ''};
+    process.stderr.write(`${errorReport(failure, options)}\n`);
+    process.exitCode = exitStatusOf(failure);
   });
+  // Nobody is left to be told.
+  process.stderr.on('error', () => undefined);
 }

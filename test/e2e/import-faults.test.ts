@@ -119,6 +119,39 @@ test('two imports of one image at once share one download and both succeed', asy
   }
 });
 
+test.each(['stdout', 'stderr'] as const)(
+  'an import whose %s nobody reads goes on to its end',
+  async (stream) => {
+    const {uuid} = world.publish(bigImage());
+    const outcome = await world.runWhile(['import', uuid], async (child) => {
+      child[stream]?.destroy();
+    });
+    expect(outcome.status).toBe(0);
+    expectClean([uuid]);
+  },
+);
+
+test('output that cannot be stored is an error, told in a line', () => {
+  const {status, stderr} = spawnSync('sh', ['-c', 'imgctl sources -v >/dev/full'], {
+    env: world.env,
+    encoding: 'utf8',
+  });
+  expect([status, stderr]).toEqual([
+    1,
+    'imgctl: error (FileSystem): cannot write to stdout: ENOSPC: no space left on device, write\n',
+  ]);
+});
+
+test('a current directory that is gone hinders nothing that does not need it', () => {
+  const script = `mkdir gone && cd gone && rmdir ../gone && imgctl list -j 2>&1`;
+  const {status, stdout} = spawnSync('sh', ['-c', script], {
+    cwd: world.directory,
+    env: world.env,
+    encoding: 'utf8',
+  });
+  expect([status, stdout.split('\n').at(-2)]).toEqual([0, '[]']);
+});
+
 describe('a disk that is full', () => {
   /** Everything of the root on one small file system. */
   function mountSmall(sizeMiB: number): void {
