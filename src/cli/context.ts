@@ -21,6 +21,7 @@ import {type ImageClass, imageClasses} from '../import1/image-class.ts';
 import type {SourceSettings, VerifiedSource} from '../sources/source.ts';
 import {openCatalogOrStandIn} from './catalog-file.ts';
 import {type Configuration, defaultSource, readConfiguration, writeConfiguration} from './config.ts';
+import {CosmicRays} from './cosmic-rays.ts';
 import {parseDuration} from './durations.ts';
 import {type Environment, isYes} from './environment.ts';
 import type {GlobalFlags} from './flags.ts';
@@ -78,6 +79,7 @@ export class CommandContext {
   readonly #root: string | undefined;
   #configuration: Promise<Configuration> | undefined;
   #catalog: Promise<Catalog> | undefined;
+  #cosmicRays: CosmicRays | undefined;
 
   constructor(options: ContextOptions) {
     this.program = options.program;
@@ -241,7 +243,13 @@ export class CommandContext {
   async openSource(settings: SourceSettings): Promise<VerifiedSource> {
     const {openSource} = await import('../sources/index.ts');
     const limits = await this.#imgapiLimits();
-    return openSource(settings, {http: await this.http(settings), cache: await this.downloads(), limits});
+    const source = openSource(settings, {
+      http: await this.http(settings),
+      cache: await this.downloads(),
+      limits,
+    });
+    this.#cosmicRays ??= new CosmicRays(this.environment.env);
+    return this.#cosmicRays.over(source);
   }
 
   async imgapi(url: string): Promise<ImgapiClient> {

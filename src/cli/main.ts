@@ -34,6 +34,10 @@ export async function main(commands: CommandMap, program: ProgramName, argv: str
   const interrupt = new AbortController();
   watchSignals(interrupt);
   watchOutput(program);
+  if (program === 'importctl') {
+    const {importctlMain} = await import('./importctl/front.ts');
+    return importctlMain(argv, {commands, environment, signal: interrupt.signal});
+  }
   const log = new RunLog(environment, program);
   let command: string | undefined;
   let flags: Partial<GlobalFlags> = {};

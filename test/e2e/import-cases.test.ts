@@ -124,6 +124,21 @@ describe('import', () => {
     expect((await run(['import', webapp.uuid])).status).toBe(0);
   });
 
+  test.each([
+    ['IMGADM_TEST_GET_META_COSMIC_RAY', '0,1', base.uuid, []],
+    ['IMGADM_TEST_DOWNLOAD_COSMIC_RAY', ' 0, 1', webapp.uuid, [base.uuid]],
+  ])('fails where a test asks for it with %s=%s', async (name, list, struck, installed) => {
+    world.env[name] = list;
+    const outcome = await run(['import', '-q', webapp.uuid]);
+    expect([outcome.status, outcome.stderr.split('\n')[0]]).toEqual([
+      1,
+      `imgctl import: error (DownloadError): image ${struck} was hit by a cosmic ray (${name})`,
+    ]);
+    delete world.env[name];
+    expect(world.installed()).toEqual(installed);
+    expect((await run(['import', '-q', webapp.uuid])).status).toBe(0);
+  });
+
   test('stops at a cycle of origins', async () => {
     server.images = [{...base, origin: webapp.uuid}, webapp];
     const outcome = await run(['import', webapp.uuid]);

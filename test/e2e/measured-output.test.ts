@@ -174,16 +174,8 @@ test('show gives an image whatever its state', async () => {
   );
 });
 
-test('import of an image with a missing origin says what it does, line by line', async () => {
-  expect((await run('import', '-q', webapp)).stdout).toBe(`\
-Importing ${webapp} (webapp@2.0.0) from "${server.url}/"
-Gather image ${webapp} ancestry
-Must download and install 2 images (115.0 B)
-Downloaded image ${base} (58.0 B)
-Downloaded image ${webapp} (57.0 B)
-Imported image ${base} (base-64@16.1.0)
-Imported image ${webapp} (webapp@2.0.0)
-`);
+test('list and get of an image and its origin have the keys and columns that programs read', async () => {
+  expect((await run('import', '-q', webapp)).status).toBe(0);
   const [row] = JSON.parse((await run('list', '-j', `uuid=${base}`)).stdout);
   expect(Object.keys(row)).toEqual(['manifest', 'zpool', 'source', 'cloneNames', 'clones']);
   expect(row).toMatchObject({
