@@ -110,7 +110,9 @@ function buildNative(): void {
       `-I${headers}`,
       '-o',
       temporary,
-    ].concat(path.join(root, 'src/sys/native.c')),
+      path.join(root, 'src/sys/native.c'),
+      path.join(root, 'src/sys/socket.c'),
+    ],
     {stdio: 'inherit'},
   );
   renameSync(temporary, target);

@@ -7,6 +7,7 @@
 export type ErrorCode =
   | 'ActiveImageNotFound'
   | 'AmbiguousImage'
+  | 'BusUnavailable'
   | 'CatalogCorrupt'
   | 'ChecksumError'
   | 'ClientError'

@@ -287,11 +287,14 @@ static const struct {
     {"fletcher4", sys_fletcher4},
 };
 
+void register_socket_calls(napi_env env, napi_value exports); /* socket.c */
+
 NAPI_MODULE_INIT() {
   for (size_t index = 0; index < sizeof exported / sizeof *exported; index++) {
     napi_value function = NULL;
     napi_create_function(env, exported[index].name, NAPI_AUTO_LENGTH, exported[index].call, NULL, &function);
     napi_set_named_property(env, exports, exported[index].name, function);
   }
+  register_socket_calls(env, exports);
   return exports;
 }

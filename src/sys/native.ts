@@ -10,7 +10,12 @@ import path from 'node:path';
 /** A path or name as the kernel takes it; bytes where it may not be UTF-8. */
 export type PathBytes = string | Buffer;
 
-/** Functions of native.c: a result, or a negative errno. Times are nanoseconds. */
+/** A running watch of socket.c; opaque. */
+export interface Watch {
+  readonly watch: unique symbol;
+}
+
+/** Functions of native.c and socket.c: a result, or a negative errno. Times are nanoseconds. */
 export interface NativeBinding {
   flock(fd: number, operation: number): number;
   openat(dir: number, path: PathBytes, flags: number, mode: number): number;
@@ -41,7 +46,12 @@ export interface NativeBinding {
   setXattr(file: number | PathBytes, name: PathBytes, value: Buffer): number;
   getXattr(file: number | PathBytes, name: PathBytes): number | Buffer;
   listXattrs(file: number | PathBytes): number | Buffer;
-  fletcher4(state: Buffer, bytes: Buffer): number;
+  connectUnix(address: Buffer): number;
+  sendMessage(fd: number, bytes: Buffer, fds: readonly number[]): number;
+  receiveMessage(fd: number, into: Buffer, fds: number[]): number;
+  watchOpen(fd: number, listener: (events: number) => void): number | Watch;
+  watchArm(watch: Watch, events: number): number;
+  watchClose(watch: Watch): number;
 }
 
 /** A failed system call. `code` is the errno name, as in Node's own file system errors. */

@@ -1,0 +1,336 @@
+/**
+ * A connection to a message bus: calls out, signals both ways, and calls in. dbus-native speaks the protocol over our
+ * own socket, which carries descriptors; nobody else in the program sees that library.
+ *
+ * Invariants: messages are handled and sent in order. Every received descriptor has one owner, and is closed when the message it came with has been
+ * handled and nobody took it. No call waits after the connection has ended.
+ */
+import {closeSync} from 'node:fs';
+import {createConnection, type DBusConnection, type Message, messageType} from 'dbus-native';
+import {ImgctlError} from '../errors.ts';
+import {DescriptorSocket} from '../sys/descriptor-socket.ts';
+import {parseBusAddress} from './bus-address.ts';
+import {BusError, busErrorNames} from './bus-error.ts';
+
+const noReplyExpected = 0x1;
+const interactiveAuthorization = 0x4;
+/** What libdbus and sd-bus wait for a reply. */
+const defaultTimeoutMs = 25_000;
+const maxMessageBytes = 16 * 2 ** 20;
+const busName = 'org.freedesktop.DBus';
+
+export interface BusCall {
+  destination: string;
+  path: string;
+  interface: string;
+  member: string;
+  signature?: string;
+  /** One value per complete type of the signature; `h` is an index into `fds`, `t` and `x` are bigint. */
+  body?: readonly unknown[];
+  /** Stay the caller's, open until the call has been answered. */
+  fds?: readonly number[];
+  /** The service may ask the user for a password. */
+  interactive?: boolean;
+  /** Default 25 s; 0 waits for ever. */
+  timeoutMs?: number;
+}
+
+export interface BusSignal {
+  sender: string;
+  path: string;
+  interface: string;
+  member: string;
+  signature: string;
+  body: readonly unknown[];
+}
+
+export interface IncomingCall {
+  /** Unique name of the caller. */
+  sender: string;
+  path: string;
+  /** Empty when the caller named none. */
+  interface: string;
+  member: string;
+  signature: string;
+  body: readonly unknown[];
+  interactive: boolean;
+  /** The descriptor that an `h` of the body stands for; the caller's to close. A second call for one index throws. */
+  takeFd(index: number): number;
+}
+
+export interface Answer {
+  signature: string;
+  body: readonly unknown[];
+}
+
+/** A BusError it throws is the answer; anything else answers `Failed`. Undefined answers without values. */
+export type CallHandler = (call: IncomingCall) => Promise<Answer | undefined>;
+
+interface PendingCall {
+  resolve(body: readonly unknown[]): void;
+  reject(error: Error): void;
+}
+
+export class BusConnection {
+  readonly #connection: DBusConnection;
+  readonly #socket: DescriptorSocket;
+  readonly #pending = new Map<number, PendingCall>();
+  readonly #signalListeners = new Set<(signal: BusSignal) => void>();
+  /** Why it ended, once it has. */
+  #end: ImgctlError | undefined;
+  #serial = 0;
+  #handler: CallHandler | undefined;
+  #uniqueName = '';
+  /** Resolves when the connection has ended, with the reason unless it was closed here. */
+  readonly closed: Promise<ImgctlError | undefined>;
+
+  private constructor(socket: DescriptorSocket, address: string) {
+    this.#socket = socket;
+    this.#connection = createConnection({
+      stream: socket,
+      authMethods: ['EXTERNAL'],
+      maxMessageSize: maxMessageBytes,
+    });
+    let cause: Error | undefined;
+    this.#connection.on('error', (error) => {
+      cause ??= error;
+      socket.destroy();
+    });
+    this.#connection.on('message', (message) => this.#onMessage(message));
+    this.closed = new Promise((resolve) => {
+      socket.once('end', () => socket.destroy());
+      socket.once('close', () => {
+        const wanted = this.#end;
+        this.#finish(wanted ?? unavailable(`the connection to the bus "${address}" ended`, cause));
+        resolve(wanted ? undefined : this.#end);
+      });
+    });
+  }
+
+  /** Connects to the first socket of an address that answers, and says Hello. */
+  static async open(address: string, options: {timeoutMs?: number} = {}): Promise<BusConnection> {
+    let failure: unknown;
+    for (const socketName of parseBusAddress(address)) {
+      let socket: DescriptorSocket;
+      try {
+        socket = DescriptorSocket.connect(socketName);
+      } catch (error) {
+        failure = error;
+        continue;
+      }
+      const connection = new BusConnection(socket, address);
+      await connection.#sayHello(options.timeoutMs ?? defaultTimeoutMs);
+      return connection;
+    }
+    throw unavailable(`cannot connect to the bus "${address}"`, failure);
+  }
+
+  /** The name the bus gave this connection. */
+  get uniqueName(): string {
+    return this.#uniqueName;
+  }
+
+  async #sayHello(timeoutMs: number): Promise<void> {
+    try {
+      const [name] = await this.call({...busObject, member: 'Hello', timeoutMs});
+      this.#uniqueName = String(name);
+    } catch (error) {
+      this.#socket.destroy();
+      throw error instanceof ImgctlError ? error : unavailable('the bus did not say hello', error);
+    }
+  }
+
+  /** Resolves with the values of the reply; rejects with a BusError, or an ImgctlError when the connection ends. */
+  call(call: BusCall): Promise<readonly unknown[]> {
+    const {timeoutMs = defaultTimeoutMs, interactive, body, fds, ...header} = call;
+    return new Promise((resolve, reject) => {
+      const serial = this.#nextSerial();
+      const timer = timeoutMs > 0 && setTimeout(() => settle().reject(noReply(call, timeoutMs)), timeoutMs);
+      const settle = () => {
+        if (timer) clearTimeout(timer);
+        this.#pending.delete(serial);
+        return {resolve, reject};
+      };
+      this.#pending.set(serial, {
+        resolve: (values) => settle().resolve(values),
+        reject: (error) => settle().reject(error),
+      });
+      try {
+        this.#send({
+          ...header,
+          type: messageType.methodCall,
+          flags: interactive ? interactiveAuthorization : 0,
+          serial,
+          ...(body && {body: [...body]}),
+          ...(fds && fds.length > 0 && {fds: [...fds]}),
+        });
+      } catch (error) {
+        settle().reject(error instanceof Error ? error : new Error(String(error)));
+      }
+    });
+  }
+
+  /** Sends a signal to everyone, or to one connection. */
+  emitSignal(signal: Omit<BusSignal, 'sender'> & {destination?: string}): void {
+    const {body, signature, ...header} = signal;
+    const values = signature === '' ? {} : {signature, body: [...body]};
+    this.#send({...header, type: messageType.signal, serial: this.#nextSerial(), ...values});
+  }
+
+  /**
+   * Has the bus deliver signals that match a rule (D-Bus specification, "Match Rules"). The listener hears every signal
+   * that reaches the connection, whoever sent it: it checks sender, path and member itself. Resolves when the rule is in
+   * place; the result ends it.
+   */
+  async subscribe(rule: string, listener: (signal: BusSignal) => void): Promise<() => Promise<void>> {
+    const addressed = {...busObject, signature: 's', body: [rule]};
+    this.#signalListeners.add(listener);
+    try {
+      await this.call({...addressed, member: 'AddMatch'});
+    } catch (error) {
+      this.#signalListeners.delete(listener);
+      throw error;
+    }
+    return async () => {
+      if (!this.#signalListeners.delete(listener) || this.#end) return;
+      await this.call({...addressed, member: 'RemoveMatch'});
+    };
+  }
+
+  /** Calls for this connection go to the handler; without one they are answered `UnknownMethod`. */
+  handleCalls(handler: CallHandler): void {
+    this.#handler = handler;
+  }
+
+  /** Asks for a name; false when another owns it and does not give it up. */
+  async requestName(name: string, options: {replace?: boolean; giveUp?: boolean} = {}): Promise<boolean> {
+    const flags = (options.giveUp ? 1 : 0) | (options.replace ? 2 : 0) | 4;
+    const [outcome] = await this.call({
+      ...busObject,
+      member: 'RequestName',
+      signature: 'su',
+      body: [name, flags],
+    });
+    return outcome === 1 || outcome === 4;
+  }
+
+  async releaseName(name: string): Promise<void> {
+    await this.call({...busObject, member: 'ReleaseName', signature: 's', body: [name]});
+  }
+
+  /** What was sent is still written; resolves when the socket is closed. */
+  async close(): Promise<void> {
+    this.#finish(unavailable('the connection to the bus was closed'));
+    if (!this.#socket.writableEnded) this.#socket.end(() => this.#socket.destroy());
+    await this.closed;
+  }
+
+  #finish(reason: ImgctlError): void {
+    this.#end ??= reason;
+    for (const pending of [...this.#pending.values()]) pending.reject(this.#end);
+  }
+
+  #send(message: Message): void {
+    if (this.#end) throw this.#end;
+    if (message.fds && this.#connection.state === 'connected' && !this.#connection.unixFdsAgreed) {
+      throw new ImgctlError('NotSupported', 'the bus does not carry file descriptors');
+    }
+    this.#connection.message(message);
+  }
+
+  #nextSerial(): number {
+    this.#serial = this.#serial >= 0xffffffff ? 1 : this.#serial + 1;
+    return this.#serial;
+  }
+
+  #onMessage(message: Message): void {
+    const fds = [...(message.fds ?? [])];
+    for (const fd of fds) this.#socket.claim(fd);
+    if (message.type === messageType.methodCall) {
+      void this.#answer(message, fds).finally(() => closeAll(fds));
+      return;
+    }
+    closeAll(fds);
+    if (message.type === messageType.signal) this.#onSignal(message);
+    else this.#onReply(message);
+  }
+
+  #onReply(message: Message): void {
+    const pending = this.#pending.get(message.replySerial ?? 0);
+    const [text] = message.body ?? [];
+    if (message.type === messageType.methodReturn) pending?.resolve(message.body ?? []);
+    else pending?.reject(new BusError(message.errorName ?? '', typeof text === 'string' ? text : ''));
+  }
+
+  #onSignal(message: Message): void {
+    const signal: BusSignal = {
+      sender: message.sender ?? '',
+      path: message.path ?? '',
+      interface: message.interface ?? '',
+      member: message.member ?? '',
+      signature: message.signature ?? '',
+      body: message.body ?? [],
+    };
+    for (const listener of [...this.#signalListeners]) listener(signal);
+  }
+
+  async #answer(message: Message, fds: (number | undefined)[]): Promise<void> {
+    try {
+      const answer = await this.#handle(message, fds);
+      const values = answer &&
+        answer.signature !== '' && {signature: answer.signature, body: [...answer.body]};
+      this.#reply(message, {type: messageType.methodReturn, ...values});
+    } catch (error) {
+      if (this.#end) return;
+      const text = error instanceof Error ? error.message : String(error);
+      const errorName = error instanceof BusError ? error.errorName : busErrorNames.failed;
+      this.#reply(message, {type: messageType.error, errorName, signature: 's', body: [text]});
+    }
+  }
+
+  #reply(to: Message, reply: Message): void {
+    if ((to.flags ?? 0) & noReplyExpected) return;
+    const {serial: replySerial, sender: destination} = to;
+    const address = {...(replySerial !== undefined && {replySerial}), ...(destination && {destination})};
+    this.#send({...reply, ...address, serial: this.#nextSerial()});
+  }
+
+  async #handle(message: Message, fds: (number | undefined)[]): Promise<Answer | undefined> {
+    const {sender = '', path = '', member = '', signature = '', body = [], flags = 0} = message;
+    const takeFd = (index: number): number => {
+      const fd = fds[index];
+      if (fd === undefined) throw new BusError(busErrorNames.invalidArgs, 'Invalid argument');
+      fds[index] = undefined;
+      return fd;
+    };
+    const call: IncomingCall = {
+      ...{sender, path, member, signature, body, takeFd},
+      interface: message.interface ?? '',
+      interactive: (flags & interactiveAuthorization) !== 0,
+    };
+    if (this.#handler) return await this.#handler(call);
+    throw new BusError(
+      busErrorNames.unknownMethod,
+      `Unknown method ${member} or interface ${call.interface}.`,
+    );
+  }
+}
+
+const busObject = {destination: busName, path: '/org/freedesktop/DBus', interface: busName};
+
+function closeAll(fds: (number | undefined)[]): void {
+  for (const fd of fds.splice(0)) if (fd !== undefined) closeSync(fd);
+}
+
+function noReply(call: BusCall, timeoutMs: number): BusError {
+  const text = `"${call.destination}" did not answer ${call.member} within ${timeoutMs} ms`;
+  return new BusError(busErrorNames.noReply, text);
+}
+
+function unavailable(message: string, cause?: unknown): ImgctlError {
+  const reason = cause instanceof Error ? `: ${cause.message}` : '';
+  return new ImgctlError('BusUnavailable', `${message}${reason}`, {
+    retryable: true,
+    ...(cause !== undefined && {cause}),
+  });
+}

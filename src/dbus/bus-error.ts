@@ -1,0 +1,26 @@
+/** An error as the bus carries it: what a call was answered with, or what a service answers. */
+export class BusError extends Error {
+  /** For instance `org.freedesktop.DBus.Error.AccessDenied`. */
+  readonly errorName: string;
+
+  constructor(errorName: string, message: string, options?: {cause?: unknown}) {
+    super(message, options);
+    this.name = 'BusError';
+    this.errorName = errorName;
+  }
+}
+
+/** Names of the D-Bus specification and of systemd that more than one file needs. */
+export const busErrorNames = {
+  accessDenied: 'org.freedesktop.DBus.Error.AccessDenied',
+  failed: 'org.freedesktop.DBus.Error.Failed',
+  interactionRequired: 'org.freedesktop.DBus.Error.InteractiveAuthorizationRequired',
+  invalidArgs: 'org.freedesktop.DBus.Error.InvalidArgs',
+  nameHasNoOwner: 'org.freedesktop.DBus.Error.NameHasNoOwner',
+  noReply: 'org.freedesktop.DBus.Error.NoReply',
+  notSupported: 'org.freedesktop.DBus.Error.NotSupported',
+  serviceUnknown: 'org.freedesktop.DBus.Error.ServiceUnknown',
+  unknownInterface: 'org.freedesktop.DBus.Error.UnknownInterface',
+  unknownMethod: 'org.freedesktop.DBus.Error.UnknownMethod',
+  unknownObject: 'org.freedesktop.DBus.Error.UnknownObject',
+} as const;
