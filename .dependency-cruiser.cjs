@@ -15,7 +15,7 @@ const rooms = {
   sources: ['manifest', 'verify', 'http', 'imgapi', 'downloads'],
   catalog: ['manifest'],
   engine: ['import1', 'formats', 'verify', 'downloads', 'http', 'sys'],
-  dbus: ['engine/engine', 'import1', 'sys'],
+  dbus: ['engine/engine', 'import1', 'sys', 'formats'],
   actions: [
     'manifest',
     'import1',

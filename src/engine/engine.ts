@@ -1,6 +1,6 @@
 /**
  * The storage engine: what moves image data and keeps it in class directories (style.md §2, design.md §6).
- * Two implementations: `embedded/` here, and a client of org.freedesktop.import1 in `dbus/`. Whoever uses an
+ * Two implementations: `embedded/` here, and a client of org.freedesktop.import1 in `src/dbus/client/`. Whoever uses an
  * engine sees only this file. Removing, cloning and marking are separate small interfaces, because
  * import1 has no methods for them.
  */
@@ -26,6 +26,14 @@ export interface ImageStore {
   directory: string;
 }
 
+/** What a file was when it was verified. */
+export interface FileFacts {
+  sizeBytes: number;
+  /** Hex; one of the two is there. */
+  sha1?: string;
+  sha256?: string;
+}
+
 export interface ImportRequest {
   format: ImageFormat;
   store: ImageStore;
@@ -33,10 +41,15 @@ export interface ImportRequest {
   localName: string;
   /** Absolute path of the file (tar, raw; any known compression) or directory. Never written. */
   sourcePath: string;
+  /**
+   * Of a file that has been verified: what is handed to another process is compared with it again, through the very
+   * descriptor that is sent, in a place where nobody else can write (design.md §6).
+   */
+  facts?: FileFacts;
   /** Replace every form of the name that is there. */
   force?: boolean;
   readOnly?: boolean;
-  /** Decompressed bytes above this end the import (`LimitExceeded`). */
+  /** Decompressed bytes above this end the import (`LimitExceeded`). Services have a limit of their own instead. */
   maxUnpackedBytes?: number;
   /** The installed image that a stream of changes is applied to; whole images do without. */
   origin?: {store: ImageStore; localName: string};
@@ -177,6 +190,12 @@ export interface ImageMarker {
   markReadOnly(store: ImageStore, name: string): Promise<void>;
 }
 
+/** An engine that can make a writable copy of an image of class machine in its store. */
+export interface ImageCloner {
+  /** Resolves with the path of the copy; `InstanceExists` if the name is taken. */
+  cloneImage(store: ImageStore, name: string, cloneName: string): Promise<string>;
+}
+
 /** An engine whose transfers can be stopped by id, also those of other processes. False if there is none. */
 export interface TransferCanceller {
   cancelTransfer(id: number): Promise<boolean>;
@@ -218,6 +237,10 @@ export function canRemove(engine: Engine): engine is Engine & ImageRemover {
 
 export function canMark(engine: Engine): engine is Engine & ImageMarker {
   return 'markReadOnly' in engine;
+}
+
+export function canClone(engine: Engine): engine is Engine & ImageCloner {
+  return 'cloneImage' in engine;
 }
 
 export function canCancel(engine: Engine): engine is Engine & TransferCanceller {

@@ -2,7 +2,7 @@
  * What every engine promises (src/engine/engine.ts). Each implementation runs it against a fresh, empty store:
  * `describe('…', () => engineContract(factory))`.
  */
-import {execFileSync} from 'node:child_process';
+import {execFileSync, spawn} from 'node:child_process';
 import {
   closeSync,
   existsSync,
@@ -31,11 +31,13 @@ import {
 } from '../../src/engine/engine.ts';
 import {removeTree} from '../../src/sys/remove-tree.ts';
 import {makeDisk, makeQcow2} from '../support/qcow2.ts';
+import type {Lacks} from './engine-lacks.ts';
 import {enginePullContract} from './engine-pulls.ts';
 
 export interface EngineUnderTest {
   engine: Engine;
   store: ImageStore;
+  lacks?: Lacks;
   close?: () => Promise<void>;
 }
 
@@ -49,7 +51,8 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
   });
   afterEach(async () => {
     await removeTree(sources);
-    if (existsSync(subject.store.directory)) await removeTree(subject.store.directory);
+    // Its directory may be a mount.
+    for (const name of inStore()) await removeTree(path.join(subject.store.directory, name));
     await subject.close?.();
   });
 
@@ -77,6 +80,31 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
     return archive;
   }
 
+  const lacks = (): Lacks => subject.lacks ?? {};
+
+  /** An import that has started and does not end before `release` is called. */
+  async function startHeld(options: {localName: string; signal?: AbortSignal}) {
+    const {promise, resolve} = Promise.withResolvers<void>();
+    const disk = Buffer.alloc(4 << 20, 'x');
+    const request = {store: subject.store, ...options};
+    if (!lacks().lateCommit) {
+      const sourcePath = source('disk', disk);
+      const beforeCommit = () => promise;
+      const transfer = await subject.engine.import({...request, format: 'auto', sourcePath, beforeCommit});
+      return {transfer, release: resolve};
+    }
+    const sourcePath = path.join(sources, `pipe-${Math.random()}`);
+    execFileSync('mkfifo', [sourcePath]);
+    const writer = openSync(sourcePath, 'r+');
+    const transfer = await subject.engine.import({...request, format: 'raw', sourcePath});
+    const release = () => {
+      const copy = spawn('cat', [source('disk', disk)], {stdio: ['ignore', writer, 'ignore']});
+      closeSync(writer);
+      copy.unref();
+    };
+    return {transfer, release};
+  }
+
   async function run(sourcePath: string, options: Partial<ImportRequest> = {}): Promise<TransferResult> {
     const request: ImportRequest = {
       format: 'auto',
@@ -95,7 +123,12 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
       const archive = readFileSync(tarSource('etc/hostname', 'deep/er/file'));
       const packed = {plain: archive, gzip: gzipSync(archive), zstd: zstdCompressSync(archive)};
       for (const [localName, bytes] of Object.entries(packed)) {
-        const result = await run(source(localName, bytes), {localName});
+        const running = run(source(localName, bytes), {localName});
+        if (localName === 'zstd' && lacks().zstd) {
+          await expect(running).rejects.toMatchObject({code: 'NotSupported'});
+          continue;
+        }
+        const result = await running;
         expect(result).toEqual({
           path: path.join(subject.store.directory, localName),
           format: 'tar',
@@ -103,7 +136,7 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
         });
         expect(readFileSync(path.join(result.path, 'etc/hostname'), 'utf8')).toBe('contents of etc/hostname');
       }
-      expect(inStore()).toEqual(['gzip', 'plain', 'zstd']);
+      expect(inStore()).toEqual(lacks().zstd ? ['gzip', 'plain'] : ['gzip', 'plain', 'zstd']);
     });
 
     test('stores anything else as a raw disk image, sparse and of the same bytes', async () => {
@@ -123,9 +156,18 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
     });
 
     test('stores the disk inside a qcow2 image, under every compression', async () => {
-      const disk = makeDisk(path.join(sources, 'disk.raw'), 2_000_384);
-      const image = readFileSync(makeQcow2(disk, 'compression_type=zstd', true));
-      const packed = {plain: image, gzip: gzipSync(image), zstd: zstdCompressSync(image)};
+      const disk = makeDisk(path.join(sources, 'disk.raw'), lacks().qcow2 ? 2 << 20 : 2_000_384);
+      const zstdClusters = readFileSync(makeQcow2(disk, 'compression_type=zstd', true));
+      if (lacks().qcow2) {
+        const refused = run(source('zstd', gzipSync(zstdClusters)), {localName: 'refused'});
+        await expect(refused).rejects.toMatchObject({code: 'NotSupported'});
+      }
+      const image = lacks().qcow2 ? readFileSync(makeQcow2(disk, 'compression_type=zlib')) : zstdClusters;
+      const packed = {
+        plain: image,
+        gzip: gzipSync(image),
+        zstd: lacks().zstd ? image : zstdCompressSync(image),
+      };
       for (const [localName, bytes] of Object.entries(packed)) {
         const result = await run(source(localName, bytes), {localName});
         expect(result).toMatchObject({format: 'raw'});
@@ -133,8 +175,10 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
       }
       const cut = run(source('cut', image.subarray(0, 200_000)), {localName: 'cut'});
       await expect(cut).rejects.toMatchObject({code: 'InvalidArchive', details: {errno: 'EIO'}});
-      const large = run(source('large', image), {localName: 'large', maxUnpackedBytes: 1_000_000});
-      await expect(large).rejects.toMatchObject({code: 'LimitExceeded'});
+      if (!lacks().unpackedLimit) {
+        const large = run(source('large', image), {localName: 'large', maxUnpackedBytes: 1_000_000});
+        await expect(large).rejects.toMatchObject({code: 'LimitExceeded'});
+      }
       expect(inStore()).toEqual(['gzip.raw', 'plain.raw', 'zstd.raw']);
     });
 
@@ -172,7 +216,7 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
 
     test('refuses a name that exists in any form, and says where', async () => {
       mkdirSync(subject.store.directory, {recursive: true});
-      for (const form of ['one', 'one.raw', 'one.v', 'one.raw.v']) {
+      for (const form of lacks().seesEveryForm ? ['one'] : ['one', 'one.raw', 'one.v', 'one.raw.v']) {
         mkdirSync(path.join(subject.store.directory, form));
         await expect(run(tarSource('file'))).rejects.toMatchObject({
           code: 'ImageAlreadyExists',
@@ -184,11 +228,16 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
 
     test('with force the new image is the only form of the name, read-only or not', async () => {
       const archive = tarSource('new');
-      const disk = source('disk', 'a disk image');
+      const disk = source('disk', Buffer.alloc(4096, 'disk'));
       await run(archive, {readOnly: true});
       await run(disk, {force: true, readOnly: true});
-      expect(inStore()).toEqual(['one.raw']);
-      await run(archive, {force: true, readOnly: true});
+      expect(inStore()).toEqual(lacks().replacesOtherForms ? ['one', 'one.raw'] : ['one.raw']);
+      if (lacks().replacesOtherForms) await removeTree(path.join(subject.store.directory, 'one.raw'));
+      if (lacks().replacesReadOnly) {
+        await expect(run(archive, {force: true})).rejects.toMatchObject({code: 'NotAuthorized'});
+        await removeTree(path.join(subject.store.directory, 'one'));
+      }
+      await run(archive, {force: true, readOnly: !lacks().replacesReadOnly});
       expect(inStore()).toEqual(['one']);
       await run(tarSource('newer'), {force: true});
       expect(readdirSync(path.join(subject.store.directory, 'one'))).toEqual(['newer']);
@@ -209,26 +258,16 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
 
     test('cancel and abort end with Interrupted and leave nothing', async () => {
       const controller = new AbortController();
-      const waiting = new Promise<void>(() => undefined);
-      const request = {format: 'auto', store: subject.store, sourcePath: tarSource('file')} as const;
       for (const stop of ['cancel', 'abort']) {
-        const {promise, resolve} = Promise.withResolvers<void>();
-        const transfer = await subject.engine.import({
-          ...request,
-          localName: stop,
-          signal: controller.signal,
-          beforeCommit: () => {
-            resolve();
-            return Promise.race([waiting, new Promise<void>((done) => setTimeout(done, 50))]);
-          },
-        });
-        await promise;
+        const {transfer, release} = await startHeld({localName: stop, signal: controller.signal});
         if (stop === 'cancel') transfer.cancel();
         else controller.abort();
+        if (!lacks().lateCommit) release();
         await expect(transfer.finished).rejects.toMatchObject({code: 'Interrupted'});
         expect(inStore()).toEqual([]);
       }
-      const late = subject.engine.import({...request, localName: 'late', signal: controller.signal});
+      const sourcePath = tarSource('file');
+      const late = run(sourcePath, {localName: 'late', signal: controller.signal});
       await expect(late).rejects.toMatchObject({code: 'Interrupted'});
     });
 
@@ -240,7 +279,7 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
         [Buffer.concat([packed, Buffer.from('x')]), 'UncompressionError'],
         [archive.subarray(0, 1200), 'InvalidArchive'],
       ];
-      for (const [bytes, code] of cases) {
+      for (const [bytes, code] of lacks().strictDecoders ? [] : cases) {
         await expect(run(source('damaged', bytes))).rejects.toMatchObject({code});
         expect(inStore()).toEqual([]);
       }
@@ -269,6 +308,11 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
     });
 
     test('more bytes than allowed end with LimitExceeded', async () => {
+      if (lacks().unpackedLimit) {
+        await run(source('zeros', Buffer.alloc(4 << 20)), {maxUnpackedBytes: 1 << 20});
+        expect(inStore()).toEqual(['one.raw']);
+        return;
+      }
       const zeros = source('zeros', gzipSync(Buffer.alloc(4 << 20)));
       await expect(run(zeros, {maxUnpackedBytes: 1 << 20})).rejects.toMatchObject({code: 'LimitExceeded'});
       const plain = source('plain', Buffer.alloc(4 << 20));
@@ -299,7 +343,11 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
           outputFd,
         };
         const transfer = await subject.engine.export({...(request as ExportRequest), ...options});
-        expect(transfer).toMatchObject({type: `export-${format}`, localName: 'one', remote: ''});
+        expect(transfer).toMatchObject({
+          type: `export-${format}`,
+          localName: options.localName ?? 'one',
+          remote: '',
+        });
         expect(await transfer.finished).toMatchObject({format, notices: []});
       } finally {
         closeSync(outputFd);
@@ -318,7 +366,8 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
       await run(tarSource('b', 'a/inner'));
       const archive = await runExport('tar');
       const names = execFileSync('tar', ['-tf', archive]).toString().trim().split('\n');
-      expect(names).toEqual(['./', './a/', './a/inner', './b']);
+      const inOrder = lacks().sortedArchives ? names.sort() : names;
+      expect(inOrder).toEqual(['./', './a/', './a/inner', './b']);
       expect(execFileSync('tar', ['-xOf', archive, './a/inner']).toString()).toBe('contents of a/inner');
     });
 
@@ -328,28 +377,19 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
         code: 'InvalidArgument',
         details: {errno: 'EISDIR'},
       });
-      await run(source('disk', 'a disk'), {force: true});
-      await expect(runExport('tar')).rejects.toMatchObject({
+      await run(source('disk', Buffer.alloc(4096, 'disk')), {localName: 'two'});
+      await expect(runExport('tar', {localName: 'two'})).rejects.toMatchObject({
         code: 'InvalidArgument',
         details: {errno: 'ENOTDIR'},
       });
-      const missing = {store: {...subject.store, directory: path.join(sources, 'none')}};
-      await expect(runExport('raw', missing)).rejects.toMatchObject({code: 'ImageNotInstalled'});
+      await expect(runExport('raw', {localName: 'three'})).rejects.toMatchObject({code: 'ImageNotInstalled'});
       await expect(runExport('raw', {localName: 'a/b'})).rejects.toMatchObject({code: 'InvalidArgument'});
       expect(await subject.engine.listTransfers()).toEqual([]);
     });
   });
 
   test('a running transfer is listed with its progress, a finished one is not', async () => {
-    const {promise, resolve} = Promise.withResolvers<void>();
-    const disk = source('disk', Buffer.alloc(4 << 20, 'x'));
-    const transfer = await subject.engine.import({
-      format: 'auto',
-      store: subject.store,
-      localName: 'one',
-      sourcePath: disk,
-      beforeCommit: () => promise,
-    });
+    const {transfer, release} = await startHeld({localName: 'one'});
     const fractions: (number | undefined)[] = [];
     transfer.onProgress((fraction) => fractions.push(fraction));
     const lines: string[] = [];
@@ -364,7 +404,7 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
         remote: '',
       }),
     ]);
-    resolve();
+    release();
     await transfer.finished;
     expect(fractions.at(-1)).toBe(1);
     expect(lines.length).toBeGreaterThan(1);
@@ -391,7 +431,7 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
     if (!canRemove(subject.engine)) return;
     expect(await subject.engine.removeImage(subject.store, 'one')).toBe(false);
     await run(tarSource('a/b/c'), {readOnly: true});
-    await run(source('disk', 'x'), {localName: 'two', readOnly: true});
+    await run(source('disk', Buffer.alloc(4096, 'x')), {localName: 'two', readOnly: true});
     writeFileSync(path.join(subject.store.directory, 'one.nspawn'), '');
     expect(await subject.engine.removeImage(subject.store, 'one')).toBe(true);
     expect(inStore()).toEqual(['two.raw']);
@@ -402,7 +442,7 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
   test('an image can be marked read-only later', async () => {
     if (!canMark(subject.engine)) return;
     await run(tarSource('file'));
-    await run(source('disk', 'x'), {localName: 'two'});
+    await run(source('disk', Buffer.alloc(4096, 'x')), {localName: 'two'});
     for (const name of ['one', 'two']) await subject.engine.markReadOnly(subject.store, name);
     expect((await subject.engine.listImages(subject.store)).map((image) => image.readOnly)).toEqual([
       true,

@@ -1,7 +1,8 @@
 /** Runs commands beside the real systemd-importd (test/oracle/run.sh), where its tree is built and this is root. */
-import {execFileSync} from 'node:child_process';
+import {execFile, execFileSync} from 'node:child_process';
 import {existsSync} from 'node:fs';
 import path from 'node:path';
+import {promisify} from 'node:util';
 
 const trees = process.env.IMGCTL_ORACLE_DIR ?? '/var/cache/imgctl-oracle';
 
@@ -15,5 +16,17 @@ export function runInOracle(suite: string, lib: string, script: string): string 
   return execFileSync('bash', [program, '--lib', lib, '--share', lib, suite, '--', 'bash', '-euc', script], {
     encoding: 'utf8',
     cwd: lib,
+  });
+}
+
+/** Runs a test file once more, in there; it sees IMGCTL_TEST_INSIDE_ORACLE, the suite. Rejects with its output. */
+export async function runVitestInOracle(suite: string, file: string): Promise<void> {
+  const program = path.join(import.meta.dirname, '../oracle/run.sh');
+  const root = path.join(import.meta.dirname, '../..');
+  const vitest = path.join(root, 'node_modules/.bin/vitest');
+  const env = {...process.env, IMGCTL_TEST_INSIDE_ORACLE: suite, IMGCTL_TEST_NO_BUILD: '1'};
+  const list = [program, suite, '--', process.execPath, vitest, 'run', '--no-color', file];
+  await promisify(execFile)('bash', list, {cwd: root, env, maxBuffer: 1 << 24}).catch((error) => {
+    throw new Error(`${error.stdout}\n${error.stderr}`);
   });
 }
