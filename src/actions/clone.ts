@@ -1,7 +1,9 @@
 /** `clone UUID NAME`: an instance of an installed image (design.md §5). */
 
 import type {ImageRecord} from '../catalog/records.ts';
+import {canClone, type ImageStore} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
+import {isImageName} from '../import1/image-name.ts';
 import {cloneInstance} from '../instances/clone.ts';
 import type {ActionContext} from './context.ts';
 import {lockImport} from './image-locks.ts';
@@ -24,24 +26,48 @@ export async function cloneImage(
   const lock = await lockImport(context, uuid);
   try {
     const image = await getInstalled(context, uuid, undefined);
-    const machines = machineStore(image);
-    const path = await cloneInstance({
+    const path = await makeInstance(context, image, name);
+    return {action: 'cloned', uuid, name, path, changed: true};
+  } finally {
+    lock.release();
+  }
+}
+
+/** By the engine where that can, else here. */
+async function makeInstance(context: ActionContext, image: InstalledImage, name: string): Promise<string> {
+  const {engine} = context;
+  const machines = machineStore(image);
+  const others = image.record.instances.filter((instance) => instance.name !== name);
+  const noteInstance = async () => {
+    const instances = [...others, {name, createdAt: context.now().toISOString()}];
+    await saveInstances(context, image.record, instances);
+  };
+  if (!canClone(engine)) {
+    return cloneInstance({
       imagePath: await imagePath(context, image),
       imageClassDirectory: machines.directory,
       name,
       signal: context.signal,
       onNotice: (text) => context.report.notice(text),
-      beforeCommit: async () => {
-        await saveInstances(context, image.record, [
-          ...image.record.instances.filter((instance) => instance.name !== name),
-          {name, createdAt: context.now().toISOString()},
-        ]);
-      },
+      beforeCommit: noteInstance,
     });
-    return {action: 'cloned', uuid, name, path, changed: true};
-  } finally {
-    lock.release();
   }
+  await refuseTaken(context, machines, name);
+  await noteInstance();
+  try {
+    return await engine.cloneImage(machines, image.record.localName, name);
+  } catch (error) {
+    await saveInstances(context, image.record, others);
+    throw error;
+  }
+}
+
+/** Before the record names an instance that is not its own. */
+async function refuseTaken(context: ActionContext, machines: ImageStore, name: string): Promise<void> {
+  if (!isImageName(name)) throw new ImgctlError('InvalidArgument', `invalid instance name: "${name}"`);
+  const stored = await context.engine.listImages(machines);
+  if (!stored.some((candidate) => candidate.name === name)) return;
+  throw new ImgctlError('InstanceExists', `instance "${name}" already exists`);
 }
 
 /** Without its row the image is read from its record, so a stop between the two shows nothing old. */
@@ -56,7 +82,7 @@ async function saveInstances(
   await context.catalog.images.put(changed);
 }
 
-function machineStore(image: InstalledImage): {directory: string} {
+function machineStore(image: InstalledImage): ImageStore {
   if (image.pool.store.imageClass === 'machine') return image.pool.store;
   throw new ImgctlError(
     'NotSupported',

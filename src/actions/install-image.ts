@@ -44,6 +44,7 @@ export async function installImage(context: ActionContext, order: InstallOrder):
       store: pool.store,
       localName: order.localName,
       sourcePath: order.filePath,
+      facts: order.digests,
       readOnly: true,
       ...(origin && {origin: {store: origin.pool.store, localName: origin.record.localName}}),
       maxUnpackedBytes: context.limits.unpackedBytes ?? defaultMaxUnpackedBytes,
@@ -66,7 +67,8 @@ export async function installImage(context: ActionContext, order: InstallOrder):
     const result = await transfer.finished;
     for (const notice of result.notices) context.report.notice(`${imageTitle(manifest)}: ${notice}`);
   } catch (error) {
-    if (recorded) await context.records.remove(manifest.uuid);
+    // A record without data is no image; with data that comes later it must be there.
+    if (recorded && !isOutcomeUnknown(error)) await context.records.remove(manifest.uuid);
     throw error;
   } finally {
     context.report.progressEnd(manifest.uuid);
@@ -81,6 +83,10 @@ async function originOf(
   {origin}: ImageManifest,
 ): Promise<InstalledImage | undefined> {
   return origin === undefined ? undefined : await findInstalled(context, origin);
+}
+
+function isOutcomeUnknown(error: unknown): boolean {
+  return error instanceof ImgctlError && error.details?.outcome === 'unknown';
 }
 
 /**

@@ -4,9 +4,12 @@
  * `image_size` only as an upper bound, so the plan is a lower bound: it refuses what cannot work, no more.
  */
 
+import {existsSync} from 'node:fs';
 import {mkdir, stat, statfs} from 'node:fs/promises';
+import path from 'node:path';
 import type {DownloadCache} from '../downloads/download-cache.ts';
 import {noSpace} from '../downloads/download-errors.ts';
+import {errnoOf} from '../errors.ts';
 import type {ImageManifest} from '../manifest/manifest.ts';
 import type {ActionContext, Pool} from './context.ts';
 
@@ -47,14 +50,25 @@ function storedBytes(image: ImageManifest): number {
 async function checkDemands(demands: readonly Demand[]): Promise<void> {
   const byDevice = new Map<number, Demand>();
   for (const demand of demands) {
-    await mkdir(demand.directory, {recursive: true, mode: 0o700});
-    const {dev} = await stat(demand.directory);
+    const directory = await existing(demand.directory);
+    const {dev} = await stat(directory);
     const sum = byDevice.get(dev)?.needBytes ?? 0;
-    byDevice.set(dev, {directory: demand.directory, needBytes: sum + demand.needBytes});
+    byDevice.set(dev, {directory, needBytes: sum + demand.needBytes});
   }
   for (const {directory, needBytes} of byDevice.values()) {
     const {bavail, bsize} = await statfs(directory);
     const haveBytes = bavail * bsize;
     if (needBytes > haveBytes) throw noSpace(directory, needBytes, haveBytes);
+  }
+}
+
+/** The directory, made if it may be; a service makes its own, on the file system of the nearest that is there. */
+async function existing(directory: string): Promise<string> {
+  try {
+    await mkdir(directory, {recursive: true, mode: 0o700});
+    return directory;
+  } catch (error) {
+    if (!['EACCES', 'EPERM', 'EROFS'].includes(errnoOf(error) ?? '')) throw error;
+    return existsSync(directory) ? directory : existing(path.dirname(directory));
   }
 }

@@ -11,18 +11,20 @@ import {PullNotes} from '../actions/pull-notes.ts';
 import type {SourceSettingsStore, SourcesContext} from '../actions/sources.ts';
 import {type Catalog, moveCatalogAway, openCatalog} from '../catalog/catalog.ts';
 import {RecordStore} from '../catalog/records.ts';
+import type {BusEngine} from '../dbus/client/bus-engine.ts';
 import type {DownloadCache} from '../downloads/download-cache.ts';
-import type {EmbeddedEngine} from '../engine/embedded/embedded-engine.ts';
+import type {Engine} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import type {HttpClient} from '../http/http-client.ts';
 import type {ImgapiClient} from '../imgapi/imgapi-client.ts';
 import type {ImgapiLimits} from '../imgapi/limits.ts';
-import {type ImageClass, imageClasses} from '../import1/image-class.ts';
+import {classDirectoryNames, type ImageClass, imageClasses} from '../import1/image-class.ts';
 import type {SourceSettings, VerifiedSource} from '../sources/source.ts';
 import {openCatalogOrStandIn} from './catalog-file.ts';
 import {type Configuration, defaultSource, readConfiguration, writeConfiguration} from './config.ts';
 import {CosmicRays} from './cosmic-rays.ts';
 import {parseDuration} from './durations.ts';
+import {chooseEngine} from './engine-choice.ts';
 import {type Environment, isYes} from './environment.ts';
 import type {GlobalFlags} from './flags.ts';
 import type {Log} from './log.ts';
@@ -80,6 +82,7 @@ export class CommandContext {
   #configuration: Promise<Configuration> | undefined;
   #catalog: Promise<Catalog> | undefined;
   #cosmicRays: CosmicRays | undefined;
+  #busEngine: Promise<BusEngine> | undefined;
 
   constructor(options: ContextOptions) {
     this.program = options.program;
@@ -158,12 +161,13 @@ export class CommandContext {
   async pools(): Promise<Pool[]> {
     const configuration = await this.configuration();
     const builtIn = imageClasses.map((imageClass: ImageClass): Pool => {
-      return {name: imageClass, store: {imageClass, directory: this.paths.imageDirectory(imageClass)}};
+      return {name: imageClass, store: {imageClass, directory: this.imageDirectory(imageClass)}};
     });
     const configured = Object.entries(configuration.pools ?? {}).map(([name, pool]): Pool => {
       return {name, store: {imageClass: pool.class, directory: pool.directory}};
     });
-    return [...builtIn, ...configured];
+    // Services know the directories of the classes only.
+    return [...builtIn, ...(this.engineName === 'dbus' ? [] : configured)];
   }
 
   /** For a process that is to work with the same. */
@@ -173,9 +177,28 @@ export class CommandContext {
     return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
   }
 
-  async engine(): Promise<EmbeddedEngine> {
+  get engineName(): Engine['name'] {
+    return chooseEngine({
+      wanted: this.#flags.engine ?? (this.environment.env.IMGCTL_ENGINE || undefined),
+      root: this.#root,
+      directory: this.paths.imageDirectory('machine'),
+    });
+  }
+
+  /** Where the engine keeps images of a class. */
+  imageDirectory(imageClass: ImageClass): string {
+    if (this.engineName === 'embedded') return this.paths.imageDirectory(imageClass);
+    return path.join('/var/lib', classDirectoryNames[imageClass]);
+  }
+
+  async engine(): Promise<Engine> {
+    const isEmbedded = this.engineName === 'embedded';
+    return this.#noting(await (isEmbedded ? this.#openEmbedded() : this.#openBusEngine()));
+  }
+
+  async #openEmbedded(): Promise<Engine> {
     const {EmbeddedEngine} = await import('../engine/embedded/embedded-engine.ts');
-    const engine = new EmbeddedEngine({
+    return new EmbeddedEngine({
       runtimeDirectory: this.paths.runtimeDirectory,
       pull: {
         http: () => this.http(),
@@ -183,6 +206,21 @@ export class CommandContext {
         keyringFiles: keyringFiles(this.environment.env, this.#root),
       },
     });
+  }
+
+  #openBusEngine(): Promise<BusEngine> {
+    this.#busEngine ??= (async () => {
+      const {openBusEngine} = await import('./bus-engine.ts');
+      return openBusEngine({
+        environment: this.environment,
+        classDirectory: (imageClass) => this.imageDirectory(imageClass),
+        scratchDirectory: path.join(this.paths.cacheDirectory, 'handover'),
+      });
+    })();
+    return this.#busEngine;
+  }
+
+  #noting<Inner extends Engine>(engine: Inner): Inner {
     return notingEngine(engine, {
       bootNotes: this.bootNotes(),
       lastNotes: this.pullNotes(),
@@ -344,6 +382,7 @@ export class CommandContext {
 
   async close(): Promise<void> {
     this.progress.close();
+    await this.#busEngine?.then((engine) => engine.close()).catch(() => undefined);
     if (this.#catalog) await this.#catalog.then((catalog) => catalog.close()).catch(() => undefined);
   }
 }

@@ -60,7 +60,7 @@ export const globalFlags = {
   engine: {
     kind: 'string',
     value: 'ENGINE',
-    options: ['auto', 'embedded'],
+    options: ['auto', 'embedded', 'dbus'],
     env: 'IMGCTL_ENGINE',
     summary: 'storage engine (default auto)',
   },

@@ -7,6 +7,7 @@ import type {Pool} from '../actions/context.ts';
 import type {DoctorCheck} from '../actions/doctor.ts';
 import {poolText} from '../actions/pools.ts';
 import type {EmbeddedEngine} from '../engine/embedded/embedded-engine.ts';
+import type {Engine} from '../engine/engine.ts';
 import {errnoOf} from '../errors.ts';
 import {formatSize} from '../manifest/size-text.ts';
 import {isBtrfs} from '../sys/btrfs.ts';
@@ -19,10 +20,10 @@ const keyrings = ['/etc/systemd', '/usr/lib/systemd'].flatMap((directory) =>
   ['pgp', 'gpg'].map((suffix) => `${directory}/import-pubring.${suffix}`),
 );
 
-export async function checkHost(engine: EmbeddedEngine, pools: readonly Pool[]): Promise<DoctorCheck[]> {
+export async function checkHost(engine: Engine, pools: readonly Pool[]): Promise<DoctorCheck[]> {
   return [
     checkNode(),
-    await checkSandbox(engine),
+    await ('sandboxReport' in engine ? checkSandbox(engine as EmbeddedEngine) : checkBus(engine)),
     ...(await Promise.all(pools.map((pool) => checkPool(pool, poolText(pools, pool.name))))),
     checkKeyrings(),
   ];
@@ -49,6 +50,20 @@ async function checkSandbox(engine: EmbeddedEngine): Promise<DoctorCheck> {
   const {level, notice} = report;
   const message = `archives are unpacked within ${level}`;
   return {subject, status: notice ? 'note' : 'ok', message: notice ?? message};
+}
+
+async function checkBus(engine: Engine): Promise<DoctorCheck> {
+  const subject = 'engine';
+  try {
+    const {length} = await engine.listTransfers();
+    return {
+      subject,
+      status: 'ok',
+      message: `org.freedesktop.import1 answers on the bus; ${length} transfers run`,
+    };
+  } catch (error) {
+    return {subject, status: 'problem', message: error instanceof Error ? error.message : String(error)};
+  }
 }
 
 async function checkPool({store}: Pool, name: string): Promise<DoctorCheck> {

@@ -56,9 +56,10 @@ export default defineCommand({
 
 function storeFor(context: CommandContext, wish: Wish): {imageClass: Wish['imageClass']; directory: string} {
   const {imageClass} = wish;
-  const {paths} = context;
   const isRuntime = !isImageWish(wish) && wish.runtime;
-  const directory = isRuntime ? paths.runtimeImageDirectory(imageClass) : paths.imageDirectory(imageClass);
+  const directory = isRuntime
+    ? context.paths.runtimeImageDirectory(imageClass)
+    : context.imageDirectory(imageClass);
   return {imageClass, directory};
 }
 

@@ -113,7 +113,10 @@ export interface Transfer {
   onLog(listener: (level: number, line: string) => void): () => void;
   /** Asks the transfer to stop; it then ends by rejecting `finished` with `Interrupted`. */
   cancel(): void;
-  /** Resolves when the image is in place; rejects with an ImgctlError, with nothing left behind. */
+  /**
+   * Resolves when the image is in place; rejects with an ImgctlError, with nothing left behind. One whose details have
+   * `outcome: 'unknown'` is about a service that cannot be heard any more: the image may still appear, whole.
+   */
   readonly finished: Promise<TransferResult>;
 }
 

@@ -46,6 +46,7 @@ export interface NativeBinding {
   setXattr(file: number | PathBytes, name: PathBytes, value: Buffer): number;
   getXattr(file: number | PathBytes, name: PathBytes): number | Buffer;
   listXattrs(file: number | PathBytes): number | Buffer;
+  fletcher4(state: Buffer, bytes: Buffer): number;
   connectUnix(address: Buffer): number;
   sendMessage(fd: number, bytes: Buffer, fds: readonly number[]): number;
   receiveMessage(fd: number, into: Buffer, fds: number[]): number;

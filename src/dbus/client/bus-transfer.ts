@@ -41,7 +41,6 @@ export class BusTransfer implements Transfer {
     this.#settle = Promise.withResolvers();
     const {signal} = terms;
     const abort = () => this.cancel();
-    if (signal?.aborted) abort();
     signal?.addEventListener('abort', abort, {once: true});
     this.finished = this.#settle.promise.finally(() => signal?.removeEventListener('abort', abort));
     // Whoever does not wait for it must not be ended by its failure.

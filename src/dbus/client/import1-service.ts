@@ -132,6 +132,8 @@ export class Import1Service {
     const transfer = new BusTransfer(id, terms, () => this.#cancel(path, terms.attempted));
     this.#transfers.set(path, transfer);
     for (const signal of this.#early) this.#tell(signal);
+    // Aborted while the call was under way.
+    if (terms.signal?.aborted) transfer.cancel();
     void this.#pollIfOld(path, transfer);
     return transfer;
   }
@@ -146,7 +148,8 @@ export class Import1Service {
       });
     } catch (error) {
       // It has ended in the meantime, and its signal tells how.
-      if (this.#transfers.has(path)) throw error;
+      if (!this.#transfers.has(path)) return;
+      throw error instanceof ImgctlError ? withUnknownOutcome(error) : error;
     }
   }
 
@@ -163,8 +166,9 @@ export class Import1Service {
   }
 
   #lose(reason: ImgctlError): void {
-    for (const transfer of this.#transfers.values()) transfer.fail(reason);
+    const lost = [...this.#transfers.values()];
     this.#transfers.clear();
+    for (const transfer of lost) transfer.fail(withUnknownOutcome(reason));
   }
 
   #onSignal(signal: BusSignal): void {
@@ -200,4 +204,15 @@ export class Import1Service {
     await transfer.finished.catch(() => undefined);
     clearInterval(timer);
   }
+}
+
+/** Nobody tells any more what becomes of the transfer: its worker may still come to an end. */
+function withUnknownOutcome(reason: ImgctlError): ImgctlError {
+  const {code, message, hint, retryable, details} = reason;
+  return new ImgctlError(code, message, {
+    ...(hint !== undefined && {hint}),
+    retryable,
+    cause: reason.cause,
+    details: {...details, outcome: 'unknown'},
+  });
 }
