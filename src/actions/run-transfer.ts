@@ -1,6 +1,6 @@
 /** Does what an order says with an engine, until it ends (spec/engine.md §2-§8). */
 
-import type {Engine, ImageStore, Transfer, TransferResult} from '../engine/engine.ts';
+import type {Engine, ImageStore, ImportRequest, Transfer, TransferResult} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import type {TransferOrder} from './transfer-order.ts';
 
@@ -8,8 +8,8 @@ export interface RunTransferContext {
   engine: Engine;
   store: ImageStore;
   signal: AbortSignal;
-  /** Absolute path of the input of an import. */
-  inputPath: string;
+  /** Absolute path of the input of an import, or the open input itself. */
+  input: {path: string} | {fd: number; name: string};
   /** Open descriptor for the output of an export. */
   outputFd: number;
   /** Called once, when the transfer has its id; its listeners get all lines. */
@@ -50,11 +50,15 @@ function start(context: RunTransferContext, order: TransferOrder): Promise<Trans
     format: formats[verb],
     store,
     localName,
-    sourcePath: context.inputPath,
+    ...sourceOf(context.input),
     force,
     readOnly,
     signal,
   });
+}
+
+function sourceOf(input: RunTransferContext['input']): Pick<ImportRequest, 'sourcePath' | 'sourceFd'> {
+  return 'fd' in input ? {sourcePath: input.name, sourceFd: input.fd} : {sourcePath: input.path};
 }
 
 /** Failures in the words of importd, which scripts read (spec/importctl.md §4, spec/engine.md §7). */

@@ -28,6 +28,8 @@ export interface TransferChoices {
   format: ExportCompression | undefined;
 }
 
+type PullVerb = 'pull-tar' | 'pull-raw';
+
 /** Plain data: it travels to the process that does the work. */
 export interface TransferOrder {
   verb: TransferVerb;
@@ -52,6 +54,13 @@ const exportSuffixes: readonly (readonly [string, ExportCompression])[] = [
   ['.bz2', 'bzip2'],
   ['.zst', 'zstd'],
 ];
+
+/** The bus also has a word for what nobody chose. */
+const compressions = new Map<string, ExportCompression>([
+  ['', 'uncompressed'],
+  ['uncompressed', 'uncompressed'],
+  ...exportSuffixes.map(([, name]) => [name, name] as const),
+]);
 
 /** `Usage` with importctl's text for anything that is wrong before a transfer begins. */
 export function makeTransferOrder(
@@ -86,10 +95,27 @@ export function makeTransferOrder(
   return {...common, remote: first === '' ? '-' : first, localName: importName(verb, first, second)};
 }
 
-function pullName(verb: 'pull-tar' | 'pull-raw', url: string, given: string | undefined): string | undefined {
+function pullName(verb: PullVerb, url: string, given: string | undefined): string | undefined {
   if (!isPullUrl(url)) throw usage(`URL '${url}' is not valid.`);
   if (given === '-' || given === '') return undefined;
-  const name = stripSuffixes(given ?? componentOf(url), verb === 'pull-tar' ? 'tar' : 'raw');
+  return localNameOf(verb, given ?? componentOf(url));
+}
+
+/**
+ * An order of the bus, where a pull may leave out its name, and an export may name any compression: importd finds both
+ * out in the transfer, not in the call (spec/import1-dbus.md §5).
+ */
+export function settleBusOrder(order: TransferOrder): TransferOrder {
+  const {verb, localName, remote} = order;
+  if (verb === 'pull-tar' || verb === 'pull-raw')
+    return localName === undefined ? {...order, localName: localNameOf(verb, componentOf(remote))} : order;
+  const compression = compressions.get(order.compression);
+  if (compression === undefined) throw usage(`Unknown format: ${order.compression}`);
+  return {...order, compression};
+}
+
+function localNameOf(verb: PullVerb, text: string): string {
+  const name = stripSuffixes(text, verb === 'pull-tar' ? 'tar' : 'raw');
   if (!isImageName(name)) throw usage(`Local name ${name} is not a suitable image name.`);
   return name;
 }

@@ -4,10 +4,11 @@
  * import from `-` or the output of an export, where there is one.
  */
 
-import {closeSync, openSync} from 'node:fs';
+import {closeSync, openSync, readlinkSync} from 'node:fs';
 import path from 'node:path';
 import {importdWords, runTransfer} from '../actions/run-transfer.ts';
-import type {TransferOrder} from '../actions/transfer-order.ts';
+import {settleBusOrder, type TransferOrder} from '../actions/transfer-order.ts';
+import {ImgctlError} from '../errors.ts';
 import {writeOutputFile} from '../sys/output-file.ts';
 import {CommandContext} from './context.ts';
 import {processEnvironment} from './environment.ts';
@@ -18,8 +19,11 @@ import {RunLog} from './run-log.ts';
 const passedFd = 3;
 
 const task: TransferTask = JSON.parse(process.argv[2] ?? '{}');
-const {order} = task;
 const stop = new AbortController();
+if (task.isFromBus) {
+  process.stdin.on('end', () => stop.abort('SIGTERM')).resume();
+  process.stdin.unref();
+}
 process.on('SIGTERM', () => stop.abort('SIGTERM'));
 // The client's Ctrl-C reaches its whole foreground group; this process is not in it, but be sure.
 process.on('SIGINT', () => undefined);
@@ -41,19 +45,48 @@ async function main(): Promise<number> {
     signal: stop.signal,
     log: new RunLog(environment, 'imgctl').log,
   });
+  let {order} = task;
   try {
+    if (task.isFromBus) order = settleBusOrder(order);
     await transfer(context, order);
     send({type: 'log', level: 6, line: 'Exiting.'});
     send({type: 'end', status: 0});
     return 0;
   } catch (error) {
-    send({type: 'log', level: 3, line: importdWords(error, order)});
-    send({type: 'log', level: 6, line: 'Exiting.'});
+    send({type: 'log', level: levelOf(error), line: importdWords(error, order)});
+    if (!isRefusal(error)) send({type: 'log', level: 6, line: 'Exiting.'});
     send({type: 'end', status: 1});
     return 1;
   } finally {
     await context.close();
   }
+}
+
+/** Tells fractions; to the bus as importd does, which speaks of whole percents and never of the last one. */
+function progressOf({verb}: TransferOrder): (fraction: number | undefined) => void {
+  const tell = (fraction: number | undefined) => send({type: 'progress', fraction: fraction ?? null});
+  if (!task.isFromBus) return tell;
+  const past = verb.startsWith('import-') ? 'Imported' : verb.startsWith('export-') ? 'Exported' : undefined;
+  const minMs = past === undefined ? 0 : 100;
+  let last = {percent: -1, atMs: Number.NEGATIVE_INFINITY};
+  return (fraction = 0) => {
+    const percent = Math.floor(fraction * 100 + 1e-9);
+    const atMs = performance.now();
+    if (percent === last.percent || percent >= 100 || atMs - last.atMs < minMs) return;
+    last = {percent, atMs};
+    tell(percent / 100);
+    if (past !== undefined) send({type: 'log', level: 6, line: `${past} ${percent}%.`});
+  };
+}
+
+/** Found out before anything was begun. */
+function isRefusal(error: unknown): boolean {
+  const codes: readonly unknown[] = ['ImageAlreadyExists', 'ImageNotInstalled', 'Usage'];
+  return error instanceof ImgctlError && codes.includes(error.code);
+}
+
+function levelOf(error: unknown): number {
+  return error instanceof ImgctlError && error.code === 'Interrupted' ? 5 : 3;
 }
 
 async function transfer(context: CommandContext, current: TransferOrder): Promise<void> {
@@ -64,13 +97,15 @@ async function transfer(context: CommandContext, current: TransferOrder): Promis
         engine,
         store: {imageClass: current.imageClass, directory: context.paths.imageDirectory(current.imageClass)},
         signal: stop.signal,
-        inputPath:
-          current.remote === '-' ? `/proc/self/fd/${passedFd}` : path.resolve(task.cwd, current.remote),
+        input:
+          current.remote === '-'
+            ? {fd: passedFd, name: readlinkSync(`/proc/self/fd/${passedFd}`)}
+            : {path: path.resolve(task.cwd, current.remote)},
         outputFd,
         onStart: (started) => {
           send({type: 'started', id: started.id});
           started.onLog((level, line) => send({type: 'log', level, line}));
-          started.onProgress((fraction) => send({type: 'progress', fraction: fraction ?? null}));
+          started.onProgress(progressOf(current));
         },
       },
       current,

@@ -175,6 +175,8 @@ CALL(sys_punch_hole, int fd = INT(0); off_t offset = INT(1); off_t length = INT(
 CALL(sys_copy_file_range, int source = INT(0); off_t from = INT(1); int target = INT(2); off_t to = INT(3);
      size_t length = INT(4); RETURN(copy_file_range(source, &from, target, &to, length, 0));)
 
+CALL(sys_duplicate, int fd = INT(0); RETURN(fcntl(fd, F_DUPFD_CLOEXEC, 3));)
+
 /* Waits until `fd` takes bytes; 0 after the time. */
 CALL(sys_poll_out, struct pollfd file = {.fd = INT(0), .events = POLLOUT}; int milliseconds = INT(1);
      RETURN(poll(&file, 1, milliseconds));)
@@ -272,6 +274,7 @@ static const struct {
     {"lseek", sys_lseek},
     {"punchHole", sys_punch_hole},
     {"copyFileRange", sys_copy_file_range},
+    {"duplicate", sys_duplicate},
     {"pollOut", sys_poll_out},
     {"syncfs", sys_syncfs},
     {"getAttributes", sys_get_attributes},

@@ -34,6 +34,7 @@ export interface NativeBinding {
   lseek(fd: number, offset: number, whence: number): number;
   punchHole(fd: number, offset: number, length: number): number;
   copyFileRange(source: number, from: number, target: number, to: number, length: number): number;
+  duplicate(fd: number): number;
   pollOut(fd: number, timeoutMs: number): number;
   syncfs(fd: number): number;
   getAttributes(fd: number): number;
@@ -47,6 +48,7 @@ export interface NativeBinding {
   getXattr(file: number | PathBytes, name: PathBytes): number | Buffer;
   listXattrs(file: number | PathBytes): number | Buffer;
   fletcher4(state: Buffer, bytes: Buffer): number;
+  sendDatagram(address: Buffer, bytes: Buffer): number;
   connectUnix(address: Buffer): number;
   sendMessage(fd: number, bytes: Buffer, fds: readonly number[]): number;
   receiveMessage(fd: number, into: Buffer, fds: number[]): number;

@@ -60,6 +60,26 @@ static napi_value sys_connect_unix(napi_env env, napi_callback_info info) {
   return number(env, -error);
 }
 
+/* One datagram to an address given as bytes; sent whole or not at all. */
+static napi_value sys_send_datagram(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  void *name = NULL, *bytes = NULL;
+  size_t length = 0, size = 0;
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (!arguments(env, info, 2, values) || napi_get_buffer_info(env, values[0], &name, &length) != napi_ok || !length ||
+      napi_get_buffer_info(env, values[1], &bytes, &size) != napi_ok || !size)
+    return number(env, -EINVAL);
+  if (length >= sizeof address.sun_path) return number(env, -ENAMETOOLONG);
+  memcpy(address.sun_path, name, length);
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return number(env, -errno);
+  ssize_t sent = sendto(fd, bytes, size, MSG_NOSIGNAL, (struct sockaddr *)&address,
+                        offsetof(struct sockaddr_un, sun_path) + length);
+  int error = errno;
+  close(fd);
+  return number(env, sent < 0 ? -error : sent);
+}
+
 /* Bytes sent; the descriptors go with the first of them. */
 static napi_value sys_send_message(napi_env env, napi_callback_info info) {
   napi_value values[3];
@@ -263,6 +283,7 @@ static const struct {
   const char *name;
   napi_callback call;
 } exported[] = {
+    {"sendDatagram", sys_send_datagram},
     {"connectUnix", sys_connect_unix}, {"sendMessage", sys_send_message}, {"receiveMessage", sys_receive_message},
     {"watchOpen", sys_watch_open},     {"watchArm", sys_watch_arm},       {"watchClose", sys_watch_close},
 };

@@ -11,6 +11,8 @@ export interface TransferTask {
   flags: PlaceFlags;
   /** The output of an export is no regular file, so it is written in place. */
   outputIsSpecial: boolean;
+  /** Of the bus service: the worker stops when its standard input ends, and settles what the order left open. */
+  isFromBus?: boolean;
 }
 
 /** A JSON line each on the worker's standard output. */

@@ -10,7 +10,7 @@ import type {ImageFormat} from '../engine.ts';
 export interface UnpackTask {
   format: ImageFormat;
   /** Set for format `directory`; otherwise standard input is the file. */
-  sourceDirectory?: string;
+  sourceDirectory?: SourceDirectory;
   limits: DecompressLimits;
   maxEntries: number;
   /** The installed image that an increment is applied to. */
@@ -24,6 +24,12 @@ export interface OriginPlace {
   directory: string;
   /** Local name. */
   name: string;
+}
+
+export interface SourceDirectory {
+  path: string;
+  /** Device and inode it must have: a path may lead elsewhere than when it was looked at. */
+  identity?: string;
 }
 
 export type StoredFormat = 'tar' | 'raw' | 'directory';

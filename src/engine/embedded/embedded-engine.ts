@@ -35,6 +35,7 @@ import {freeze, isForbidden} from './freeze.ts';
 import {checkImageName, checkIsFree, existingForms} from './image-forms.ts';
 import {readImages} from './image-list.ts';
 import {ImportJob} from './import-job.ts';
+import {isStream} from './import-source.ts';
 import {PullJob} from './pull/pull-job.ts';
 import type {PullSupport} from './pull/pull-support.ts';
 import {deleteImage} from './remove-image.ts';
@@ -75,7 +76,7 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
   /** Also rejects at once for a file that cannot be stored, whatever its format says. */
   async import(request: ImportRequest): Promise<Transfer> {
     checkImageName(request.localName);
-    if (!path.isAbsolute(request.sourcePath)) {
+    if (request.sourceFd === undefined && !path.isAbsolute(request.sourcePath)) {
       throw new ImgctlError('InvalidArgument', `"${request.sourcePath}" is not an absolute path`);
     }
     const store = this.#openStore(request.store);
@@ -216,11 +217,14 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
   }
 
   async #register(
-    {store, localName, sourcePath}: ImportRequest,
+    request: ImportRequest,
     job: ImportJob,
     run: {controller: AbortController; finished: Transfer['finished']},
   ): Promise<Transfer> {
-    const format = await job.sniffed;
+    const {store, localName, sourcePath} = request;
+    // What comes through a pipe may take its time, and is seen as a transfer meanwhile.
+    const format =
+      request.format !== 'auto' && isStream(request.sourceFd) ? request.format : await job.sniffed;
     const type: TransferType = format === 'directory' ? 'import-fs' : `import-${format}`;
     const description = {type, imageClass: store.imageClass, localName, remote: ''};
     const cancel = () => run.controller.abort();

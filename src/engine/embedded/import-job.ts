@@ -1,12 +1,12 @@
 /** One import, from an open source to an image in place. Whatever happens, nothing temporary stays. */
-import {closeSync, statfsSync, statSync} from 'node:fs';
+import {statfsSync} from 'node:fs';
 import {ImgctlError} from '../../errors.ts';
 import type {DecompressLimits} from '../../formats/decompress.ts';
 import {makeStaging, type Staging} from '../../sys/staging.ts';
 import type {ImportRequest, TransferResult} from '../engine.ts';
 import type {ChildMessage, StoredFormat} from './child-protocol.ts';
 import {asImgctlError} from './failure.ts';
-import {openSourceFile} from './file-source.ts';
+import {type ImportSource, openImportSource} from './import-source.ts';
 import {placeImage} from './place-image.ts';
 import type {Sandbox} from './sandbox.ts';
 import {runUnpackChild} from './unpack-process.ts';
@@ -40,6 +40,7 @@ export class ImportJob {
     this.#options = options;
     const {promise, resolve, reject} = Promise.withResolvers<StoredFormat>();
     this.sniffed = promise;
+    promise.catch(() => undefined); // not everybody waits for it
     this.#resolveSniffed = resolve;
     this.#rejectSniffed = reject;
   }
@@ -67,37 +68,40 @@ export class ImportJob {
   }
 
   async #import(): Promise<TransferResult> {
-    const {request} = this.#options;
-    const source = openSource(request);
-    try {
-      const staging = makeStaging(request.store.directory, request.localName);
-      const result = await this.#fill(staging, source).catch(async (error: unknown) => {
-        // What cannot be removed now is swept by the next import; the failure itself matters more.
-        await staging.remove().catch(() => undefined);
-        throw error;
-      });
-      // The image is in place, so what cannot be cleared away now is no failure any more.
-      await staging.remove().catch((error: unknown) => {
-        result.notices.push(`Old data in "${staging.path}" was not removed: ${(error as Error).message}`);
-      });
-      return result;
-    } finally {
-      if (source !== undefined) closeSync(source);
-    }
+    const {request, limits, signal} = this.#options;
+    await using source = await openImportSource(request, {maxBytes: limits.maxOutputBytes, signal});
+    const staging = makeStaging(request.store.directory, request.localName);
+    const result = await this.#fill(staging, source).catch(async (error: unknown) => {
+      // What cannot be removed now is swept by the next import; the failure itself matters more.
+      await staging.remove().catch(() => undefined);
+      throw error;
+    });
+    // The image is in place, so what cannot be cleared away now is no failure any more.
+    await staging.remove().catch((error: unknown) => {
+      result.notices.push(`Old data in "${staging.path}" was not removed: ${(error as Error).message}`);
+    });
+    return result;
   }
 
-  async #fill(staging: Staging, source: number | undefined): Promise<TransferResult> {
+  async #fill(staging: Staging, source: ImportSource): Promise<TransferResult> {
     const {request, sandbox, limits, maxEntries, signal} = this.#options;
     const {format, store, localName: name, origin} = request;
     const task = {
       format,
-      ...(source === undefined ? {sourceDirectory: request.sourcePath} : {}),
+      ...(source.directory && {sourceDirectory: source.directory}),
       limits,
       maxEntries,
       ...(origin && {origin: {directory: origin.store.directory, name: origin.localName}}),
     };
     const onMessage = (message: ChildMessage) => this.#onMessage(message);
-    const notices = await runUnpackChild({sandbox, staging: staging.path, source, task, signal, onMessage});
+    const notices = await runUnpackChild({
+      sandbox,
+      staging: staging.path,
+      source: source.fd,
+      task,
+      signal,
+      onMessage,
+    });
     await request.beforeCommit?.();
     signal.throwIfAborted();
     const isRaw = this.#format === 'raw';
@@ -132,15 +136,6 @@ export class ImportJob {
       {cause: error, retryable: true, details: {haveBytes, needBytes: this.#neededBytes}},
     );
   }
-}
-
-/** The open file; undefined for a directory, which the child opens itself. */
-function openSource({format, sourcePath}: ImportRequest): number | undefined {
-  if (format === 'directory') {
-    if (statSync(sourcePath).isDirectory()) return undefined;
-    throw new ImgctlError('InvalidArgument', `"${sourcePath}" is not a directory`);
-  }
-  return openSourceFile(sourcePath);
 }
 
 function freeBytesOf(directory: string): number {

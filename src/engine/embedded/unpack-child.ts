@@ -5,7 +5,7 @@
  */
 
 import {closeSync, constants, fstatSync, fsyncSync, mkdirSync, openSync} from 'node:fs';
-import {errnoOf} from '../../errors.ts';
+import {errnoOf, ImgctlError} from '../../errors.ts';
 import type {Payload} from '../../formats/sniff.ts';
 import {readTar} from '../../formats/tar-reader.ts';
 import {createSubvolumeAt, isBtrfs} from '../../sys/btrfs.ts';
@@ -13,12 +13,14 @@ import {syncFileSystem} from '../../sys/contents.ts';
 import {Losses} from '../../sys/losses.ts';
 import {copyUserAttributes, setMetadata} from '../../sys/metadata.ts';
 import {stagedRaw, stagedTree} from '../../sys/staging.ts';
-import {errorMessage, type StoredFormat, type UnpackTask} from './child-protocol.ts';
+import {errorMessage, type SourceDirectory, type StoredFormat, type UnpackTask} from './child-protocol.ts';
 import {log, progressOf, send} from './child-report.ts';
 import {asImgctlError} from './failure.ts';
 import {importDirectory} from './import-directory.ts';
+import {identityOf} from './import-source.ts';
 import {liftOsTree} from './lift.ts';
 import {type Input, openInput, writeDisk} from './open-input.ts';
+import {formatBytes} from './pull/pull-log.ts';
 import {TreeWriter} from './tree-writer.ts';
 import {
   checkKind,
@@ -38,6 +40,9 @@ async function unpack(task: UnpackTask): Promise<string[]> {
   const {payload, bytes} = input;
   if (payload === 'zfs') return await unpackZfs(task, input);
   const format = storedFormat(task, payload, input.isPlain ? input.size : undefined);
+  if (format === 'raw' && input.isPlain && input.size === 0 && !task.isPull) {
+    throw new ImgctlError('InvalidArchive', 'The file is empty');
+  }
   const notices = format === 'tar' ? await unpackTar(task, bytes.rest()) : await unpackDisk(task, input);
   send({type: 'decoded', bytes: input.count()});
   return notices;
@@ -94,7 +99,7 @@ async function unpackRaw(
     // importd gives a disk image the times and user attributes of its file (spec/engine.md §2).
     if (!isNew) copyUserAttributes(source, fd);
     fsyncSync(fd);
-    if (!task.isPull) log(`Wrote ${size} bytes.`);
+    if (!task.isPull) log(`Wrote ${formatBytes(size)}.`);
   } finally {
     closeSync(fd);
   }
@@ -116,9 +121,12 @@ async function unpackTar(task: UnpackTask, bytes: AsyncIterable<Buffer>): Promis
   }
 }
 
-async function unpackDirectory(directory: string): Promise<string[]> {
+async function unpackDirectory(directory: SourceDirectory): Promise<string[]> {
   send({type: 'sniffed', format: 'directory'});
-  const notices = await importDirectory(directory, stagedTree, makeTree);
+  const opened = openSourceDirectory(directory);
+  const notices = await importDirectory(`/proc/self/fd/${opened}`, stagedTree, makeTree).finally(() =>
+    closeSync(opened),
+  );
   const top = openSync(stagedTree, directoryFlags);
   try {
     const lifted = liftOsTree(top);
@@ -141,6 +149,14 @@ async function unpackDirectory(directory: string): Promise<string[]> {
   } finally {
     closeSync(top);
   }
+}
+
+/** What is copied is the directory that was opened, whatever its path leads to later. */
+function openSourceDirectory({path, identity}: SourceDirectory): number {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  if (identity === undefined || identity === identityOf(fd)) return fd;
+  closeSync(fd);
+  throw new ImgctlError('FileSystem', `Directory "${path}" is not the one that was passed`);
 }
 
 function reportLift(name: string): void {

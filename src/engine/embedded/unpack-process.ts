@@ -18,7 +18,7 @@ export interface UnpackOptions {
 /** Resolves with the child's notices once it is done and gone; rejects with what it reported. */
 export async function runUnpackChild(options: UnpackOptions): Promise<string[]> {
   const {sandbox, staging, source, task, signal, onMessage} = options;
-  const place = task.sourceDirectory ?? task.origin?.directory;
+  const place = task.sourceDirectory?.path ?? task.origin?.directory;
   const readable = place === undefined ? {} : {readable: place};
   const notices = await runChild({
     name: 'unpack-child',

@@ -156,7 +156,7 @@ export class StoreStep {
     const {request, progress, signal} = this.#options;
     progress.enter('copy');
     if (request.format === 'raw') return await copyDisk(copyPath, path.join(staging.path, stagedRaw), signal);
-    await this.#runChild(staging, {format: 'directory', sourceDirectory: copyPath});
+    await this.#runChild(staging, {format: 'directory', sourceDirectory: {path: copyPath}});
     const tree = path.join(staging.path, stagedTree);
     // As importd leaves it: a snapshot keeps the time, a copy is new.
     if (!isBtrfsSubvolume(tree)) utimesSync(tree, new Date(), new Date());
