@@ -123,6 +123,7 @@ async function buildBundle(): Promise<void> {
   const entryPoints = Object.entries({
     main: path.join(root, 'src/main.ts'),
     'transfer-worker': path.join(root, 'src/cli/transfer-worker.ts'),
+    importd: path.join(root, 'src/importd.ts'),
     'oclif-commands': path.join(root, 'src/commands/oclif.ts'),
     'unpack-child': path.join(root, 'src/engine/embedded/unpack-child.ts'),
     'export-child': path.join(root, 'src/engine/embedded/export/export-child.ts'),

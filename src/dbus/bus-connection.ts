@@ -66,6 +66,9 @@ export interface Answer {
 /** A BusError it throws is the answer; anything else answers `Failed`. Undefined answers without values. */
 export type CallHandler = (call: IncomingCall) => Promise<Answer | undefined>;
 
+/** How variants are read: as their value, or with their signature (`{signature, value}`). */
+export type VariantShape = 'plain' | 'wrap';
+
 interface PendingCall {
   resolve(body: readonly unknown[]): void;
   reject(error: Error): void;
@@ -84,12 +87,13 @@ export class BusConnection {
   /** Resolves when the connection has ended, with the reason unless it was closed here. */
   readonly closed: Promise<ImgctlError | undefined>;
 
-  private constructor(socket: DescriptorSocket, address: string) {
+  private constructor(socket: DescriptorSocket, address: string, variants: VariantShape) {
     this.#socket = socket;
     this.#connection = createConnection({
       stream: socket,
       authMethods: ['EXTERNAL'],
       maxMessageSize: maxMessageBytes,
+      variants,
     });
     let cause: Error | undefined;
     this.#connection.on('error', (error) => {
@@ -108,7 +112,10 @@ export class BusConnection {
   }
 
   /** Connects to the first socket of an address that answers, and says Hello. */
-  static async open(address: string, options: {timeoutMs?: number} = {}): Promise<BusConnection> {
+  static async open(
+    address: string,
+    options: {timeoutMs?: number; variants?: VariantShape} = {},
+  ): Promise<BusConnection> {
     let failure: unknown;
     for (const socketName of parseBusAddress(address)) {
       let socket: DescriptorSocket;
@@ -118,7 +125,7 @@ export class BusConnection {
         failure = error;
         continue;
       }
-      const connection = new BusConnection(socket, address);
+      const connection = new BusConnection(socket, address, options.variants ?? 'plain');
       await connection.#sayHello(options.timeoutMs ?? defaultTimeoutMs);
       return connection;
     }
@@ -174,7 +181,13 @@ export class BusConnection {
   emitSignal(signal: Omit<BusSignal, 'sender'> & {destination?: string}): void {
     const {body, signature, ...header} = signal;
     const values = signature === '' ? {} : {signature, body: [...body]};
-    this.#send({...header, type: messageType.signal, serial: this.#nextSerial(), ...values});
+    this.#send({
+      ...header,
+      type: messageType.signal,
+      flags: noReplyExpected,
+      serial: this.#nextSerial(),
+      ...values,
+    });
   }
 
   /**

@@ -1,0 +1,54 @@
+import type {BusConnection} from '../bus-connection.ts';
+import {BusError, busErrorNames} from '../bus-error.ts';
+import type {AuthoritySources, PolkitAnswer, PolkitQuestion} from './authority.ts';
+
+const interactionAllowed = 1;
+/** Errors that mean that no polkit runs here and none can be started. */
+const absent: readonly string[] = [
+  busErrorNames.serviceUnknown,
+  busErrorNames.nameHasNoOwner,
+  'org.freedesktop.DBus.Error.Spawn.ServiceNotFound',
+  'org.freedesktop.systemd1.NoSuchUnit',
+];
+
+/** What the bus knows of callers, and what polkit on the same bus says (polkit's D-Bus interface, "CheckAuthorization"). */
+export function busAuthoritySources(bus: BusConnection, ownUid: number): AuthoritySources {
+  return {
+    ownUid,
+    callerUid: async (sender) => {
+      const [uid] = await bus.call({
+        destination: 'org.freedesktop.DBus',
+        path: '/org/freedesktop/DBus',
+        interface: 'org.freedesktop.DBus',
+        member: 'GetConnectionUnixUser',
+        signature: 's',
+        body: [sender],
+      });
+      return Number(uid);
+    },
+    askPolkit: (question) => askPolkit(bus, question),
+  };
+}
+
+async function askPolkit(bus: BusConnection, question: PolkitQuestion): Promise<PolkitAnswer | undefined> {
+  const {sender, action, mayInteract} = question;
+  const subject = ['system-bus-name', [['name', ['s', sender]]]];
+  try {
+    const [answer] = await bus.call({
+      destination: 'org.freedesktop.PolicyKit1',
+      path: '/org/freedesktop/PolicyKit1/Authority',
+      interface: 'org.freedesktop.PolicyKit1.Authority',
+      member: 'CheckAuthorization',
+      signature: '(sa{sv})sa{ss}us',
+      body: [subject, action, [], mayInteract ? interactionAllowed : 0, ''],
+      timeoutMs: 0, // somebody may be asked for a password
+    });
+    const [isAuthorized, isChallenge] = answer as [boolean, boolean];
+    return {isAuthorized, isChallenge};
+  } catch (error) {
+    if (error instanceof BusError && absent.includes(error.errorName)) return undefined;
+    // An action that polkit does not know, or a caller that has gone: no right either way.
+    if (error instanceof BusError) return {isAuthorized: false, isChallenge: false};
+    throw error;
+  }
+}
