@@ -4,9 +4,15 @@ export type LogLevel = 'error' | 'warning' | 'info' | 'debug';
 /** Takes every line of the generator, in order. */
 export type Log = (level: LogLevel, line: string) => void;
 
+/** systemd's logs cut a message there. */
+const maxMessageBytes = 2047;
+
 /** The lines of one message as a log gets them: whatever somebody typed, a line break in it makes no empty line. */
 export function logLines(message: string): string[] {
-  return message.split(/[\n\r]+/).filter((line) => line !== '');
+  return message
+    .slice(0, maxMessageBytes)
+    .split(/[\n\r]+/)
+    .filter((line) => line !== '');
 }
 
 /** The text that goes with an errno, as the C library has it. */

@@ -194,3 +194,67 @@ export const boots: fc.Arbitrary<Boot> = fc
     );
     return {inInitrd, commandLine: commandLine.join(gap), ...rest};
   });
+
+/** Bytes that nobody would type: line breaks, halves of characters, what ends a text in C, and far too much of anything. */
+const noise = fc.oneof(
+  fc.string({unit: fc.integer({min: 1, max: 255}).map((code) => String.fromCharCode(code)), maxLength: 30}),
+  fc.constantFrom(
+    '\n',
+    '\r\n',
+    '\xff\xfe',
+    '\xc3',
+    '\x1b[2J',
+    '%n%s',
+    '\\',
+    '"',
+    "'",
+    '..',
+    '/',
+    ':::',
+    ',,,,',
+  ),
+  fc.constantFrom('n'.repeat(300), '-'.repeat(100), 'o,'.repeat(2000), 'x'.repeat(60_000)),
+);
+const noisyExpression = fc
+  .tuple(
+    fc.oneof(options, noise),
+    fc.oneof(localName, noise),
+    fc.oneof(url, noise),
+    fc.constantFrom('', '', ' ', '\n'),
+  )
+  .map(([first, second, third, end]) => `${first}:${second}:${third}${end}`);
+const noisyCredential = fc.oneof(
+  {
+    weight: 12,
+    arbitrary: fc
+      .array(fc.oneof(noisyExpression, noise), {maxLength: 4})
+      .chain((lines) => fc.constantFrom('\n', '\0', '\r', '\0\0\n').map((end) => lines.join(end))),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      '\0',
+      '\n'.repeat(500),
+      `${'# '.repeat(512 * 1024)}\n`,
+      `raw,machine:m:http://h/x\n${'#\n'.repeat(512 * 1024)}`,
+    ),
+  },
+);
+
+/** What a command line can hold is less than what a file can: no NUL, and 128 KiB in all. */
+export const hostileBoots: fc.Arbitrary<Boot> = fc.record({
+  inInitrd: fc.boolean(),
+  commandLine: fc
+    .array(
+      fc.tuple(fc.constantFrom('', 'rd.'), fc.oneof(noisyExpression, noise), fc.constantFrom('"', "'", '')),
+      {maxLength: 3},
+    )
+    .map((words) =>
+      words
+        .map(([prefix, text, quote]) => `${prefix}systemd.pull=${quote}${text}${quote}`)
+        .join(' ')
+        .slice(0, 130_000),
+    ),
+  credential: fc.option(noisyCredential, {nil: undefined}),
+  efiVariable: fc.option(fc.oneof(efiVariable, noise), {nil: undefined}),
+});

@@ -7,7 +7,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {fixturePath} from '../../fixtures-dir.ts';
-import {boots} from './boot-lines.ts';
+import {boots, hostileBoots} from './boot-lines.ts';
 import {deviations, differsByDesign} from './deviations.ts';
 import {hasTree, type Outcome, oracle, runOurs, runReal} from './real-generator.ts';
 
@@ -64,6 +64,25 @@ describe.each(suites)('systemd $version', ({suite, version, is257}) => {
       if (!reference) throw new Error(`no outcome of boot ${index}`);
       expect({boot, ...ours}).toEqual({boot, ...corrected(reference)});
     }
+  });
+});
+
+describe.each(suites)('systemd $version, on hostile boots', ({suite, version, is257}) => {
+  test.runIf(hasTree(suite))('we never fail where it does not, and write the same where we may', () => {
+    const inputs = fc.sample(hostileBoots, {numRuns: Math.ceil(runs / 4), seed});
+    const real = runReal(suite, path.join(directory, `real-hostile-${version}`), inputs);
+    let compared = 0;
+    for (const [index, boot] of inputs.entries()) {
+      const folder = path.join(directory, `ours-hostile-${version}`, String(index));
+      const ours = runOurs(folder, boot, {form: 'varlink', is257});
+      const reference = real[index];
+      if (!reference) throw new Error(`no outcome of boot ${index}`);
+      if (ours.status !== 0) expect({boot, status: reference.status}).toEqual({boot, status: ours.status});
+      if (differsByDesign(boot)) continue;
+      compared++;
+      expect({boot, ...ours}).toEqual({boot, ...corrected(reference)});
+    }
+    expect(compared).toBeGreaterThan(inputs.length / 10);
   });
 });
 

@@ -14,7 +14,7 @@ import path from 'node:path';
 import {splitCommandLine} from '../../../src/generator/command-line.ts';
 import {readCredential} from '../../../src/generator/credentials.ts';
 import {generate} from '../../../src/generator/generate.ts';
-import type {Log} from '../../../src/generator/journal.ts';
+import {type Log, logLines} from '../../../src/generator/journal.ts';
 import type {GeneratorStyle} from '../../../src/generator/style.ts';
 import type {Boot} from './boot-lines.ts';
 
@@ -71,7 +71,7 @@ export function runOurs(directory: string, boot: Boot, style: GeneratorStyle): O
   }
   const said: string[] = [];
   const log: Log = (level, line) => {
-    if (level !== 'debug') said.push(line);
+    if (level !== 'debug') said.push(...logLines(line));
   };
   const places = {plainDirectory: path.join(directory, 'creds'), encryptedDirectory: undefined};
   const input = {
