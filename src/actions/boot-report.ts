@@ -1,11 +1,12 @@
 /**
- * `boot-report`: what was wanted at this boot and what became of it. The notes of pulls tell most; of pulls by importd, and
- * of units that were not run, only the service manager knows.
+ * `boot-report`: what was wanted at this boot and what became of it. The notes of pulls tell most, of images from the sources
+ * their records; of pulls by importd, and of units that were not run, only the service manager knows.
  */
 
+import type {ImageRecord, RecordStore} from '../catalog/records.ts';
 import type {Verification} from '../engine/engine.ts';
 import type {ImageClass} from '../import1/image-class.ts';
-import {isImageWish, type Wish} from '../import1/pull-wish.ts';
+import {type ImageWish, isImageWish, type Wish} from '../import1/pull-wish.ts';
 import type {PullNotes} from './pull-notes.ts';
 
 /** What the service manager says of a unit. */
@@ -27,7 +28,16 @@ export interface ReportedWish {
   /** Where the wish stands: `/proc/cmdline` or a file. */
   wantedBy: string;
   inInitrd: boolean;
-  outcome: 'pulled' | 'done' | 'skipped' | 'failed' | 'running' | 'pending' | 'duplicate' | 'unknown';
+  outcome:
+    | 'pulled'
+    | 'unchanged'
+    | 'done'
+    | 'skipped'
+    | 'failed'
+    | 'running'
+    | 'pending'
+    | 'duplicate'
+    | 'unknown';
   verification?: Verification;
   why?: string;
 }
@@ -41,6 +51,9 @@ export interface BootReport {
 export interface ReportContext {
   /** Of this boot. */
   notes: PullNotes;
+  /** Of all times: what was last put in place. */
+  lastNotes: PullNotes;
+  records: Pick<RecordStore, 'listUuids' | 'find'>;
   /** Undefined where no service manager answers or does not know the unit. */
   stateOf(unit: string): Promise<UnitState | undefined>;
 }
@@ -87,7 +100,39 @@ async function fateOf(context: ReportContext, {wish, unit}: Wanted): Promise<Fat
     return note.verification ? {outcome: 'pulled', verification: note.verification} : {outcome: 'pulled'};
   }
   if (unit === undefined) return {outcome: 'failed', why: 'the name is too long for a unit'};
-  return fateOfUnit(await context.stateOf(unit));
+  const fate = fateOfUnit(await context.stateOf(unit));
+  return fate.outcome === 'done' ? {...fate, ...(await knownOf(context, wish))} : fate;
+}
+
+/** What is known of an image that is there though this boot did not pull it. */
+async function knownOf(context: ReportContext, wish: Wish): Promise<Partial<Fate>> {
+  if (isImageWish(wish)) {
+    const record = await recordOf(context.records, wish);
+    if (!record) return {};
+    const {verification, digests} = record;
+    const {level, keyId: keyFingerprint} = verification;
+    return {verification: {level, sha256: digests.sha256, ...(keyFingerprint && {keyFingerprint})}};
+  }
+  if (!wish.refresh) return {};
+  const last = await context.lastNotes.find(wish.imageClass, wish.localName ?? '');
+  const verification = last?.url === wish.url ? last.verification : undefined;
+  return {outcome: 'unchanged', ...(verification && {verification})};
+}
+
+/** The newest installed image that the wish may mean. */
+async function recordOf(
+  records: ReportContext['records'],
+  wish: ImageWish,
+): Promise<ImageRecord | undefined> {
+  const uuids = await records.listUuids();
+  const found = await Promise.all(uuids.map((uuid) => records.find(uuid)));
+  return found
+    .filter((record) => record !== undefined)
+    .filter(({manifest: {uuid, name, version}, pool, localName}) => {
+      const isMeant = [uuid, name, `${name}@${version}`].includes(wish.image);
+      return isMeant && pool === wish.imageClass && (wish.localName ?? localName) === localName;
+    })
+    .sort((left, right) => (left.installedAt < right.installedAt ? 1 : -1))[0];
 }
 
 function fateOfUnit(state: UnitState | undefined): Fate {
