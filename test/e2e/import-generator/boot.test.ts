@@ -6,12 +6,18 @@ import {mkdirSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {createMessage, generateKey, readPrivateKey, sign} from 'openpgp';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import {BootedTree, canBoot, serverUrl} from './booted.ts';
+import {manifestFor} from '../../support/catalogs.ts';
+import {BootedTree, canBoot, serverUrl, sourceUrl} from './booted.ts';
 
 const disk = randomBytes(256 * 1024);
 const digest = createHash('sha256').update(disk).digest('hex');
 /** importd refuses to download one URL twice at once, so in the second test each has its own. */
 const disks = ['disk.raw', 'a.raw', 'b.raw', 'c.raw'];
+const sha1 = createHash('sha1').update(disk).digest('hex');
+const manifest = manifestFor('web', {
+  type: 'zvol',
+  files: [{sha1, size: disk.length, compression: 'none'}],
+});
 let tree: BootedTree;
 let fingerprint = '';
 const oddName = `it's %n $HOME "x"\\`;
@@ -55,9 +61,15 @@ test.runIf(canBoot('sid'))('units that run imgctl bring what was asked for, and 
       verify: digest,
     }),
   );
+  tree.offerImage(manifest, disk);
+  writeFileSync(
+    tree.inTree('etc/imgctl/wanted.d/web.json'),
+    JSON.stringify({image: manifest.uuid, class: 'machine'}),
+  );
   const booted = tree.boot({
     suite: 'sid',
     target: 'imports.target',
+    configuration: {sources: [{url: sourceUrl}]},
     words: [
       pull('raw,machine', 'signed'),
       pull('tar,portable,verify=no,ro', '', 'app.tar.xz'),
@@ -77,7 +89,7 @@ test.runIf(canBoot('sid'))('units that run imgctl bring what was asked for, and 
   expect(sums.get('run/confexts/run.raw')).toBe(digest);
   expect(sums.has('var/lib/portables/app/file.txt')).toBe(true);
   const {wishes, complaints} = booted.report();
-  const outcomes = Object.fromEntries(wishes.map(({name, outcome}) => [name, outcome]));
+  const outcomes = Object.fromEntries(wishes.map(({name, outcome}) => [name ?? 'web', outcome]));
   expect(outcomes).toEqual({
     signed: 'pulled',
     app: 'pulled',
@@ -88,8 +100,11 @@ test.runIf(canBoot('sid'))('units that run imgctl bring what was asked for, and 
     wrong: 'failed',
     secret: 'pulled',
     tools: 'pulled',
+    web: 'done',
   });
   expect(wishes[0]?.verification).toEqual({level: 'signature', sha256: digest, keyFingerprint: fingerprint});
+  expect(wishes.find(({name}) => name === null)?.verification).toEqual({level: 'checksum', sha256: digest});
+  expect(sums.get(`var/lib/machines/${manifest.uuid}.raw`)).toBe(digest);
   expect(complaints[0]).toMatch(/^No image class/);
   expect(booted.read('journal').match(/saving as 'wrong'/g)).toHaveLength(2);
 });

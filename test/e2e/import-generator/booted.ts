@@ -9,6 +9,7 @@ import {oracle} from './real-generator.ts';
 
 const root = path.join(import.meta.dirname, '../../..');
 export const serverUrl = 'http://127.0.0.1:8080';
+export const sourceUrl = 'http://127.0.0.1:8081';
 
 /** Runs when the boot has got as far as the target that wants the images, whatever became of them. */
 const reportUnit = (target: string): string => `[Unit]
@@ -28,6 +29,17 @@ cd /
 find var/lib/machines var/lib/portables var/lib/extensions run/confexts -type f ! -path '*/.*' -exec sha256sum -z {} + >/out/sums 2>/dev/null
 journalctl --sync
 journalctl -b -o cat >/out/journal
+`;
+
+/** `imgctl serve` over /srv/images, up before any import. */
+const sourceUnit = `[Unit]
+DefaultDependencies=no
+Wants=imports-pre.target
+Before=imports-pre.target
+
+[Service]
+ExecStart=${root}/bin/imgctl serve --listen 127.0.0.1:8081 /srv/images
+ExecStartPost=/bin/bash -c "until : >/dev/tcp/127.0.0.1/8081; do sleep 0.1; done"
 `;
 
 export interface BootSetup {
@@ -58,6 +70,16 @@ export class BootedTree {
     const file = path.join(this.directory, place, ...parts);
     mkdirSync(path.dirname(file), {recursive: true});
     return file;
+  }
+
+  /** Serves an image at `sourceUrl` during the boot. */
+  offerImage(manifest: {uuid: string}, content: Buffer): void {
+    const folder = `srv/images/images/${manifest.uuid}`;
+    writeFileSync(this.inTree(folder, 'manifest.json'), JSON.stringify(manifest));
+    writeFileSync(this.inTree(folder, 'file'), content);
+    writeFileSync(this.inTree('etc/systemd/system/image-source.service'), sourceUnit);
+    const link = this.inTree('etc/systemd/system/sysinit.target.wants/image-source.service');
+    symlinkSync('../image-source.service', link);
   }
 
   boot(setup: BootSetup): Booted {
