@@ -1,6 +1,6 @@
 /**
  * Compares the manual with the commands in both directions: every command has a page, every page a command, every
- * option of --help stands in the page and the other way round. Then has the pages rendered without warnings.
+ * option of --help stands in the page and the other way round, and imgctl(1) lists every command. Then has the pages rendered without warnings.
  */
 
 import {spawnSync} from 'node:child_process';
@@ -43,7 +43,11 @@ for (const id of commands.ids('imgctl')) {
 }
 const general = 'imgctl.1';
 if (pages.delete(general)) {
-  const found = optionsOf(readFileSync(path.join(manual, general), 'utf8'));
+  const page = readFileSync(path.join(manual, general), 'utf8');
+  const found = optionsOf(page);
+  for (const id of commands.ids('imgctl'))
+    if (!page.includes(`.It Xr imgctl-${id.replaceAll(' ', '-')} 1\n`))
+      problems.push(`man/${general}: command ${id} is missing`);
   for (const flag of Object.keys(globalFlags))
     if (!found.has(flag)) problems.push(`man/${general}: option --${flag} is missing`);
 } else problems.push('no page man/imgctl.1');
