@@ -1,5 +1,6 @@
 /** `list` and `get`: installed images and what depends on them (spec/imgadm.md §4.1, §8). */
 
+import {type GuestExpectation, guestExpectation} from '../manifest/guest.ts';
 import {type ImageManifest, isUuid} from '../manifest/manifest.ts';
 import type {ActionContext} from './context.ts';
 import {dependentNames, dependentsAmong} from './dependents.ts';
@@ -71,19 +72,23 @@ export interface ImageDetails {
   manifest: ImageManifest;
   zpool: string;
   source?: string;
+  /** What it can do on this system; imgadm knows no such key. */
+  guest?: GuestExpectation;
   children?: {snapshots: string[]; clones: string[]};
 }
 
 /** `ImageNotInstalled` when it is not there. Nothing here has snapshots; the key is part of the shape. */
 export async function getImage(
-  context: ListContext & Pick<ActionContext, 'program'>,
-  options: {uuid: string; poolName?: string | undefined; withChildren: boolean},
+  context: ListContext,
+  options: {uuid: string; poolName?: string | undefined; withChildren: boolean; withGuest?: boolean},
 ): Promise<ImageDetails> {
   const image = await getInstalled(context, options.uuid, options.poolName);
+  const guest = options.withGuest ? guestExpectation(image.record.manifest) : undefined;
   return {
     manifest: image.record.manifest,
     zpool: poolText(context.pools, image.pool.name),
     ...(image.record.source !== undefined && {source: image.record.source}),
+    ...(guest && {guest}),
     ...(options.withChildren && {children: {snapshots: [], clones: await dependentNames(context, image)}}),
   };
 }

@@ -16,7 +16,8 @@ export default defineCommand({
   exitStatus: {3: 'the image is not installed'},
   run: async (context, {flags, args}) => {
     const uuid = await installedUuid(context, args[0] ?? '', flags.pool);
-    const options = {uuid, poolName: flags.pool, withChildren: flags.recursive};
+    const withGuest = context.program === 'imgctl';
+    const options = {uuid, poolName: flags.pool, withChildren: flags.recursive, withGuest};
     return getImage(await context.installed(), options);
   },
   draw: (details) => JSON.stringify(details, null, 2),
