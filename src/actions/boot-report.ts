@@ -108,7 +108,8 @@ async function fateOf(context: ReportContext, {wish, unit}: Wanted): Promise<Fat
 async function knownOf(context: ReportContext, wish: Wish): Promise<Partial<Fate>> {
   if (isImageWish(wish)) {
     const record = await recordOf(context.records, wish);
-    if (!record) return {};
+    // Without digests it was there before imgctl knew it, and nothing was verified.
+    if (!record?.digests) return {};
     const {verification, digests} = record;
     const {level, keyId: keyFingerprint} = verification;
     return {verification: {level, sha256: digests.sha256, ...(keyFingerprint && {keyFingerprint})}};

@@ -79,7 +79,7 @@ export interface ImageDetails {
 
 /** `ImageNotInstalled` when it is not there. Nothing here has snapshots; the key is part of the shape. */
 export async function getImage(
-  context: ListContext,
+  context: ListContext & Pick<ActionContext, 'program'>,
   options: {uuid: string; poolName?: string | undefined; withChildren: boolean; withGuest?: boolean},
 ): Promise<ImageDetails> {
   const image = await getInstalled(context, options.uuid, options.poolName);

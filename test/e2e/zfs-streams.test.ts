@@ -1,6 +1,15 @@
-/** Recorded ZFS streams stored as images by the engine: what lies on the disk is what the mounted snapshots held. */
+/**
+ * Recorded ZFS streams stored as images by the engine: what lies on the disk is what the mounted snapshots held. Those
+ * of each kind here, and all with IMGCTL_ALL_STREAMS=1; every one is read in test/unit/formats/zfs-stream.
+ */
+import {spawnSync} from 'node:child_process';
 import {
   appendFileSync,
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -18,7 +27,7 @@ import {removeTree} from '../../src/sys/remove-tree.ts';
 import {fixturePath} from '../fixtures-dir.ts';
 import {recordedFileSystems, recordedVolumes} from '../support/recorded-streams.ts';
 import {storedTree} from '../support/recorded-tree.ts';
-import {expectSameLines, recordedTree, recordedVolume, sha256} from '../support/zfs-stream.ts';
+import {expectSameLines, recordedTree, recordedVolume, sha256, type TreeLine} from '../support/zfs-stream.ts';
 
 const isRoot = process.geteuid?.() === 0;
 let directory: string;
@@ -35,7 +44,7 @@ afterEach(async () => {
 });
 
 const store = () => ({imageClass: 'machine', directory: path.join(directory, 'machines')}) as const;
-const namesIn = () => readdirSync(store().directory).sort();
+const namesIn = () => (existsSync(store().directory) ? readdirSync(store().directory).sort() : []);
 const recorded = (name: string) => fixturePath('fixtures', 'zfs', `${name}.zfs.gz`);
 
 async function run(sourcePath: string, options: Partial<ImportRequest> = {}): Promise<TransferResult> {
@@ -54,8 +63,24 @@ async function runChain(streams: readonly string[]): Promise<TransferResult> {
   return result;
 }
 
+const ofEachKind = new Set([
+  'fs-p',
+  'fs-incr2',
+  'fs-replicate',
+  'fs-1m-incr-L',
+  'fs-embspill-ec',
+  'fs-mixcomp-ec',
+  'fs-v28-zpl3',
+  'zvol-8K-incr',
+  'zvol-64K-incr-c',
+]);
+
+function chosen<Row extends readonly [stream: string, ...rest: unknown[]]>(rows: readonly Row[]): Row[] {
+  return rows.filter(([stream]) => process.env.IMGCTL_ALL_STREAMS === '1' || ofEachKind.has(stream));
+}
+
 describe.runIf(isRoot)('a file system is stored exactly', () => {
-  test.each(recordedFileSystems)('%s: %s', async (stream, truth, over = []) => {
+  test.each(chosen(recordedFileSystems))('%s: %s', async (stream, truth, over = []) => {
     const result = await runChain([...over, stream]);
     expect(result.notices).toEqual([]);
     expectSameLines(storedTree(result.path), recordedTree(truth));
@@ -63,7 +88,7 @@ describe.runIf(isRoot)('a file system is stored exactly', () => {
 });
 
 describe('a volume is stored as a sparse disk', () => {
-  test.each(recordedVolumes)('%s: %s', async (stream, truth, over = []) => {
+  test.each(chosen(recordedVolumes))('%s: %s', async (stream, truth, over = []) => {
     const {path: disk, format} = await runChain([...over, stream]);
     const {size, sha256: digest} = recordedVolume(truth);
     expect({format, size: statSync(disk).size, digest: sha256(readFileSync(disk))}).toEqual({
@@ -137,5 +162,60 @@ describe('changes and their origin', () => {
     await run(recorded('zvol-8K-c'), {force: true});
     await engine.removeImage(store(), 'image');
     expect(namesIn()).toEqual([]);
+  });
+});
+
+describe.runIf(isRoot)('an ordinary user', () => {
+  const nobody = 65534;
+  const script = path.join(import.meta.dirname, '../support/import-process.ts');
+
+  /** The last line of the process that imports. */
+  function runAsNobody(stream: string, more: object): Record<string, unknown> {
+    const home = path.join(directory, 'home');
+    const sourcePath = path.join(directory, stream);
+    copyFileSync(recorded(stream), sourcePath);
+    chmodSync(sourcePath, 0o644);
+    const order = {
+      directory: path.join(home, 'machines'),
+      runtimeDirectory: path.join(home, 'run'),
+      sourcePath,
+    };
+    const argument = JSON.stringify({...order, localName: stream, ...more});
+    const options = {uid: nobody, gid: nobody, encoding: 'utf8', cwd: home} as const;
+    const {stdout} = spawnSync(process.execPath, ['--disable-warning=DEP0005', script, argument], options);
+    return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
+  }
+
+  beforeEach(() => {
+    chmodSync(directory, 0o755);
+    mkdirSync(path.join(directory, 'home'));
+    chownSync(path.join(directory, 'home'), nobody, nobody);
+  });
+
+  test('gets the tree without what only root can make, and is told; all contents and times are there', () => {
+    const {path: tree, notices} = runAsNobody('fs-plain', {});
+    expect(
+      (notices as string[])
+        .map((notice) => /owner|set-user-id|device nodes|extended attribute/.exec(notice)?.[0])
+        .sort(),
+    ).toEqual(['device nodes', 'extended attribute', 'owner', 'set-user-id']);
+    const comparable = (lines: TreeLine[]) =>
+      lines
+        .filter(({type}) => type !== 'char' && type !== 'block')
+        .map(({uid, gid, xattrs, mode, ...rest}) => ({...rest, mode: String(mode).slice(1)}));
+    expectSameLines(comparable(storedTree(String(tree))), comparable(recordedTree('fs-plain')));
+  });
+
+  test('gets changed disks, and trees as far as their modes let their owner read', () => {
+    const store = {imageClass: 'machine', directory: path.join(directory, 'home/machines')};
+    runAsNobody('zvol-8K-c', {});
+    const {path: disk} = runAsNobody('zvol-8K-incr', {origin: {store, localName: 'zvol-8K-c'}});
+    expect(sha256(readFileSync(String(disk)))).toBe(recordedVolume('zvol-8K-incr').sha256);
+    runAsNobody('fs-1m-split', {});
+    const refused = runAsNobody('fs-1m-incr-L', {origin: {store, localName: 'fs-1m-split'}});
+    expect(refused).toMatchObject({
+      code: 'FileSystem',
+      message: expect.stringMatching(/^This user cannot read/),
+    });
   });
 });

@@ -36,6 +36,8 @@ type Line = [path: string, name: string, value: string];
 export class TrustedXattrs {
   /** By path; a later entry takes the place of an earlier one. */
   readonly #lines = new Map<string, Line[]>();
+  /** The parent of an ordinary user's child may no more than the child. */
+  readonly #canBeSet = process.geteuid?.() === 0;
   #count = 0;
   #bytes = 0;
 
@@ -43,7 +45,7 @@ export class TrustedXattrs {
   takeFrom(xattrs: ReadonlyMap<string, Buffer>, place: string): ReadonlyMap<string, Buffer> {
     this.#lines.delete(place);
     const names = [...xattrs.keys()].filter((name) => name.startsWith(prefix));
-    if (names.length === 0) return xattrs;
+    if (names.length === 0 || !this.#canBeSet) return xattrs;
     const rest = new Map(xattrs);
     const taken: Line[] = [];
     for (const name of names) {

@@ -74,8 +74,9 @@ export class OriginTree {
     try {
       return openBeneath(this.#top, path, fileFlags);
     } catch (error) {
-      if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error) ?? '')) throw changedOrigin(path.toString());
-      throw error;
+      const code = errnoOf(error) ?? '';
+      if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(code)) throw changedOrigin(path.toString());
+      throw code === 'EACCES' ? unreadableOrigin(path.toString(), error) : error;
     }
   }
 
@@ -93,6 +94,18 @@ export class OriginTree {
     const path = this.#scratch.read(at + noteBytes, note.readUInt16LE(16));
     return {size: note.readDoubleLE(0), mtimeNs: note.readBigInt64LE(8), path};
   }
+}
+
+/** Modes of the tree bind its owner too, unless that is root. */
+function unreadableOrigin(path: string, cause: unknown): ImgctlError {
+  return new ImgctlError(
+    'FileSystem',
+    `This user cannot read "${path}" of the installed origin, as its mode says`,
+    {
+      cause,
+      hint: 'Import changes of such a tree as root',
+    },
+  );
 }
 
 /** Opens the data of the origin itself; the caller closes it. */
