@@ -1,6 +1,7 @@
 /**
  * Compares the manual with the commands in both directions: every command has a page, every page a command, every
- * option of --help stands in the page and the other way round, and imgctl(1) lists every command. Then has the pages rendered without warnings.
+ * option of --help stands in the page and the other way round, and imgctl(1) lists every command. Then has the pages
+ * rendered without warnings.
  */
 
 import {spawnSync} from 'node:child_process';

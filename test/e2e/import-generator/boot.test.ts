@@ -141,6 +141,23 @@ test.runIf(canBoot('sid'))('units that ask the real importd bring the images too
   ]);
 });
 
+test.runIf(canBoot('sid')).each(['imgctl', 'varlink'])(
+  'in an initrd, images come for this boot by units that run %s',
+  (form) => {
+    const booted = tree.boot({
+      suite: 'sid',
+      target: 'imports.target',
+      inInitrd: true,
+      configuration: {generator: {form}},
+      words: [`rd.${pull('raw,machine,verify=checksum', 'root')}`, pull('raw,machine', 'later', 'a.raw')],
+    });
+    expect([...booted.sums()]).toEqual([['run/machines/root.raw', digest]]);
+    const [first, second] = booted.report().wishes;
+    expect([first?.inInitrd, first?.outcome]).toEqual([true, form === 'imgctl' ? 'pulled' : 'done']);
+    expect([second?.inInitrd, second?.outcome]).toEqual([false, 'unknown']);
+  },
+);
+
 test.runIf(canBoot('trixie'))('units in the style of 257 bring the images where systemd is 257', () => {
   const booted = tree.boot({
     suite: 'trixie',

@@ -26,7 +26,7 @@ ExecStart=-/bin/sh /report.sh
 const reportScript = `
 ${root}/bin/imgctl boot-report -j >/out/report 2>/out/complaints
 cd /
-find var/lib/machines var/lib/portables var/lib/extensions run/confexts -type f ! -path '*/.*' -exec sha256sum -z {} + >/out/sums 2>/dev/null
+find var/lib/machines var/lib/portables var/lib/extensions run/machines run/confexts -type f ! -path '*/.*' -exec sha256sum -z {} + >/out/sums 2>/dev/null
 journalctl --sync
 journalctl -b -o cat >/out/journal
 `;
@@ -49,6 +49,8 @@ export interface BootSetup {
   configuration?: object;
   /** Arguments before those that systemd gives. */
   generatorOptions?: readonly string[];
+  /** The tree passes for an initrd. */
+  inInitrd?: boolean;
   /** The target whose start shows that the images were waited for. */
   target: string;
 }
@@ -97,7 +99,8 @@ export class BootedTree {
     if (credential !== undefined)
       writeFileSync(this.#made('credentials', ['import.pull']), credential, {mode: 0o600});
     const script = path.join(oracle, 'boot.sh');
-    const all = ['systemd.unit=report.service', ...words];
+    if (setup.inInitrd) writeFileSync(this.inTree('etc/initrd-release'), '');
+    const all = [`${setup.inInitrd ? 'rd.' : ''}systemd.unit=report.service`, ...words];
     const {status} = spawnSync(script, [suite, this.directory, ...all], {encoding: 'utf8'});
     const console = readFileSync(path.join(this.directory, 'console'), 'utf8');
     if (status !== 0) throw new Error(`boot.sh ended with ${status}: ${console}`);

@@ -69,7 +69,7 @@ describe.each(suites)('systemd $version', ({suite, version, is257}) => {
 
 describe.each(suites)('systemd $version, on hostile boots', ({suite, version, is257}) => {
   test.runIf(hasTree(suite))('we never fail where it does not, and write the same where we may', () => {
-    const inputs = fc.sample(hostileBoots, {numRuns: Math.ceil(runs / 4), seed});
+    const inputs = fc.sample(hostileBoots, {numRuns: Math.ceil(runs / 6), seed});
     const real = runReal(suite, path.join(directory, `real-hostile-${version}`), inputs);
     let compared = 0;
     for (const [index, boot] of inputs.entries()) {
