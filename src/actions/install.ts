@@ -142,6 +142,12 @@ export async function verifyLocalFile(
       `image file size error: manifest says ${file.size} bytes, ${filePath} is ${size} bytes`,
     );
   }
+  // The words of image servers (spec/imgapi.md §3.6); the size of a pipe is no size.
+  if (size === 0 && !file)
+    throw new ImgctlError(
+      'DownloadError',
+      `image file size error: ${filePath} is 0 bytes, empty files are not allowed`,
+    );
   const tap = new FileDigester();
   let doneBytes = 0;
   try {

@@ -13,13 +13,12 @@ export async function readManifestFile(
   let handle: Awaited<ReturnType<typeof open>> | undefined;
   try {
     handle = await open(file, 'r');
-    const {buffer, bytesRead} = await handle.read(
-      Buffer.alloc(maxManifestBytes + 1),
-      0,
-      maxManifestBytes + 1,
-      null,
-    );
-    return buffer.toString('utf8', 0, bytesRead);
+    const buffer = Buffer.alloc(maxManifestBytes + 1);
+    let filled = 0;
+    // A pipe gives what is in it, not what is asked for.
+    for (let bytesRead = -1; bytesRead !== 0 && filled < buffer.length; filled += bytesRead)
+      ({bytesRead} = await handle.read(buffer, filled, buffer.length - filled, null));
+    return buffer.toString('utf8', 0, filled);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') throw new ImgctlError(codeIfMissing, textIfMissing);
     const reason = error instanceof Error ? error.message : String(error);

@@ -200,16 +200,18 @@ function asInterrupted(error: unknown, signal: AbortSignal): ImgctlError {
 
 /** The first signal asks everything to stop, the second ends the process at once (ux.md §11). */
 function watchSignals(interrupt: AbortController): void {
-  for (const [name, status] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-    ['SIGHUP', 143],
-  ] as const) {
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
-      if (interrupt.signal.aborted) process.exit(status);
+      if (interrupt.signal.aborted) endNow(name === 'SIGHUP' ? 'SIGTERM' : name);
       interrupt.abort(name === 'SIGHUP' ? 'SIGTERM' : name);
     });
   }
+}
+
+/** By the signal itself: an orderly exit would wait for reads that never end, of a pipe that nobody writes to say. */
+function endNow(name: 'SIGINT' | 'SIGTERM'): void {
+  process.removeAllListeners(name);
+  process.kill(process.pid, name);
 }
 
 /** What a stream fails with whose reader went away. */

@@ -1,6 +1,6 @@
 /** Import and install as users and their scripts see them (spec/imgadm.md §7), through the built programs. */
 
-import type {ChildProcess} from 'node:child_process';
+import {type ChildProcess, spawnSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
 import {readFileSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
@@ -370,11 +370,42 @@ function installArgs(manifest: object, bytes: Buffer): string[] {
   return ['install', '-q', '-m', 'm', '-f', 'f'];
 }
 
+test('a second signal ends what cannot be stopped: the wait for a pipe that nobody writes to', async () => {
+  const pipe = path.join(world.directory, 'pipe');
+  spawnSync('mkfifo', [pipe]);
+  const file = path.join(world.directory, 'file');
+  writeFileSync(file, 'x');
+  const outcome = await world.runWhile(['-v', 'install', '-m', pipe, '-f', file], async (child) => {
+    // The first record says that signals are watched.
+    await new Promise((resolve) => child.stderr?.once('data', resolve));
+    child.kill('SIGINT');
+    child.kill('SIGTERM');
+  });
+  expect(['SIGINT', 'SIGTERM']).toContain(outcome.signal);
+});
+
 describe('install', () => {
   const bytes = base.bytes ?? Buffer.of();
   const minimal = {v: 2, uuid: base.uuid, name: 'base-64', version: '16.1.0', type: 'other', os: 'linux'};
   const get = async (): Promise<{manifest: Record<string, unknown>; source?: string}> =>
     JSON.parse((await run(['get', base.uuid])).stdout);
+
+  test('reads a manifest from a pipe to its end', async () => {
+    // More than a pipe holds at a time.
+    installArgs({...minimal, tags: {long: 'x'.repeat(100_000)}}, bytes);
+    const command = 'imgctl install -m <(cat m) -f f';
+    const outcome = await world.runWhile(['-c', command], async () => undefined, 'bash');
+    expect([outcome.stderr, outcome.status]).toEqual(['', 0]);
+  });
+
+  test('refuses a file without a byte', async () => {
+    const outcome = await run(installArgs(minimal, Buffer.of()));
+    expect([outcome.status, outcome.stderr]).toEqual([
+      1,
+      expect.stringMatching(/error \(DownloadError\): image file size error: .* is 0 bytes, empty files/),
+    ]);
+    expect(world.machines()).toEqual([]);
+  });
 
   test.each([
     ['none', bytes],
