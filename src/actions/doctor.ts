@@ -58,7 +58,7 @@ async function checkRecords(
       checks.push({subject, status: 'problem', message: `${error.message}; the image is not listed`});
     }
   }
-  const message = `${records.length} images are installed`;
+  const message = records.length === 1 ? '1 image is installed' : `${records.length} images are installed`;
   return {records, checks: [{subject: 'records', status: 'ok', message}, ...checks]};
 }
 

@@ -3,6 +3,7 @@
  * answer replaces what the catalog knows of it in one statement. Offline nobody is asked; the catalog answers.
  */
 
+import type {Offer} from '../catalog/offers.ts';
 import {ImgctlError, MultiError} from '../errors.ts';
 import {normaliseUrl} from '../imgapi/source-url.ts';
 import type {ImageManifest} from '../manifest/manifest.ts';
@@ -38,6 +39,7 @@ export async function gatherOffers(context: OffersContext): Promise<GatheredOffe
   );
   const failures: ImgctlError[] = [];
   const answered = new Map<string, string>();
+  const unkept = new Map<string, readonly ImageManifest[]>();
   // SQLite has one writer: answers are stored one after another, however they came in.
   for (const [index, outcome] of outcomes.entries()) {
     const source = sources[index];
@@ -46,12 +48,30 @@ export async function gatherOffers(context: OffersContext): Promise<GatheredOffe
       failures.push(noteFailure(context, source, outcome.reason));
       continue;
     }
-    await outcome.value();
+    const manifests = await outcome.value();
+    if (manifests) unkept.set(sourceKey(source), manifests);
     answered.set(sourceKey(source), source.settings.url);
   }
-  const offers = await catalog.offers.list([...answered.keys()]);
+  const offers = await listOffers(catalog, [...answered.keys()], unkept);
   const rows = offers.map(({manifest, source}) => ({manifest, source: answered.get(source) ?? source}));
   return {rows, failures};
+}
+
+/** Of the sources in their order, an image of several once; from the catalog but for what it could not take. */
+async function listOffers(
+  catalog: OffersContext['catalog'],
+  sources: readonly string[],
+  unkept: ReadonlyMap<string, readonly ImageManifest[]>,
+): Promise<Offer[]> {
+  if (unkept.size === 0) return catalog.offers.list(sources);
+  const offers = new Map<string, Offer>();
+  for (const source of sources) {
+    const answer = unkept.get(source)?.map((manifest): Offer => ({source, manifest}));
+    for (const offer of answer ?? (await catalog.offers.list([source]))) {
+      if (!offers.has(offer.manifest.uuid)) offers.set(offer.manifest.uuid, offer);
+    }
+  }
+  return [...offers.values()];
 }
 
 /** Drops from the catalog what sources offered that are configured no more. */
@@ -69,26 +89,37 @@ export async function findListedOffer(
   return context.catalog.offers.find(sourceKey(source), uuid);
 }
 
+/** Stores an answer. Resolves with what the catalog had no room for; it is a cache, and the answer is here. */
+type Store = () => Promise<readonly ImageManifest[] | undefined>;
+
 /** Asks one source; the function it resolves to stores the answer. */
-async function askSource(context: OffersContext, source: VerifiedSource): Promise<() => Promise<void>> {
+async function askSource(context: OffersContext, source: VerifiedSource): Promise<Store> {
   const {catalog, report, signal} = context;
   const key = sourceKey(source);
   const known = await catalog.offers.findListing(key);
   const listing = await source.listImages({signal, ...(known?.validator && {validator: known.validator})});
   return async () => {
-    if (!listing) return;
+    if (!listing) return undefined;
     for (const warning of listing.warnings.slice(0, maxWarnings)) report.warn(warning);
     const more = listing.warnings.length - maxWarnings;
     if (more > 0) report.warn(`${more} more warnings about source "${source.settings.url}"`);
-    await catalog.offers.replace(key, listing.manifests, {
-      validator: listing.validator,
-      fetchedAt: context.now().toISOString(),
-    });
+    const {validator} = listing;
+    try {
+      await catalog.offers.replace(key, listing.manifests, {
+        validator,
+        fetchedAt: context.now().toISOString(),
+      });
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof ImgctlError) || error.code !== 'NoSpace') throw error;
+      report.warn(`what "${source.settings.url}" offers is not kept: ${error.message}`);
+      return listing.manifests;
+    }
   };
 }
 
 /** Says of when the knowledge is; a source that was never asked is a failing one. */
-async function requireListing(context: OffersContext, source: VerifiedSource): Promise<() => Promise<void>> {
+async function requireListing(context: OffersContext, source: VerifiedSource): Promise<Store> {
   const {url} = source.settings;
   const listing = await context.catalog.offers.findListing(sourceKey(source));
   if (!listing) {

@@ -1,6 +1,7 @@
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {listAvailable} from '../../../src/actions/avail.ts';
 import {showImage} from '../../../src/actions/show.ts';
+import {ImgctlError} from '../../../src/errors.ts';
 import {ActionWorld} from '../../support/action-world.ts';
 import {type BareServer, bareImage, startBareServer} from '../../support/bare-imgapi.ts';
 import {uuidFor} from '../../support/catalogs.ts';
@@ -41,6 +42,26 @@ describe('avail', () => {
     two.refuseWith = 500;
     const none = await listAvailable(await world.context([one.url, two.url]));
     expect([none.rows, none.failure?.publicCode]).toEqual([[], 'MultiError']);
+  });
+
+  test('shows what the catalog has no room for, in the same order', async () => {
+    await listAvailable(await world.context([two.url]));
+    const context = await world.context([one.url, two.url]);
+    const full = new ImgctlError('NoSpace', 'the disk is full');
+    const offers = Object.assign(Object.create(context.catalog.offers), {
+      replace: () => Promise.reject(full),
+      list: context.catalog.offers.list.bind(context.catalog.offers),
+      findListing: context.catalog.offers.findListing.bind(context.catalog.offers),
+      keepOnly: context.catalog.offers.keepOnly.bind(context.catalog.offers),
+    });
+    const {rows, failure} = await listAvailable({...context, catalog: {...context.catalog, offers}});
+    expect(failure).toBeUndefined();
+    expect(rows.map(({manifest, source}) => [manifest.name + manifest.version, source])).toEqual([
+      ['a1.0.0', one.url],
+      ['b1.0.0', one.url],
+      ['c1.0.0', two.url],
+    ]);
+    expect(world.warnings).toContain(`what "${one.url}" offers is not kept: the disk is full`);
   });
 
   test('forgets sources that are no longer configured', async () => {
