@@ -67,7 +67,7 @@ function progressOf({verb}: TransferOrder): (fraction: number | undefined) => vo
   const tell = (fraction: number | undefined) => send({type: 'progress', fraction: fraction ?? null});
   if (!task.isFromBus) return tell;
   const past = verb.startsWith('import-') ? 'Imported' : verb.startsWith('export-') ? 'Exported' : undefined;
-  const minMs = past === undefined ? 0 : 100;
+  const minMs = verb === 'pull-raw' ? 1000 : 100; // spec/import1-dbus.md §8
   let last = {percent: -1, atMs: Number.NEGATIVE_INFINITY};
   return (fraction = 0) => {
     const percent = Math.floor(fraction * 100 + 1e-9);
@@ -95,7 +95,10 @@ async function transfer(context: CommandContext, current: TransferOrder): Promis
     await runTransfer(
       {
         engine,
-        store: {imageClass: current.imageClass, directory: context.paths.imageDirectory(current.imageClass)},
+        store: {
+          imageClass: current.imageClass,
+          directory: task.directory ?? context.paths.imageDirectory(current.imageClass),
+        },
         signal: stop.signal,
         input:
           current.remote === '-'

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -177,6 +178,12 @@ CALL(sys_copy_file_range, int source = INT(0); off_t from = INT(1); int target =
 
 CALL(sys_duplicate, int fd = INT(0); RETURN(fcntl(fd, F_DUPFD_CLOEXEC, 3));)
 
+/* Who connected a Unix socket: the user id, or the process id. */
+CALL(sys_peer, int fd = INT(0); int wants_process = INT(1); struct ucred peer; socklen_t size = sizeof peer;
+     if (call.error) RETURN(-1);
+     int result = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+     RETURN(result < 0 ? -1 : wants_process ? (int64_t)peer.pid : (int64_t)peer.uid);)
+
 /* Waits until `fd` takes bytes; 0 after the time. */
 CALL(sys_poll_out, struct pollfd file = {.fd = INT(0), .events = POLLOUT}; int milliseconds = INT(1);
      RETURN(poll(&file, 1, milliseconds));)
@@ -275,6 +282,7 @@ static const struct {
     {"punchHole", sys_punch_hole},
     {"copyFileRange", sys_copy_file_range},
     {"duplicate", sys_duplicate},
+    {"peer", sys_peer},
     {"pollOut", sys_poll_out},
     {"syncfs", sys_syncfs},
     {"getAttributes", sys_get_attributes},

@@ -35,6 +35,7 @@ export interface NativeBinding {
   punchHole(fd: number, offset: number, length: number): number;
   copyFileRange(source: number, from: number, target: number, to: number, length: number): number;
   duplicate(fd: number): number;
+  peer(fd: number, wantsProcess: number): number;
   pollOut(fd: number, timeoutMs: number): number;
   syncfs(fd: number): number;
   getAttributes(fd: number): number;

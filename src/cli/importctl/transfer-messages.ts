@@ -13,6 +13,8 @@ export interface TransferTask {
   outputIsSpecial: boolean;
   /** Of the bus service: the worker stops when its standard input ends, and settles what the order left open. */
   isFromBus?: boolean;
+  /** Where the image goes, if not to the directory of its class. */
+  directory?: string;
 }
 
 /** A JSON line each on the worker's standard output. */

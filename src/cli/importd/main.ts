@@ -7,17 +7,22 @@ import {readFileSync, statSync} from 'node:fs';
 import {setTimeout} from 'node:timers/promises';
 import {busAddress} from '../../dbus/bus-address.ts';
 import {BusConnection} from '../../dbus/bus-connection.ts';
+import {Authority} from '../../dbus/service/authority.ts';
+import {busAuthoritySources} from '../../dbus/service/bus-authority.ts';
 import {IdleWatch} from '../../dbus/service/idle-watch.ts';
 import {busName} from '../../dbus/service/interfaces.ts';
 import {TransferService} from '../../dbus/service/service.ts';
 import {TransferTable} from '../../dbus/service/transfer-table.ts';
+import {ImportVarlink} from '../../dbus/varlink/import-service.ts';
+import {hasPassedSocket, VarlinkServer} from '../../dbus/varlink/server.ts';
 import type {StoredImage} from '../../engine/engine.ts';
 import {ImgctlError} from '../../errors.ts';
-import {type ImageClass, imageClasses} from '../../import1/image-class.ts';
+import {classDirectoryNames, type ImageClass, imageClasses} from '../../import1/image-class.ts';
 import {notifySupervisor} from '../../sys/notify.ts';
 import {CommandContext} from '../context.ts';
 import type {Environment} from '../environment.ts';
 import {Output} from '../output.ts';
+import {packageVersion} from '../package-root.ts';
 import {RunLog} from '../run-log.ts';
 import {ServiceLog} from './service-log.ts';
 import {transferStarter} from './start-transfer.ts';
@@ -33,6 +38,8 @@ const idleMs = 30_000;
 /** How long canceled transfers may take to clear up; then they end with this process. */
 const shutdownMs = 5000;
 const errorLevel = 3;
+const warningLevel = 4;
+const varlinkSocket = '/run/systemd/io.systemd.Import';
 
 /** Serves until it is idle, asked to end, or loses the bus; resolves with the exit status. */
 export async function runImportd({environment, signal}: ImportdOptions): Promise<number> {
@@ -56,21 +63,24 @@ async function serve(
   const idle = new IdleWatch(env.SYSTEMD_EXIT_ON_IDLE === '0' ? 0 : idleMs, onIdle);
   const context = contextOf(environment, signal);
   const transfers = new TransferTable(transferStarter({env, flags: context.placeFlags()}));
+  const authority = new Authority(busAuthoritySources(bus, environment.uid));
   const service = new TransferService({
     bus,
     transfers,
     idle,
     logSettings: log,
-    ownUid: environment.uid,
+    authority,
     machineId: () => readFileSync('/etc/machine-id', 'utf8').trim(),
     listImages: (imageClass) => listImages(context, imageClass),
   });
   watchTransfers(transfers, {idle, log});
+  const varlink = await startVarlink({environment, transfers, authority, idle, log});
   if (!(await service.start())) throw new ImgctlError('BusUnavailable', `The name ${busName} is taken`);
   notifySupervisor(env.NOTIFY_SOCKET, 'READY=1\nSTATUS=Processing requests...');
   const lost = await Promise.race([idled, aborted(signal), bus.closed]);
   notifySupervisor(env.NOTIFY_SOCKET, 'STOPPING=1\nSTATUS=Shutting down...');
   // A call may have come between the last one and here; it is answered, and what it began goes on to its end.
+  varlink?.close();
   if (!lost) await bus.releaseName(busName);
   if (lost || signal.aborted) transfers.cancelAll();
   await Promise.race([
@@ -81,6 +91,36 @@ async function serve(
   await context.close();
   if (lost) throw lost;
   return 0;
+}
+
+interface VarlinkParts {
+  environment: Environment;
+  transfers: TransferTable;
+  authority: Authority;
+  idle: IdleWatch;
+  log: ServiceLog;
+}
+
+/** Undefined where the socket cannot be had: the service on the bus does not need it. */
+async function startVarlink(parts: VarlinkParts): Promise<VarlinkServer | undefined> {
+  const {environment, idle, log, transfers, authority} = parts;
+  const {env} = environment;
+  const service = new ImportVarlink({
+    transfers,
+    authority,
+    logSettings: log,
+    imageRoots: Object.values(classDirectoryNames).flatMap((name) => [`/var/lib/${name}`, `/run/${name}`]),
+    version: packageVersion(),
+    environment: env,
+  });
+  const server = new VarlinkServer({idle, handler: (call) => service.answer(call)});
+  try {
+    await server.listen(varlinkSocket, hasPassedSocket(env, process.pid));
+    return server;
+  } catch (error) {
+    log.write(warningLevel, `Ignoring that "${varlinkSocket}" cannot be served: ${(error as Error).message}`);
+    return undefined;
+  }
 }
 
 function contextOf(environment: Environment, signal: AbortSignal): CommandContext {

@@ -27,18 +27,19 @@ export function transferStarter(options: StartOptions): StartTransfer {
 
 function start(request: TransferRequest, listener: ProcessListener, options: StartOptions): TransferProcess {
   const {env, flags} = options;
-  const {descriptor, imageRoot} = request;
+  const {descriptor, directory} = request;
   const task: TransferTask = {
     order: orderOf(request),
     cwd: '/',
     flags,
     outputIsSpecial: false,
     isFromBus: true,
+    ...(directory !== undefined && {directory}),
   };
   const program = path.join(packageRoot(), 'dist/transfer-worker.js');
   const worker = spawn(process.execPath, [program, JSON.stringify(task)], {
     cwd: '/',
-    env: {...env, ...(imageRoot !== undefined && {IMGCTL_IMAGE_ROOT: imageRoot})},
+    env: {...env},
     // Standard input ends with this process, and the transfer with it.
     stdio: ['pipe', 'pipe', 'inherit', ...(descriptor === undefined ? [] : [descriptor])],
   });

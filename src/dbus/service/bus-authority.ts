@@ -1,6 +1,7 @@
+import {readFileSync} from 'node:fs';
 import type {BusConnection} from '../bus-connection.ts';
 import {BusError, busErrorNames} from '../bus-error.ts';
-import type {AuthoritySources, PolkitAnswer, PolkitQuestion} from './authority.ts';
+import type {AuthoritySources, PolkitAnswer, PolkitQuestion, PolkitSubject} from './authority.ts';
 
 const interactionAllowed = 1;
 /** Errors that mean that no polkit runs here and none can be started. */
@@ -31,8 +32,7 @@ export function busAuthoritySources(bus: BusConnection, ownUid: number): Authori
 }
 
 async function askPolkit(bus: BusConnection, question: PolkitQuestion): Promise<PolkitAnswer | undefined> {
-  const {sender, action, mayInteract} = question;
-  const subject = ['system-bus-name', [['name', ['s', sender]]]];
+  const {subject, action, mayInteract, details} = question;
   try {
     const [answer] = await bus.call({
       destination: 'org.freedesktop.PolicyKit1',
@@ -40,7 +40,7 @@ async function askPolkit(bus: BusConnection, question: PolkitQuestion): Promise<
       interface: 'org.freedesktop.PolicyKit1.Authority',
       member: 'CheckAuthorization',
       signature: '(sa{sv})sa{ss}us',
-      body: [subject, action, [], mayInteract ? interactionAllowed : 0, ''],
+      body: [subjectOf(subject), action, Object.entries(details), mayInteract ? interactionAllowed : 0, ''],
       timeoutMs: 0, // somebody may be asked for a password
     });
     const [isAuthorized, isChallenge] = answer as [boolean, boolean];
@@ -50,5 +50,26 @@ async function askPolkit(bus: BusConnection, question: PolkitQuestion): Promise<
     // An action that polkit does not know, or a caller that has gone: no right either way.
     if (error instanceof BusError) return {isAuthorized: false, isChallenge: false};
     throw error;
+  }
+}
+
+function subjectOf(subject: PolkitSubject): unknown[] {
+  if ('sender' in subject) return ['system-bus-name', [['name', ['s', subject.sender]]]];
+  const {pid, uid} = subject.peer;
+  const properties = [
+    ['pid', ['u', pid]],
+    ['start-time', ['t', startTime(pid)]],
+    ['uid', ['i', uid]],
+  ];
+  return ['unix-process', properties];
+}
+
+/** Field 22 of proc_pid_stat(5), behind the name, which may hold anything; 0 for a process that has gone. */
+function startTime(pid: number): bigint {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return BigInt(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? 0);
+  } catch {
+    return 0n;
   }
 }

@@ -6,8 +6,7 @@
 import type {StoredImage} from '../../engine/engine.ts';
 import type {ImageClass} from '../../import1/image-class.ts';
 import type {Answer, BusConnection, IncomingCall} from '../bus-connection.ts';
-import {Authority} from './authority.ts';
-import {busAuthoritySources} from './bus-authority.ts';
+import type {Authority} from './authority.ts';
 import {asBusError} from './call-errors.ts';
 import type {IdleWatch} from './idle-watch.ts';
 import {busName, logControlPath, managerPath, transferParentPath} from './interfaces.ts';
@@ -24,7 +23,7 @@ export interface ServiceOptions {
   listImages(imageClass: ImageClass | undefined): Promise<StoredImage[]>;
   logSettings: LogSettings;
   idle: IdleWatch;
-  ownUid: number;
+  authority: Authority;
   machineId(): string;
 }
 
@@ -46,8 +45,8 @@ export class TransferService implements ObjectTree {
 
   constructor(options: ServiceOptions) {
     this.#options = options;
-    const {bus, transfers, listImages} = options;
-    this.#authority = new Authority(busAuthoritySources(bus, options.ownUid));
+    const {transfers, listImages, authority} = options;
+    this.#authority = authority;
     this.#manager = new Manager({transfers, listImages, authority: this.#authority});
     this.#logControl = new LogControl(options.logSettings);
   }

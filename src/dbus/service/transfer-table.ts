@@ -27,8 +27,8 @@ export interface TransferRequest {
   format: string;
   /** Input of an import or output of an export; the starter passes it on and leaves it open. */
   descriptor: number | undefined;
-  /** What the class directories lie below, if it is not /var/lib. */
-  imageRoot?: string;
+  /** Where the image goes, if not to the directory of its class. */
+  directory?: string | undefined;
 }
 
 export interface ProcessEnd {

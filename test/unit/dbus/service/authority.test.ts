@@ -42,7 +42,7 @@ describe('authority', () => {
     const questions: PolkitQuestion[] = [];
     const yes = authority(1000, {isAuthorized: true, isChallenge: false}, questions);
     expect(await outcome(yes.check({...caller, interactive: true}, pull))).toBe('may');
-    expect(questions).toEqual([{sender: ':1.5', action: pull, mayInteract: true}]);
+    expect(questions).toEqual([{subject: {sender: ':1.5'}, action: pull, mayInteract: true, details: {}}]);
     const no = authority(1000, {isAuthorized: false, isChallenge: false});
     expect(await outcome(no.check(caller, pull))).toBe(denied);
   });

@@ -1,0 +1,70 @@
+/** Listens for Varlink calls: on a socket the service manager opened, else on one of its own. */
+
+import {chmodSync, mkdirSync, rmSync} from 'node:fs';
+import {createServer, type Server, type Socket} from 'node:net';
+import path from 'node:path';
+import {peerOf} from '../../sys/peer.ts';
+import type {IdleWatch} from '../service/idle-watch.ts';
+import {VarlinkConnection, type VarlinkHandler} from './connection.ts';
+
+/** sd_listen_fds(3). */
+const firstPassedFd = 3;
+const everybody = 0o666;
+
+export interface VarlinkServerOptions {
+  handler: VarlinkHandler;
+  /** Open connections keep the service. */
+  idle: IdleWatch;
+}
+
+export class VarlinkServer {
+  readonly #options: VarlinkServerOptions;
+  readonly #server: Server;
+  readonly #connections = new Set<VarlinkConnection>();
+  #ownPath: string | undefined;
+
+  constructor(options: VarlinkServerOptions) {
+    this.#options = options;
+    this.#server = createServer((socket) => void this.#serve(socket));
+  }
+
+  /** On the passed socket if there is one; a socket that lies at `file` is replaced otherwise. */
+  async listen(file: string, isPassed: boolean): Promise<void> {
+    const place = isPassed ? {fd: firstPassedFd} : {path: file};
+    if (!isPassed) {
+      mkdirSync(path.dirname(file), {recursive: true, mode: 0o755});
+      rmSync(file, {force: true});
+      this.#ownPath = file;
+    }
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(place, () => resolve());
+    });
+    if (!isPassed) chmodSync(file, everybody);
+  }
+
+  /** Takes no more connections; those that are end with the answer to their last call. */
+  close(): void {
+    this.#server.close();
+    for (const connection of this.#connections) connection.finish();
+    if (this.#ownPath !== undefined) rmSync(this.#ownPath, {force: true});
+  }
+
+  async #serve(socket: Socket): Promise<void> {
+    const end = this.#options.idle.begin();
+    try {
+      const connection = new VarlinkConnection(socket, peerOf(socket), this.#options.handler);
+      this.#connections.add(connection);
+      await connection.run().finally(() => this.#connections.delete(connection));
+    } catch {
+      socket.destroy(); // it had gone before it could be asked who it was
+    } finally {
+      end();
+    }
+  }
+}
+
+/** Whether the service manager passed this process a socket. */
+export function hasPassedSocket(env: Readonly<Record<string, string | undefined>>, pid: number): boolean {
+  return env.LISTEN_PID === String(pid) && Number(env.LISTEN_FDS) > 0;
+}
