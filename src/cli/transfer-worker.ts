@@ -97,7 +97,7 @@ async function transfer(context: CommandContext, current: TransferOrder): Promis
         engine,
         store: {
           imageClass: current.imageClass,
-          directory: task.directory ?? context.paths.imageDirectory(current.imageClass),
+          directory: task.directory ?? context.imageDirectory(current.imageClass),
         },
         signal: stop.signal,
         input:

@@ -4,7 +4,7 @@
  */
 import {type ChildProcess, execFileSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
-import {chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync} from 'node:fs';
+import {chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {setImmediate} from 'node:timers/promises';
 import {gzipSync} from 'node:zlib';
@@ -171,6 +171,44 @@ describe.runIf(version)('inside', () => {
     expect(world.run(['--root', world.root, 'list']).stderr).toContain(
       'the dbus engine cannot work below --root',
     );
+  });
+
+  test('the importctl family transfers, lists and cancels by way of the service', async () => {
+    const disk = path.join(world.directory, 'disk.raw');
+    writeFileSync(disk, Buffer.alloc(3 << 20, 'disk'));
+    mkdirSync(path.join(world.directory, 'tree/etc'), {recursive: true});
+    const run = (...args: string[]) => {
+      const outcome = world.run(args);
+      expect(outcome).toMatchObject({status: 0});
+      return outcome;
+    };
+    run('import-raw', '-m', disk, 'one');
+    run('import-fs', '-m', path.join(world.directory, 'tree'), 'two');
+    expect(run('pull-raw', '-m', '--verify=no', '-N', `file://${disk}`, 'three').stderr).toMatch(
+      /^Enqueued transfer job \d+\..*^Operation completed successfully\.\nExiting\.$/ms,
+    );
+    const names = JSON.parse(run('list-images', '-j').stdout).map((image: {name: string}) => image.name);
+    expect(names).toEqual(['one', 'three', 'two']);
+    run('export-raw', '-m', 'one', path.join(world.directory, 'out'));
+    expect(readFileSync(path.join(world.directory, 'out')).equals(readFileSync(disk))).toBe(true);
+    const archive = execFileSync('sh', ['-c', 'imgctl export-tar -m two 2>/dev/null | tar -t'], {
+      env: world.env,
+    });
+    expect(String(archive)).toBe('./\n./etc/\n');
+    expect(world.run(['cancel-transfer', '77']).stderr).toContain('No transfer by id 77');
+  });
+
+  test('a transfer is seen and cancelled by another process', async () => {
+    const file = path.join(world.directory, 'zeros.gz');
+    writeFileSync(file, gzipSync(Buffer.alloc(256 << 20), {level: 1}));
+    const outcome = await world.runWhile(['import-raw', '-m', file, 'held-image'], async (child) => {
+      await holdWorker(child, 'held-image');
+      const [transfer] = JSON.parse(world.run(['list-transfers', '-j']).stdout);
+      expect(transfer).toMatchObject({type: 'import-raw', local: 'held-image', class: 'machine'});
+      expect(world.run(['cancel-transfer', String(transfer.id)])).toMatchObject({status: 0});
+    });
+    expect(outcome.status).toBe(1);
+    expect(inMachines()).toEqual([]);
   });
 
   test('doctor asks the service', () => {

@@ -5,7 +5,7 @@
  * Removing, cloning and marking are calls to org.freedesktop.machine1, which knows images of class machine only. What a
  * service is too old for is refused with `NotSupported`, before anything is done.
  */
-import {closeSync, fstatSync, openSync} from 'node:fs';
+import {closeSync, fstatSync} from 'node:fs';
 import path from 'node:path';
 import type {
   Engine,
@@ -26,6 +26,7 @@ import {ImgctlError} from '../../errors.ts';
 import {type ImageClass, isImageClass} from '../../import1/image-class.ts';
 import {imageNameForms, isImageName} from '../../import1/image-name.ts';
 import {isPullUrl} from '../../import1/pull-url.ts';
+import {plainOutput} from '../../sys/plain-descriptor.ts';
 import type {BusConnection} from '../bus-connection.ts';
 import {BusError} from '../bus-error.ts';
 import {import1, transferFlags} from '../import1.ts';
@@ -98,6 +99,7 @@ export class BusEngine implements Engine, ImageRemover, ImageMarker, ImageCloner
   async export(request: ExportRequest): Promise<Transfer> {
     const {format, store, localName, compression, signal} = request;
     checkName(localName);
+    checkIsOpen(request.outputFd);
     const attempted = `Exporting image "${localName}"`;
     throwIfAborted(signal, attempted);
     const {service, traits} = await this.#serviceFor(store);
@@ -111,11 +113,13 @@ export class BusEngine implements Engine, ImageRemover, ImageMarker, ImageCloner
       old: {member: `Export${methodNames[format]}`, signature: 'shs', body: [localName, 0, compression]},
       ex: {signature: 'sshst', body: [localName, store.imageClass, 0, compression, 0n]},
     });
-    const fd = openOutput(request.outputFd);
+    // importd refuses descriptors with flags (spec/import1-dbus.md §5).
+    const plain = plainOutput(request.outputFd);
     try {
-      return await service.start({...call, fds: [fd], attempted, action: 'export'}, terms);
+      const fds = [plain ?? request.outputFd];
+      return await service.start({...call, fds, attempted, action: 'export'}, terms);
     } finally {
-      if (fd !== request.outputFd) closeSync(fd);
+      if (plain !== undefined) closeSync(plain);
     }
   }
 
@@ -308,6 +312,14 @@ function checkName(name: string): void {
   throw new ImgctlError('InvalidArgument', `${JSON.stringify(name)} is not a valid image name`);
 }
 
+function checkIsOpen(fd: number): void {
+  try {
+    fstatSync(fd);
+  } catch (error) {
+    throw new ImgctlError('InvalidArgument', `Descriptor ${fd} is not open`, {cause: error});
+  }
+}
+
 function throwIfAborted(signal: AbortSignal | undefined, attempted: string): void {
   if (signal?.aborted) throw new ImgctlError('Interrupted', `${attempted} was interrupted`);
 }
@@ -321,15 +333,6 @@ function flagBits(wanted: Partial<Record<keyof typeof transferFlags, boolean>>):
 
 function pathOf(store: ImageStore, name: string, format: 'tar' | 'raw' | 'directory'): string {
   return path.join(store.directory, format === 'raw' ? `${name}.raw` : name);
-}
-
-/** Services refuse descriptors that do not block, as pipes of Node are: such a pipe is opened once more. */
-function openOutput(fd: number): number {
-  try {
-    return fstatSync(fd).isFIFO() ? openSync(`/proc/self/fd/${fd}`, 'w') : fd;
-  } catch (error) {
-    throw new ImgctlError('InvalidArgument', `Descriptor ${fd} is not open`, {cause: error});
-  }
 }
 
 function notThere(store: ImageStore, name: string): ImgctlError {

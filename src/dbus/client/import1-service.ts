@@ -80,7 +80,10 @@ export class Import1Service {
 
   /** Asked once for every owner of the name. */
   traits(): Promise<ServiceTraits> {
-    this.#traits ??= this.#findTraits();
+    this.#traits ??= this.#findTraits().catch((error: unknown) => {
+      this.#traits = undefined;
+      throw error;
+    });
     return this.#traits;
   }
 
