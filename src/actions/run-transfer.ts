@@ -1,6 +1,6 @@
 /** Does what an order says with an engine, until it ends (spec/engine.md §2-§8). */
 
-import type {Engine, ImageStore, ImportRequest, Transfer, TransferResult} from '../engine/engine.ts';
+import type {Engine, ImageStore, Transfer, TransferResult, TransferType} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import type {TransferOrder} from './transfer-order.ts';
 
@@ -8,10 +8,13 @@ export interface RunTransferContext {
   engine: Engine;
   store: ImageStore;
   signal: AbortSignal;
-  /** Absolute path of the input of an import, or the open input itself. */
-  input: {path: string} | {fd: number; name: string};
-  /** Open descriptor for the output of an export. */
+  /** Absolute path of the input of an import. */
+  inputPath: string;
+  /** Open descriptor for the output of an export, and its path unless it is standard output. */
   outputFd: number;
+  outputName: string | undefined;
+  /** The URL of a pull as transfers show it. */
+  shownRemote: string;
   /** Called once, when the transfer has its id; its listeners get all lines. */
   onStart(transfer: Transfer): void;
 }
@@ -25,12 +28,13 @@ export async function runTransfer(
   return transfer.finished;
 }
 
-function start(context: RunTransferContext, order: TransferOrder): Promise<Transfer> {
+async function start(context: RunTransferContext, order: TransferOrder): Promise<Transfer> {
   const {engine, store, signal} = context;
   const {verb, force, readOnly} = order;
   if (verb === 'pull-tar' || verb === 'pull-raw') {
     const {localName, verify, keepDownload, remote: url} = order;
     const format = verb === 'pull-tar' ? 'tar' : 'raw';
+    await checkIsAlone(context, verb);
     return engine.pull({format, store, url, localName, verify, force, readOnly, keepDownload, signal});
   }
   const localName = order.localName ?? '';
@@ -42,6 +46,7 @@ function start(context: RunTransferContext, order: TransferOrder): Promise<Trans
       localName,
       compression: order.compression,
       outputFd: context.outputFd,
+      ...(context.outputName !== undefined && {outputName: context.outputName}),
       signal,
     });
   }
@@ -57,15 +62,9 @@ function start(context: RunTransferContext, order: TransferOrder): Promise<Trans
   });
 }
 
-function sourceOf(input: RunTransferContext['input']): Pick<ImportRequest, 'sourcePath' | 'sourceFd'> {
-  return 'fd' in input ? {sourcePath: input.name, sourceFd: input.fd} : {sourcePath: input.path};
-}
-
-/** Failures in the words of importd, which scripts read (spec/importctl.md §4, spec/engine.md §7). */
-export function importdWords(error: unknown, order: TransferOrder): string {
-  if (!(error instanceof ImgctlError)) return error instanceof Error ? error.message : String(error);
-  if (error.code === 'ImageAlreadyExists') return `Image '${order.localName}' already exists.`;
-  if (error.code === 'ImageNotInstalled') return `Image ${order.localName} not found.`;
-  if (error.code === 'Interrupted') return 'Transfer aborted.';
-  return error.message;
+/** One pull of a URL at a time, as importd has it: the second would only wait for the first. */
+async function checkIsAlone({engine, shownRemote}: RunTransferContext, type: TransferType): Promise<void> {
+  const running = await engine.listTransfers();
+  if (!running.some((transfer) => transfer.type === type && transfer.remote === shownRemote)) return;
+  throw new ImgctlError('FileSystem', `Transfer for ${shownRemote} already in progress.`);
 }

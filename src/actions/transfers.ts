@@ -53,7 +53,7 @@ export async function listStoredImages(
   imageClass: ImageClass | undefined,
 ): Promise<StoredImage[]> {
   const wanted = stores.filter((store) => !imageClass || store.imageClass === imageClass);
-  const lists = await Promise.all(wanted.map((store) => engine.listImages(store)));
+  const lists = await Promise.all(wanted.map((store) => engine.listImages(store, {withHidden: true})));
   return lists.flat().sort((a, b) => compare(a.imageClass, b.imageClass) || compare(a.name, b.name));
 }
 

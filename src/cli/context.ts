@@ -201,7 +201,7 @@ export class CommandContext {
     return new EmbeddedEngine({
       runtimeDirectory: this.paths.runtimeDirectory,
       pull: {
-        http: () => this.http(),
+        http: () => this.http({isPull: true}),
         downloads: () => this.downloads(),
         keyringFiles: keyringFiles(this.environment.env, this.#root),
       },
@@ -239,7 +239,7 @@ export class CommandContext {
     return new PullNotes(this.paths.pullNotesDirectory);
   }
 
-  async http(settings: Pick<SourceSettings, 'insecure'> = {}): Promise<HttpClient> {
+  async http(settings: Pick<SourceSettings, 'insecure'> & {isPull?: boolean} = {}): Promise<HttpClient> {
     const [{HttpClient: Client}, {httpSettings}] = await Promise.all([
       import('../http/http-client.ts'),
       import('./http-settings.ts'),
@@ -250,6 +250,7 @@ export class CommandContext {
         env: this.offline ? {...this.environment.env, IMGCTL_OFFLINE: '1'} : this.environment.env,
         log: this.log,
         insecure: settings.insecure,
+        isPull: settings.isPull === true,
         userAgentExtra,
         retries: this.#retries(),
         limits: defined({redirects: limits.redirects, headerBytes: limits.headerBytes}),

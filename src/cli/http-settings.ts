@@ -11,6 +11,8 @@ export interface HttpInputs {
   /** The source's own setting, which wins over the environment. */
   insecure: boolean | undefined;
   userAgentExtra: string | undefined;
+  /** Says no more than name and version, as importd does for pulls (spec/engine.md §2). */
+  isPull?: boolean;
   retries: number;
   limits?: {redirects?: number; headerBytes?: number};
   stallTimeoutMs: number;
@@ -23,7 +25,7 @@ export function httpSettings(inputs: HttpInputs): HttpSettings {
   const none = env.no_proxy || env.NO_PROXY;
   const extra = inputs.userAgentExtra ? ` ${inputs.userAgentExtra}` : '';
   return {
-    userAgent: `imgctl/${packageVersion()} (node/${process.versions.node})${extra}`,
+    userAgent: `imgctl/${packageVersion()}${inputs.isPull ? '' : ` (node/${process.versions.node})`}${extra}`,
     insecure: inputs.insecure ?? env.IMGADM_INSECURE === '1',
     retries: {count: inputs.retries},
     stallTimeoutMs: inputs.stallTimeoutMs,

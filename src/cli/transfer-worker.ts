@@ -6,9 +6,10 @@
 
 import {closeSync, openSync, readlinkSync} from 'node:fs';
 import path from 'node:path';
-import {importdWords, runTransfer} from '../actions/run-transfer.ts';
-import {settleBusOrder, type TransferOrder} from '../actions/transfer-order.ts';
-import {ImgctlError} from '../errors.ts';
+import {importdRefusal, importdWords} from '../actions/importd-words.ts';
+import {runTransfer} from '../actions/run-transfer.ts';
+import type {TransferOrder} from '../actions/transfer-order.ts';
+import {maskUrl} from '../http/mask-url.ts';
 import {writeOutputFile} from '../sys/output-file.ts';
 import {CommandContext} from './context.ts';
 import {processEnvironment} from './environment.ts';
@@ -34,6 +35,28 @@ function send(message: TransferMessage): void {
   process.stdout.write(`${JSON.stringify(message)}\n`);
 }
 
+/** What has been told of the transfer so far. */
+const told = {isStarted: false, hasError: false};
+
+function tell(level: number, line: string): void {
+  if (level <= 3) told.hasError = true;
+  send({type: 'log', level, line});
+}
+
+/** The old name says what importctl says; imgctl also why. */
+function failureLines(error: unknown): string[] {
+  const own = error instanceof Error ? error.message : String(error);
+  if (task.program !== 'importctl') return [own];
+  if (!told.isStarted) return [importdRefusal(error, order)];
+  return told.hasError ? [] : importdWords(error, order);
+}
+
+/** As the programs below importd end, which are not the ones that fail an export or refuse a name. */
+function sayExiting(error?: unknown): void {
+  const isSilent = error !== undefined && (!told.isStarted || order.verb.startsWith('export-'));
+  if (!isSilent) send({type: 'log', level: 6, line: 'Exiting.'});
+}
+
 async function main(): Promise<number> {
   const environment = {...processEnvironment(), cwd: task.cwd};
   const output = new Output(environment, {subject: 'imgctl', quiet: true, json: true});
@@ -49,12 +72,12 @@ async function main(): Promise<number> {
   try {
     if (task.isFromBus) order = settleBusOrder(order);
     await transfer(context, order);
-    send({type: 'log', level: 6, line: 'Exiting.'});
+    sayExiting();
     send({type: 'end', status: 0});
     return 0;
   } catch (error) {
-    send({type: 'log', level: levelOf(error), line: importdWords(error, order)});
-    if (!isRefusal(error)) send({type: 'log', level: 6, line: 'Exiting.'});
+    for (const line of failureLines(error)) send({type: 'log', level: 3, line});
+    sayExiting(error);
     send({type: 'end', status: 1});
     return 1;
   } finally {
@@ -105,10 +128,13 @@ async function transfer(context: CommandContext, current: TransferOrder): Promis
             ? {fd: passedFd, name: readlinkSync(`/proc/self/fd/${passedFd}`)}
             : {path: path.resolve(task.cwd, current.remote)},
         outputFd,
+        outputName: current.remote === '-' ? undefined : path.resolve(task.cwd, current.remote),
+        shownRemote: maskUrl(current.remote),
         onStart: (started) => {
+          told.isStarted = true;
           send({type: 'started', id: started.id});
-          started.onLog((level, line) => send({type: 'log', level, line}));
-          started.onProgress(progressOf(current));
+          started.onLog(tell);
+          started.onProgress((fraction) => send({type: 'progress', fraction: fraction ?? null}));
         },
       },
       current,

@@ -51,6 +51,10 @@ export interface UrlPlace {
 }
 
 const longestRetryDelayMs = 30_000;
+const quickRetryDelayMs = 50;
+const goodPartBytes = 64 * 1024;
+/** So much from one connection, or a tenth of the file, makes up for the failures before: a long download may lose many. */
+const amendsBytes = 1024 * 1024;
 
 /** Holds the lock of its URL from its making to `close`, which must be called. */
 export class UrlDownload {
@@ -125,12 +129,14 @@ export class UrlDownload {
       if (opened === undefined) return false;
       const cause = await this.#receive(opened, request);
       if (cause === undefined && (opened.totalBytes ?? this.#doneBytes) === this.#doneBytes) return true;
-      if (this.#doneBytes > this.#furthestBytes) failures = 0;
-      this.#furthestBytes = Math.max(this.#furthestBytes, this.#doneBytes);
+      const arrivedBytes = this.#doneBytes - before;
+      if (arrivedBytes >= Math.min(amendsBytes, (this.#totalBytes ?? 0) / 10)) failures = 0;
       const reason = cause ?? cutShort(this.#place.url, this.#doneBytes, opened.totalBytes);
       if (failures >= this.#retries.retries) throw reason;
       failures += 1;
-      await this.#waitBeforeRetry(request, failures, reason.message);
+      // Nothing says that a server which gave a good part is in trouble.
+      const isQuick = arrivedBytes >= goodPartBytes;
+      await this.#waitBeforeRetry(request, {attempt: failures, isQuick}, reason.message);
     }
   }
 
@@ -208,9 +214,14 @@ export class UrlDownload {
     onBytes?.(end, this.#totalBytes);
   }
 
-  async #waitBeforeRetry({signal, onRetry}: UrlRequest, attempt: number, cause: string): Promise<void> {
+  async #waitBeforeRetry(
+    {signal, onRetry}: UrlRequest,
+    {attempt, isQuick}: {attempt: number; isQuick: boolean},
+    cause: string,
+  ): Promise<void> {
     const {retries, retryDelayMs} = this.#retries;
-    const waitMs = Math.min(retryDelayMs * 2 ** (attempt - 1), longestRetryDelayMs);
+    const longestMs = isQuick ? quickRetryDelayMs : longestRetryDelayMs;
+    const waitMs = Math.min(retryDelayMs * 2 ** (attempt - 1), longestMs);
     onRetry?.({attempt, of: retries, waitMs, cause});
     await sleep(waitMs, undefined, {...(signal && {signal})});
   }

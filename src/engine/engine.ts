@@ -103,6 +103,8 @@ export interface ExportRequest {
    * (src/sys/output-file.ts) makes a file appear only when it is whole.
    */
   outputFd: number;
+  /** How log lines name the output; what the descriptor leads to when absent. */
+  outputName?: string;
   signal?: AbortSignal;
 }
 
@@ -161,7 +163,7 @@ export interface StoredImage {
   type: 'directory' | 'subvolume' | 'raw' | 'block';
   path: string;
   readOnly: boolean;
-  /** Microseconds since the epoch; 0 when unknown. */
+  /** Microseconds since the epoch; 0 when unknown, and for the change of a plain directory. */
   createdUs: number;
   modifiedUs: number;
   /** Allocated bytes; undefined when the file system cannot tell cheaply. */
@@ -187,8 +189,11 @@ export interface Engine {
   pull(request: PullRequest): Promise<Transfer>;
   /** Transfers that run now, of this and other processes. */
   listTransfers(): Promise<TransferSummary[]>;
-  /** Images in a store, by name; hidden names and temporary data are left out. */
-  listImages(store: ImageStore): Promise<StoredImage[]>;
+  /**
+   * Images in a store, by name, without temporary data. Hidden ones, which are the download copies and, in class
+   * machine, the running system as `.host`, come only when asked for.
+   */
+  listImages(store: ImageStore, options?: {withHidden?: boolean}): Promise<StoredImage[]>;
 }
 
 /** An engine that can delete an image, read-only ones too. Resolves false if it was not there. */
@@ -201,13 +206,10 @@ export interface ImageMarker {
   markReadOnly(store: ImageStore, name: string): Promise<void>;
 }
 
-/** An engine that can make a writable copy of an image of class machine in its store. */
-export interface ImageCloner {
-  /** Resolves with the path of the copy; `InstanceExists` if the name is taken. */
-  cloneImage(store: ImageStore, name: string, cloneName: string): Promise<string>;
-}
-
-/** An engine whose transfers can be stopped by id, also those of other processes. False if there is none. */
+/**
+ * An engine whose transfers can be stopped by id, also those of other processes. False if there is none; resolves when
+ * the transfer has ended, or at the latest some seconds later.
+ */
 export interface TransferCanceller {
   cancelTransfer(id: number): Promise<boolean>;
 }

@@ -230,6 +230,7 @@ class TarReader {
         : `The tar archive is not valid near byte ${this.#reader.position}: ${reason}`;
     return new ImgctlError('InvalidArchive', message, {
       hint: 'The file is damaged or incomplete; get it again',
+      details: {format: 'tar', fault: this.#entries === 0 ? 'unrecognized' : 'damaged'},
     });
   }
 

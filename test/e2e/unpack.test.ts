@@ -118,10 +118,10 @@ describe.runIf(isRoot)('a nasty tree', () => {
     expectSameTree(image, at('reference'));
   });
 
-  test('stored from its directory it is the same', async () => {
+  test('stored from its directory it is the same, but for the time of its top', async () => {
     nastyArchive('--format=posix');
     const {path: image} = await run(at('tree'), {format: 'directory'});
-    expectSameTree(image, at('tree'));
+    expectSameTree(image, at('tree'), {withoutTopTime: true});
   });
 
   test('an ordinary user gets what a user can have, and one sentence for each kind that is lost', async () => {
@@ -297,7 +297,7 @@ describe.each<FileSystemKind>(['ext4', 'btrfs', 'xfs', 'tmpfs'])('on %s', (kind)
           {name: 'image', type: kinds[kind], readOnly: true},
         ]);
         await run(image, {store, localName: 'copy', format: 'directory'});
-        expectSameTree(path.join(store.directory, 'copy'), at('tree'));
+        expectSameTree(path.join(store.directory, 'copy'), at('tree'), {withoutTopTime: true});
         const disk = path.join(mountPoint, 'disk');
         writeFileSync(disk, Buffer.concat([randomBytes(3 << 20), Buffer.alloc(5 << 20)]));
         const raw = await run(disk, {store, force: true, readOnly: true});

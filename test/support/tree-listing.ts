@@ -8,6 +8,8 @@ import {findXattr, listXattrs} from '../../src/sys/xattr.ts';
 export interface ListingOptions {
   /** Leave owners out, which an ordinary user cannot set. */
   withoutOwners?: boolean;
+  /** Leave out the time of the top, which an imported directory has from its import. */
+  withoutTopTime?: boolean;
 }
 
 export function listTree(root: string, options: ListingOptions = {}): Record<string, string> {
@@ -17,7 +19,8 @@ export function listTree(root: string, options: ListingOptions = {}): Record<str
   const visit = (relative: string) => {
     const file = Buffer.concat([Buffer.from(`${root}/`), Buffer.from(relative, 'latin1')]);
     const stats = lstatSync(file, {bigint: true});
-    const fields = [stats.mode.toString(8), `mtime=${stats.mtimeNs}`];
+    const fields = [stats.mode.toString(8)];
+    if (!options.withoutTopTime || relative !== '.') fields.push(`mtime=${stats.mtimeNs}`);
     if (!options.withoutOwners) fields.push(`${stats.uid}:${stats.gid}`);
     if (stats.isSymbolicLink()) fields.push(`-> ${readlinkSync(file)}`);
     if (stats.isCharacterDevice() || stats.isBlockDevice()) fields.push(`device=${stats.rdev}`);
@@ -41,8 +44,8 @@ export function listTree(root: string, options: ListingOptions = {}): Record<str
 }
 
 /** Fails with the entries that differ, and only those. */
-export function expectSameTree(actual: string, expected: string): void {
-  const [left, right] = [listTree(actual), listTree(expected)];
+export function expectSameTree(actual: string, expected: string, options: ListingOptions = {}): void {
+  const [left, right] = [listTree(actual, options), listTree(expected, options)];
   const names = new Set([...Object.keys(left), ...Object.keys(right)]);
   const differences = [...names].filter((name) => left[name] !== right[name]);
   expect(differences.map((name) => ({name, actual: left[name], expected: right[name]}))).toEqual([]);

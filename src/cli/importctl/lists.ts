@@ -95,8 +95,8 @@ export const imageColumns: readonly LegacyColumn[] = [
   {title: 'RO'},
   {title: 'CRTIME'},
   {title: 'MTIME'},
-  {title: 'USAGE', right: true},
-  {title: 'LIMIT', right: true},
+  {title: 'USAGE'},
+  {title: 'LIMIT'},
 ];
 
 export function imageRow(image: StoredImage): string[] {

@@ -161,7 +161,7 @@ function parseBoolean(value: string): boolean {
 function refuseRemote(option: string): never {
   throw new ImgctlError(
     'NotSupported',
-    `${option} needs another host's or container's bus, which is not supported`,
+    `${option} needs the bus of another host or container, which is not supported`,
   );
 }
 

@@ -4,7 +4,7 @@
  */
 
 import {type ChildProcess, spawn} from 'node:child_process';
-import {closeSync, fstatSync, openSync, statSync} from 'node:fs';
+import {closeSync, constants, fstatSync, openSync, statSync} from 'node:fs';
 import path from 'node:path';
 import {createInterface} from 'node:readline';
 import type {TransferOrder} from '../../actions/transfer-order.ts';
@@ -36,7 +36,13 @@ export async function runTransferClient(
 ): Promise<TransferOutcome> {
   const {cwd} = context.environment;
   checkFiles(order, cwd, context);
-  const task: TransferTask = {order, cwd, flags: options.flags, outputIsSpecial: isSpecial(order, cwd)};
+  const task: TransferTask = {
+    order,
+    program: context.program,
+    cwd,
+    flags: options.flags,
+    outputIsSpecial: isSpecial(order, cwd),
+  };
   const passed = passedDescriptor(order);
   const worker = spawn(
     process.execPath,
@@ -62,8 +68,7 @@ function checkFiles(order: TransferOrder, cwd: string, context: CommandContext):
   if (verb === 'pull-tar' || verb === 'pull-raw' || remote === '-') return;
   const isTree = verb === 'import-fs';
   try {
-    const flags = isTree ? 'r' : 'r';
-    const fd = openSync(path.resolve(cwd, remote), flags);
+    const fd = openSync(path.resolve(cwd, remote), constants.O_RDONLY | constants.O_NONBLOCK);
     const isDirectory = fstatSync(fd).isDirectory();
     closeSync(fd);
     if (isTree && !isDirectory)

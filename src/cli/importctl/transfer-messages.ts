@@ -1,11 +1,13 @@
 /** What the client of a transfer and the process that does it say to each other. */
 
 import type {TransferOrder} from '../../actions/transfer-order.ts';
-import type {PlaceFlags} from '../context.ts';
+import type {PlaceFlags, ProgramName} from '../context.ts';
 
 /** The worker's one argument, as JSON. */
 export interface TransferTask {
   order: TransferOrder;
+  /** Whose words a failure is told in. */
+  program: ProgramName;
   /** What relative paths start from. */
   cwd: string;
   flags: PlaceFlags;

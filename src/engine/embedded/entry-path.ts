@@ -30,5 +30,6 @@ export function refused(path: Buffer | string, reason: string): ImgctlError {
   return new ImgctlError(
     'InvalidArchive',
     `The archive is refused because of its entry ${JSON.stringify(name)}: ${reason}`,
+    {details: {format: 'tar', fault: 'entry'}},
   );
 }

@@ -12,11 +12,29 @@ const rawSuffix = '.raw';
 /** Directories that choose between versions, and layered images, are no images by themselves. */
 const otherSuffixes = ['.v', '.mstack'];
 
-export function readImages(store: ImageStore): StoredImage[] {
-  return readNames(store.directory)
-    .filter((name) => !name.startsWith('.') && !otherSuffixes.some((suffix) => name.endsWith(suffix)))
+export function readImages(store: ImageStore, {withHidden}: {withHidden: boolean}): StoredImage[] {
+  const images = readNames(store.directory)
+    .filter((name) => withHidden || !name.startsWith('.'))
+    .filter((name) => !otherSuffixes.some((suffix) => name.endsWith(suffix)))
     .sort()
     .flatMap((name) => readImage(store, name) ?? []);
+  return withHidden && store.imageClass === 'machine' ? [hostImage(), ...images] : images;
+}
+
+/** The running system, which systemd counts among the machines and writes to as to no image (spec/importctl.md §7). */
+function hostImage(): StoredImage {
+  const stats = statSync('/', {bigint: true});
+  return {
+    imageClass: 'machine',
+    name: '.host',
+    type: isSubvolumeFollowed('/') ? 'subvolume' : 'directory',
+    path: '/',
+    readOnly: true,
+    createdUs: microseconds(stats.birthtimeNs),
+    modifiedUs: 0,
+    usageBytes: undefined,
+    limitBytes: undefined,
+  };
 }
 
 function readNames(directory: string): string[] {
@@ -44,7 +62,8 @@ function readImage(store: ImageStore, fileName: string): StoredImage | undefined
     path: file,
     readOnly: isReadOnly(file),
     createdUs: microseconds(stats.birthtimeNs),
-    modifiedUs: microseconds(stats.mtimeNs),
+    // A directory's own time says nothing of its tree; a subvolume's says when the tree changed.
+    modifiedUs: stats.isDirectory() && !isSubvolume ? 0 : microseconds(stats.mtimeNs),
     ...sizes(stats),
   };
 }

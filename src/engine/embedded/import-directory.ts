@@ -1,4 +1,4 @@
-import {closeSync} from 'node:fs';
+import {closeSync, utimesSync} from 'node:fs';
 import {errnoOf} from '../../errors.ts';
 import {isBtrfsSubvolume, snapshotSubvolume} from '../../sys/btrfs.ts';
 import {copyTree} from '../../sys/copy-tree.ts';
@@ -15,6 +15,9 @@ export async function importDirectory(
   if (trySnapshot(source, target)) return [];
   closeSync(makeTree());
   const {notices} = await copyTree(source, target);
+  // The top tells when the copy was made, as that of importd does.
+  const now = new Date();
+  utimesSync(target, now, now);
   return notices;
 }
 

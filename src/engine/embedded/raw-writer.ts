@@ -35,7 +35,10 @@ export function copyRaw(
       `The image has ${size} bytes, more than the limit of ${options.maxBytes}`,
     );
   }
-  if (reflink(source, target)) return size;
+  if (reflink(source, target)) {
+    options.onPosition(size);
+    return size;
+  }
   tryNoCow(target);
   ftruncateSync(target, size);
   const buffer = Buffer.allocUnsafeSlow(bufferBytes);

@@ -4,6 +4,7 @@
  */
 import {existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync} from 'node:fs';
 import path from 'node:path';
+import {setTimeout as sleep} from 'node:timers/promises';
 import {errnoOf} from '../../errors.ts';
 import {isImageClass} from '../../import1/image-class.ts';
 import {type FileLock, tryLock, waitForLock} from '../../sys/lock.ts';
@@ -13,7 +14,9 @@ const recordPattern = /^([0-9]{1,10})\.json$/;
 /** Records have one size, so that a reader never sees the end of an older one. */
 const recordBytes = 4096;
 const lastId = 0xffffffff; // ids are 32 bits on the bus
-const tickMs = 300;
+const tickMs = 100;
+const longestCancelMs = 5000;
+const pollMs = 10;
 
 export type TransferDescription = Omit<TransferSummary, 'id' | 'fraction'>;
 
@@ -28,7 +31,8 @@ export class TransferRegistry {
   async open(description: TransferDescription, onCancel: () => void): Promise<TransferRecord> {
     mkdirSync(this.#directory, {recursive: true, mode: 0o700});
     using _ids = await waitForLock(path.join(this.#directory, 'ids.lock'));
-    for (let id = this.#readLastId(); ; ) {
+    // Numbers begin anew where nothing runs, as those of a daemon do that leaves when it is idle.
+    for (let id = this.list().length === 0 ? 0 : this.#readLastId(); ; ) {
       id = id >= lastId ? 1 : id + 1;
       const lock = tryLock(this.#recordPath(id));
       if (!lock) continue;
@@ -46,10 +50,12 @@ export class TransferRegistry {
       .sort((left, right) => left.id - right.id);
   }
 
-  /** Asks a transfer to stop; false if there is none. */
-  cancel(id: number): boolean {
+  /** Asks a transfer to stop and waits for its end, though not for ever; false if there is none. */
+  async cancel(id: number): Promise<boolean> {
     if (!this.#ids().includes(id) || !this.#read(id)) return false;
     writeFileSync(this.#cancelPath(id), '');
+    const latest = performance.now() + longestCancelMs;
+    while (existsSync(this.#recordPath(id)) && performance.now() < latest) await sleep(pollMs);
     return true;
   }
 

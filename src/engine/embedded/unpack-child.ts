@@ -4,7 +4,17 @@
  * in dist/; calls block on purpose, because nothing else runs here.
  */
 
-import {closeSync, constants, fstatSync, fsyncSync, mkdirSync, openSync} from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import path from 'node:path';
 import {errnoOf, ImgctlError} from '../../errors.ts';
 import type {Payload} from '../../formats/sniff.ts';
 import {readTar} from '../../formats/tar-reader.ts';
@@ -19,8 +29,8 @@ import {asImgctlError} from './failure.ts';
 import {importDirectory} from './import-directory.ts';
 import {identityOf} from './import-source.ts';
 import {liftOsTree} from './lift.ts';
-import {type Input, openInput, writeDisk} from './open-input.ts';
 import {formatBytes} from './pull/pull-log.ts';
+import {convertQcow2, copyRaw, writeRaw} from './raw-writer.ts';
 import {TreeWriter} from './tree-writer.ts';
 import {
   checkKind,
@@ -36,12 +46,39 @@ const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_
 
 async function unpack(task: UnpackTask): Promise<string[]> {
   if (task.sourceDirectory !== undefined) return await unpackDirectory(task.sourceDirectory);
-  const input = await openInput(source, task.limits, progressOf(fstatSync(source).size));
-  const {payload, bytes} = input;
-  if (payload === 'zfs') return await unpackZfs(task, input);
-  const format = storedFormat(task, payload, input.isPlain ? input.size : undefined);
-  if (format === 'raw' && input.isPlain && input.size === 0 && !task.isPull) {
-    throw new ImgctlError('InvalidArchive', 'The file is empty');
+  const {size} = fstatSync(source);
+  const onPosition = progressOf(size);
+  const head = readHead(source, sniffBytes);
+  const compression = sniffCompression(head);
+  const options = {limits: task.limits, replacements: decoderTools()};
+  const isPlain = compression === 'none';
+  const decoded = counted(decompress(readFileFrom(source, onPosition), compression, options));
+  const bytes = new ByteReader(decoded.chunks);
+  const payload = sniffPayload(isPlain ? head : await bytes.peek(sniffBytes));
+  const format = storedFormat(task, payload, isPlain ? size : undefined);
+  const {maxOutputBytes: maxBytes} = task.limits;
+  const writeDisk = (fd: number) =>
+    isPlain ? copyRaw(source, fd, {maxBytes, onPosition}) : writeRaw(fd, bytes.rest());
+  const notices =
+    format === 'tar'
+      ? await unpackTar(task, bytes.rest())
+      : payload === 'qcow2'
+        ? await unpackQcow2(task, isPlain ? undefined : bytes.rest())
+        : await unpackRaw(writeDisk);
+  const decodedBytes = isPlain ? size : decoded.count();
+  send({type: 'decoded', bytes: decodedBytes});
+  if (format === 'raw' && !task.isPull) log(`Wrote ${formatBytes(decodedBytes)}.`);
+  return notices;
+}
+
+/** The chunks, and how many bytes have passed. */
+function counted(chunks: AsyncIterable<Buffer>): {chunks: AsyncIterable<Buffer>; count: () => number} {
+  let passed = 0;
+  async function* pass(): AsyncGenerator<Buffer> {
+    for await (const chunk of chunks) {
+      passed += chunk.length;
+      yield chunk;
+    }
   }
   const notices = format === 'tar' ? await unpackTar(task, bytes.rest()) : await unpackDisk(task, input);
   send({type: 'decoded', bytes: input.count()});
@@ -55,19 +92,23 @@ function storedFormat(task: UnpackTask, payload: Payload, neededBytes?: number):
   return format;
 }
 
-/** What it is and whether it can be read is known before anything is written. */
-async function unpackZfs(task: UnpackTask, input: Input): Promise<string[]> {
-  const stream = await ZfsStream.open(input.bytes);
-  checkKind(stream, task.format);
-  send({type: 'sniffed', format: stream.isVolume ? 'raw' : 'directory'});
-  const {limits, maxEntries, origin} = task;
-  const options = {origin, limits: datasetLimits(limits, maxEntries), keepsState: !task.isPull};
-  const tree = {maxEntries, needsDevices: process.geteuid?.() === 0};
-  const notices = stream.isVolume
-    ? await unpackVolume(task, stream, options)
-    : await storeTree(stream, {...options, tree, makeTree, onLifted: reportLift});
-  send({type: 'decoded', bytes: input.count()});
-  return notices;
+/** A compressed one is decompressed to a file without a name first, because its parts lie in any order. */
+async function unpackQcow2(
+  task: UnpackTask,
+  compressed: AsyncIterable<Buffer> | undefined,
+): Promise<string[]> {
+  const {maxOutputBytes: maxBytes} = task.limits;
+  const image = compressed ? await spool(compressed) : source;
+  try {
+    log('Unpacking QCOW2 file.');
+    const sendPosition = progressOf(1);
+    const onPosition = (position: number, size: number) => sendPosition(position / size);
+    const convert = (fd: number) => convertQcow2(randomAccess(image), fd, {maxBytes, onPosition});
+    // importd converts a pulled one into a new file, and an imported one in place.
+    return await unpackRaw(convert, {isNew: task.isPull ?? false});
+  } finally {
+    if (image !== source) closeSync(image);
+  }
 }
 
 async function unpackVolume(task: UnpackTask, stream: ZfsStream, options: StoreOptions): Promise<string[]> {
@@ -89,17 +130,15 @@ async function unpackDisk(task: UnpackTask, input: Input): Promise<string[]> {
 }
 
 async function unpackRaw(
-  task: UnpackTask,
   write: (fd: number) => number | Promise<number>,
   {isNew} = {isNew: false},
 ): Promise<string[]> {
   const fd = openSync(stagedRaw, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o644);
   try {
-    const size = await write(fd);
+    if ((await write(fd)) === 0) throw isEmpty();
     // importd gives a disk image the times and user attributes of its file (spec/engine.md §2).
     if (!isNew) copyUserAttributes(source, fd);
     fsyncSync(fd);
-    if (!task.isPull) log(`Wrote ${formatBytes(size)}.`);
   } finally {
     closeSync(fd);
   }
@@ -160,7 +199,8 @@ function openSourceDirectory({path, identity}: SourceDirectory): number {
 }
 
 function reportLift(name: string): void {
-  log(`Moved the OS tree in ${JSON.stringify(name)} one directory up.`);
+  log(`Rearranging '${path.join(process.cwd(), name)}', moving OS tree one directory up.`);
+  log('Successfully rearranged OS tree.');
 }
 
 /** The open top of the tree: a subvolume on btrfs, so that it can be read-only and cloned in no time. */
@@ -180,6 +220,17 @@ function tryMakeSubvolume(): boolean {
   } finally {
     closeSync(here);
   }
+}
+
+/** importd, which looks into every disk for the mark of qcow2, fails here too (spec/engine.md §4). */
+function isEmpty(): ImgctlError {
+  return new ImgctlError('InvalidArchive', 'The file is empty; a disk is not', {
+    details: {format: 'raw', fault: 'empty'},
+  });
+}
+
+function notSupported(what: string, hint: string): ImgctlError {
+  return new ImgctlError('NotSupported', `The file ${what}; it cannot be stored here`, {hint});
 }
 
 async function main(): Promise<void> {

@@ -6,6 +6,7 @@ import {runChild} from '../child-process.ts';
 import type {ChildMessage} from '../child-protocol.ts';
 import {asImgctlError} from '../failure.ts';
 import type {JobListener} from '../import-job.ts';
+import {PercentLog} from '../percent-log.ts';
 import type {Sandbox} from '../sandbox.ts';
 import type {ExportTask} from './export-task.ts';
 import {checkKind, findImage} from './find-image.ts';
@@ -23,7 +24,7 @@ export async function runExport(options: ExportJobOptions, listener: JobListener
   try {
     signal.throwIfAborted();
     const image = findImage(request.store, request.localName);
-    const output = readlinkSync(`/proc/self/fd/${request.outputFd}`);
+    const output = request.outputName ?? readlinkSync(`/proc/self/fd/${request.outputFd}`);
     listener.reportLog(
       6,
       `Exporting '${image}', saving to '${output}' with compression '${request.compression}'.`,
@@ -45,7 +46,12 @@ async function runExportChild(
   image: string,
   listener: JobListener,
 ): Promise<string[]> {
-  const {format, compression, outputFd, parallel} = request;
+  const {format, compression, outputFd} = request;
+  // importd knows how far it is with a disk only (spec/engine.md §8).
+  const percent =
+    format === 'raw'
+      ? new PercentLog('Exported', (level, line) => listener.reportLog(level, line))
+      : undefined;
   const source = format === 'raw' ? openSync(image, constants.O_RDONLY) : undefined;
   try {
     const cores = parallel ? availableParallelism() : undefined;
@@ -63,14 +69,17 @@ async function runExportChild(
       ...(cores === undefined ? {} : {env: {UV_THREADPOOL_SIZE: String(Math.max(cores, 4))}}),
       descriptors: {...(source === undefined ? {} : {stdin: source}), descriptors: [outputFd]},
       signal,
-      onMessage: (message) => forward(message, listener),
+      onMessage: (message) => forward(message, listener, percent),
     });
   } finally {
     if (source !== undefined) closeSync(source);
   }
 }
 
-function forward(message: ChildMessage, listener: JobListener): void {
-  if (message.type === 'progress') listener.reportProgress(message.fraction);
+function forward(message: ChildMessage, listener: JobListener, percent: PercentLog | undefined): void {
+  if (message.type === 'progress') {
+    listener.reportProgress(message.fraction);
+    percent?.update(message.fraction);
+  }
   if (message.type === 'log') listener.reportLog(message.level, message.line);
 }

@@ -68,6 +68,8 @@ export class PullJob {
   readonly #progress: PullProgress;
   /** What is to be said about the files beside the image, once everything has been said about the image. */
   readonly #held: Line[] = [];
+  /** Undefined once it is known that the image comes. */
+  #sideLines: Line[] | undefined = [];
 
   constructor(options: PullJobOptions) {
     this.#options = options;
@@ -134,11 +136,8 @@ export class PullJob {
       signal: AbortSignal.any([signal, stop.signal]),
     };
     const main = this.#fetchMain(download, source, common.signal);
-    const sideLines: Line[] = [];
-    const sides = fetchSideFiles(
-      {...common, request, maxImageBytes: this.#maxImageBytes, log: (...line) => sideLines.push(line)},
-      sideStaging,
-    );
+    const log = (...line: Line) => this.#logOfSides(line);
+    const sides = fetchSideFiles({...common, request, maxImageBytes: this.#maxImageBytes, log}, sideStaging);
     const proofs = fetchProofs({
       ...common,
       url: request.url,
@@ -147,7 +146,7 @@ export class PullJob {
     });
     try {
       const [file] = await Promise.all([main, sides, proofs]);
-      this.#held.unshift(...sideLines);
+      this.#mainBegins();
       const copy = copies.find(({etag}) => etag === source.currentEtag);
       return {file, copy, source, sides: await sides, proofs: await proofs};
     } catch (error) {
@@ -166,6 +165,7 @@ export class PullJob {
     const arrival = new ArrivalLog(this.#shownUrl, (level, line) => this.#log(level, line));
     let isAnnounced = isFileUrl(request.url);
     const onBytes = (doneBytes: number, totalBytes: number | undefined) => {
+      this.#mainBegins();
       if (!isAnnounced && totalBytes !== undefined) {
         isAnnounced = true;
         this.#log(6, `Downloading ${formatBytes(totalBytes)} for ${this.#shownUrl}.`);
@@ -189,6 +189,17 @@ export class PullJob {
       if (!signal.aborted) this.#retrievalFailed(error);
       throw error;
     }
+  }
+
+  /** Where the image itself cannot be had, nothing needs saying about the files beside it. */
+  #mainBegins(): void {
+    for (const [level, line] of this.#sideLines?.splice(0) ?? []) this.#log(level, line);
+    this.#sideLines = undefined;
+  }
+
+  #logOfSides(line: Line): void {
+    if (this.#sideLines) this.#sideLines.push(line);
+    else this.#log(...line);
   }
 
   #retrievalFailed(error: unknown): void {
@@ -224,6 +235,8 @@ export class PullJob {
       return await step.run();
     } catch (error) {
       const isDamaged = error instanceof ImgctlError && error.code === 'UncompressionError';
+      const isRefused = error instanceof ImgctlError && error.details?.format === 'tar' && file !== undefined;
+      if (isRefused) this.#downloadComplete(isPlain(file.fd) ? file.sizeBytes : undefined);
       if (isDamaged) this.#log(3, 'Failed to retrieve image file.');
       throw error;
     }

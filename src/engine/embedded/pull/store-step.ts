@@ -94,7 +94,7 @@ export class StoreStep {
   async #makeCopy(file: UrlFile): Promise<string> {
     const {request, etag} = this.#options;
     const stem = copyStem(request.store, request, etag);
-    return await this.#withStaging(stem, async (staging) => {
+    return await this.#withStaging(request.format, async (staging) => {
       await this.#unpack(staging, file);
       return this.#place(staging, stem, {force: true, readOnly: true});
     });
@@ -176,7 +176,9 @@ export class StoreStep {
         await stageSideCopy(side, path.join(directory, `${stem}${side.suffix}`), sideStaging);
       }
       if (localName === undefined) continue;
-      const mode = stem === undefined ? 0o444 : 0o644;
+      // importd lets the group write the settings of a tree, not those of a disk.
+      const writable = this.#options.request.format === 'tar' ? 0o664 : 0o644;
+      const mode = stem === undefined ? 0o444 : writable;
       const placed = path.join(directory, `${localName}${side.suffix}`);
       const isPlaced = placeSideFile(side, {staging: sideStaging, directory, stem: localName, mode, force});
       if (isPlaced) listener.reportLog(6, `Created new ${word} ${placed}.`);

@@ -1,0 +1,77 @@
+/**
+ * importctl beside recordings of the real one: the cases of the fixture folder run with ours, on the same file systems,
+ * and every section that differs stands in the reviewed list with the rule that wants it so.
+ */
+import {mkdirSync, mkdtempSync, readFileSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import {fixturePath} from '../fixtures-dir.ts';
+import {capture, differences, importctlCases} from '../support/captures.ts';
+import {hasOracle} from '../support/oracle.ts';
+
+interface Review {
+  /** Why it is right that these differ. */
+  rule: string;
+  /** The case asks a service on the bus for what a transfer of ours does. */
+  asksService?: boolean;
+  /** Sections by the id of the case. */
+  cases: Record<string, string>;
+}
+
+const program = path.join(import.meta.dirname, '../../bin/importctl');
+const reviews: Record<string, Review[]> = JSON.parse(
+  readFileSync(path.join(import.meta.dirname, '../oracle/reviewed-differences.json'), 'utf8'),
+);
+const golden = (version: string) => fixturePath('oracle', 'golden', version);
+const minutes = 60_000;
+
+let scratch: string;
+beforeAll(() => {
+  scratch = mkdtempSync(path.join(tmpdir(), 'imgctl-captures-'));
+});
+afterAll(() => rmSync(scratch, {recursive: true, force: true}));
+
+describe.runIf(hasOracle('sid'))('the cases of importctl', () => {
+  test.each([
+    {records: '262', fileSystem: 'ext4', others: ['257']},
+    {records: '262-btrfs', fileSystem: 'btrfs', others: ['257-btrfs']},
+  ])(
+    'on $fileSystem come out as recorded, but for what was reviewed',
+    ({records, fileSystem, others}) => {
+      const ids = importctlCases(golden(records));
+      expect(ids.length).toBeGreaterThan(0);
+      const output = path.join(scratch, records);
+      mkdirSync(output);
+      capture({suite: 'sid', cases: fixturePath('oracle', 'cases.sh'), program, ids, fileSystem, output});
+      const references = [records, ...others].map(golden);
+      const place = path.join(scratch, `${records}-compared`);
+      const found = differences(output, references, {ids, scratch: place});
+      const reviewed = sectionsOf(reviews[records] ?? []);
+      // A new difference is missing on the right, one that is gone on the left.
+      expect(found.toSorted()).toEqual(reviewed.filter((line) => ids.includes(idOf(line))).toSorted());
+    },
+    10 * minutes,
+  );
+
+  test('have the status and the files of the real one in 95 of 100', () => {
+    const list = reviews['262'] ?? [];
+    const asking = new Set(sectionsOf(list.filter((review) => review.asksService)).map(idOf));
+    const ids = importctlCases(golden('262')).filter((id) => !asking.has(id));
+    const isHard = (line: string) => /: (exit|files|record)$/.test(line);
+    const hard = new Set(sectionsOf(list).filter(isHard).map(idOf));
+    expect(ids.filter((id) => !hard.has(id)).length / ids.length).toBeGreaterThanOrEqual(0.95);
+  });
+});
+
+function sectionsOf(list: readonly Review[]): string[] {
+  return list.flatMap(({cases}) =>
+    Object.entries(cases).flatMap(([id, sections]) =>
+      sections.split(' ').map((section) => `${id}: ${section}`),
+    ),
+  );
+}
+
+function idOf(line: string): string {
+  return line.split(': ', 1)[0] ?? '';
+}
