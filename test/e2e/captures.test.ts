@@ -13,7 +13,7 @@ import {hasOracle} from '../support/oracle.ts';
 interface Review {
   /** Why it is right that these differ. */
   rule: string;
-  /** The case asks a service on the bus for what a transfer of ours does. */
+  /** The case asks a service on the bus, the real one here, so its answer may also be the same by chance. */
   asksService?: boolean;
   /** Sections by the id of the case. */
   cases: Record<string, string>;
@@ -38,16 +38,25 @@ describe.runIf(hasOracle('sid'))('the cases of importctl', () => {
     {records: '262-btrfs', fileSystem: 'btrfs', others: ['257-btrfs']},
   ])(
     'on $fileSystem come out as recorded, but for what was reviewed',
-    ({records, fileSystem, others}) => {
+    async ({records, fileSystem, others}) => {
       const ids = importctlCases(golden(records));
       expect(ids.length).toBeGreaterThan(0);
       const output = path.join(scratch, records);
       mkdirSync(output);
-      capture({suite: 'sid', cases: fixturePath('oracle', 'cases.sh'), program, ids, fileSystem, output});
+      await capture({
+        suite: 'sid',
+        cases: fixturePath('oracle', 'cases.sh'),
+        program,
+        ids,
+        fileSystem,
+        output,
+      });
       const references = [records, ...others].map(golden);
       const place = path.join(scratch, `${records}-compared`);
-      const found = differences(output, references, {ids, scratch: place});
-      const reviewed = sectionsOf(reviews[records] ?? []);
+      const list = reviews[records] ?? [];
+      const loose = new Set(sectionsOf(list.filter((review) => review.asksService)));
+      const found = differences(output, references, {ids, scratch: place}).filter((line) => !loose.has(line));
+      const reviewed = sectionsOf(list.filter((review) => !review.asksService));
       // A new difference is missing on the right, one that is gone on the left.
       expect(found.toSorted()).toEqual(reviewed.filter((line) => ids.includes(idOf(line))).toSorted());
     },

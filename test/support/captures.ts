@@ -2,9 +2,10 @@
  * Records of importctl (test/oracle/capture.sh) beside those of the real program. Both are brought to one form first,
  * without what differs from run to run and from machine to machine; test/oracle/compare.py then judges.
  */
-import {spawnSync} from 'node:child_process';
+import {execFile, spawnSync} from 'node:child_process';
 import {existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
+import {promisify} from 'node:util';
 
 const oracle = path.join(import.meta.dirname, '../oracle');
 const sectionHead = /^\[(stdout|stderr|exit|files|http)\]/;
@@ -32,12 +33,24 @@ export interface CaptureRun {
   output: string;
 }
 
+/** Cases wait more than they compute. */
+const parallelRuns = 3;
+
 /** Records the cases of `ids` with `program` in place of importctl; the folder `output` must exist. */
-export function capture({suite, cases, program, ids, fileSystem, output}: CaptureRun): void {
+export async function capture({ids, ...run}: CaptureRun): Promise<void> {
+  const shares = Array.from({length: parallelRuns}, (_, share) =>
+    ids.filter((_id, index) => index % parallelRuns === share),
+  );
+  await Promise.all(shares.filter((share) => share.length > 0).map((share) => captureShare(share, run)));
+}
+
+async function captureShare(
+  ids: readonly string[],
+  {suite, cases, program, fileSystem, output}: Omit<CaptureRun, 'ids'>,
+): Promise<void> {
   const escaped = ids.map((id) => id.replaceAll('.', '\\.'));
   const ours = path.join(oracle, 'cases-of-ours.sh');
-  const run = spawnSync('bash', [path.join(oracle, 'capture.sh'), suite, output, ours], {
-    encoding: 'utf8',
+  await promisify(execFile)('bash', [path.join(oracle, 'capture.sh'), suite, output, ours], {
     env: {
       ...process.env,
       IMGCTL_CASES: cases,
@@ -46,7 +59,6 @@ export function capture({suite, cases, program, ids, fileSystem, output}: Captur
       CAPTURE_FS: fileSystem,
     },
   });
-  if (run.status !== 0) throw new Error(`capture.sh ended with ${run.status}: ${run.stderr}`);
 }
 
 /**
