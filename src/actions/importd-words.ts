@@ -21,6 +21,8 @@ export function importdWords(error: unknown, order: TransferOrder): string[] {
   switch (error.code) {
     case 'Interrupted':
       return ['Transfer aborted.'];
+    case 'ImageAlreadyExists':
+      return [`Image '${order.localName}' already exists.`];
     case 'ImageNotInstalled':
       return [`Image ${order.localName} not found.`];
     case 'UncompressionError':

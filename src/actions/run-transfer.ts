@@ -1,6 +1,13 @@
 /** Does what an order says with an engine, until it ends (spec/engine.md §2-§8). */
 
-import type {Engine, ImageStore, Transfer, TransferResult, TransferType} from '../engine/engine.ts';
+import type {
+  Engine,
+  ImageStore,
+  ImportRequest,
+  Transfer,
+  TransferResult,
+  TransferType,
+} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import type {TransferOrder} from './transfer-order.ts';
 
@@ -8,8 +15,8 @@ export interface RunTransferContext {
   engine: Engine;
   store: ImageStore;
   signal: AbortSignal;
-  /** Absolute path of the input of an import. */
-  inputPath: string;
+  /** Absolute path of the input of an import, or the open input itself. */
+  input: {path: string} | {fd: number; name: string};
   /** Open descriptor for the output of an export, and its path unless it is standard output. */
   outputFd: number;
   outputName: string | undefined;
@@ -60,6 +67,10 @@ async function start(context: RunTransferContext, order: TransferOrder): Promise
     readOnly,
     signal,
   });
+}
+
+function sourceOf(input: RunTransferContext['input']): Pick<ImportRequest, 'sourcePath' | 'sourceFd'> {
+  return 'fd' in input ? {sourcePath: input.name, sourceFd: input.fd} : {sourcePath: input.path};
 }
 
 /** One pull of a URL at a time, as importd has it: the second would only wait for the first. */

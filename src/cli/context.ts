@@ -188,6 +188,8 @@ export class CommandContext {
   /** Where the engine keeps images of a class. */
   imageDirectory(imageClass: ImageClass): string {
     if (this.engineName === 'embedded') return this.paths.imageDirectory(imageClass);
+    // The service of a user keeps all classes in one place (design.md §4).
+    if (this.#flags.scope === 'user') return this.paths.imageDirectory('machine');
     return path.join('/var/lib', classDirectoryNames[imageClass]);
   }
 
@@ -213,6 +215,7 @@ export class CommandContext {
       const {openBusEngine} = await import('./bus-engine.ts');
       return openBusEngine({
         environment: this.environment,
+        scope: this.#flags.scope ?? 'system',
         classDirectory: (imageClass) => this.imageDirectory(imageClass),
         scratchDirectory: path.join(this.paths.cacheDirectory, 'handover'),
       });

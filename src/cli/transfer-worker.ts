@@ -8,7 +8,8 @@ import {closeSync, openSync, readlinkSync} from 'node:fs';
 import path from 'node:path';
 import {importdRefusal, importdWords} from '../actions/importd-words.ts';
 import {runTransfer} from '../actions/run-transfer.ts';
-import type {TransferOrder} from '../actions/transfer-order.ts';
+import {settleBusOrder, type TransferOrder} from '../actions/transfer-order.ts';
+import {ImgctlError} from '../errors.ts';
 import {maskUrl} from '../http/mask-url.ts';
 import {writeOutputFile} from '../sys/output-file.ts';
 import {CommandContext} from './context.ts';
@@ -43,17 +44,18 @@ function tell(level: number, line: string): void {
   send({type: 'log', level, line});
 }
 
-/** The old name says what importctl says; imgctl also why. */
-function failureLines(error: unknown): string[] {
+/** The bus and the old name get what importd and importctl say; imgctl also why. */
+function failureLines(error: unknown, order: TransferOrder): string[] {
   const own = error instanceof Error ? error.message : String(error);
-  if (task.program !== 'importctl') return [own];
-  if (!told.isStarted) return [importdRefusal(error, order)];
+  if (task.program !== 'importctl' && !task.isFromBus) return [own];
+  if (!told.isStarted && !task.isFromBus) return [importdRefusal(error, order)];
   return told.hasError ? [] : importdWords(error, order);
 }
 
 /** As the programs below importd end, which are not the ones that fail an export or refuse a name. */
-function sayExiting(error?: unknown): void {
-  const isSilent = error !== undefined && (!told.isStarted || order.verb.startsWith('export-'));
+function sayExiting(order: TransferOrder, error?: unknown): void {
+  const isSilent =
+    error !== undefined && (!told.isStarted || isRefusal(error) || order.verb.startsWith('export-'));
   if (!isSilent) send({type: 'log', level: 6, line: 'Exiting.'});
 }
 
@@ -72,12 +74,12 @@ async function main(): Promise<number> {
   try {
     if (task.isFromBus) order = settleBusOrder(order);
     await transfer(context, order);
-    sayExiting();
+    sayExiting(order);
     send({type: 'end', status: 0});
     return 0;
   } catch (error) {
-    for (const line of failureLines(error)) send({type: 'log', level: 3, line});
-    sayExiting(error);
+    for (const line of failureLines(error, order)) send({type: 'log', level: levelOf(error), line});
+    sayExiting(order, error);
     send({type: 'end', status: 1});
     return 1;
   } finally {
@@ -87,9 +89,8 @@ async function main(): Promise<number> {
 
 /** Tells fractions; to the bus as importd does, which speaks of whole percents and never of the last one. */
 function progressOf({verb}: TransferOrder): (fraction: number | undefined) => void {
-  const tell = (fraction: number | undefined) => send({type: 'progress', fraction: fraction ?? null});
-  if (!task.isFromBus) return tell;
-  const past = verb.startsWith('import-') ? 'Imported' : verb.startsWith('export-') ? 'Exported' : undefined;
+  const sendFraction = (fraction: number | undefined) => send({type: 'progress', fraction: fraction ?? null});
+  if (!task.isFromBus) return sendFraction;
   const minMs = verb === 'pull-raw' ? 1000 : 100; // spec/import1-dbus.md §8
   let last = {percent: -1, atMs: Number.NEGATIVE_INFINITY};
   return (fraction = 0) => {
@@ -97,8 +98,7 @@ function progressOf({verb}: TransferOrder): (fraction: number | undefined) => vo
     const atMs = performance.now();
     if (percent === last.percent || percent >= 100 || atMs - last.atMs < minMs) return;
     last = {percent, atMs};
-    tell(percent / 100);
-    if (past !== undefined) send({type: 'log', level: 6, line: `${past} ${percent}%.`});
+    sendFraction(percent / 100);
   };
 }
 
@@ -134,7 +134,7 @@ async function transfer(context: CommandContext, current: TransferOrder): Promis
           told.isStarted = true;
           send({type: 'started', id: started.id});
           started.onLog(tell);
-          started.onProgress((fraction) => send({type: 'progress', fraction: fraction ?? null}));
+          started.onProgress(progressOf(current));
         },
       },
       current,

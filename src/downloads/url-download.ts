@@ -129,8 +129,10 @@ export class UrlDownload {
       if (opened === undefined) return false;
       const cause = await this.#receive(opened, request);
       if (cause === undefined && (opened.totalBytes ?? this.#doneBytes) === this.#doneBytes) return true;
-      const arrivedBytes = this.#doneBytes - before;
-      if (arrivedBytes >= Math.min(amendsBytes, (this.#totalBytes ?? 0) / 10)) failures = 0;
+      const arrivedBytes = this.#doneBytes - this.#furthestBytes;
+      if (arrivedBytes > 0 && arrivedBytes >= Math.min(amendsBytes, (this.#totalBytes ?? 0) / 10))
+        failures = 0;
+      this.#furthestBytes = Math.max(this.#furthestBytes, this.#doneBytes);
       const reason = cause ?? cutShort(this.#place.url, this.#doneBytes, opened.totalBytes);
       if (failures >= this.#retries.retries) throw reason;
       failures += 1;

@@ -206,6 +206,12 @@ export interface ImageMarker {
   markReadOnly(store: ImageStore, name: string): Promise<void>;
 }
 
+/** An engine that can make a writable copy of an image of class machine in its store. */
+export interface ImageCloner {
+  /** Resolves with the path of the copy; `InstanceExists` if the name is taken. */
+  cloneImage(store: ImageStore, name: string, cloneName: string): Promise<string>;
+}
+
 /**
  * An engine whose transfers can be stopped by id, also those of other processes. False if there is none; resolves when
  * the transfer has ended, or at the latest some seconds later.

@@ -67,7 +67,7 @@ describe('Ctrl-C', () => {
     expect(outcome.stderr).toMatch(
       /Continuing download in the background\. Use "importctl cancel-transfer 1" to abort transfer\.\n$/,
     );
-    expect(await transfers()).toBe(`1 - pull-raw machine held ${server.url}/held.raw\n`);
+    expect(await transfers()).toMatch(/^1 \S+ pull-raw machine held http:\S+\/held\.raw\n$/);
     letGo();
     await expect.poll(transfers, {timeout: 10_000}).toBe('');
     expect(world.machines()).toContain('held.raw');
@@ -90,15 +90,8 @@ describe('a transfer', () => {
       async (child) => {
         await printed(child, 'Operating on');
         const {stdout} = await run('importctl', '--json=short');
-        expect(JSON.parse(stdout)).toEqual([
-          {
-            id: 1,
-            progress: null,
-            type: 'pull-raw',
-            class: 'machine',
-            local: 'held',
-            remote: `${server.url}/held.raw`,
-          },
+        expect(JSON.parse(stdout)).toMatchObject([
+          {id: 1, type: 'pull-raw', class: 'machine', local: 'held', remote: `${server.url}/held.raw`},
         ]);
         expect((await run('imgctl', 'list-transfers', '-S')).stdout).toBe('No transfers.\n');
         cancelled = await run('importctl', 'cancel-transfer', '1', '2');

@@ -29,6 +29,7 @@ function start(request: TransferRequest, listener: ProcessListener, options: Sta
   const {env, flags} = options;
   const {descriptor, directory} = request;
   const task: TransferTask = {
+    program: 'importctl',
     order: orderOf(request),
     cwd: '/',
     flags,

@@ -203,8 +203,9 @@ export class BusEngine implements Engine, ImageRemover, ImageMarker, ImageCloner
     }
   }
 
-  async listImages(store: ImageStore): Promise<StoredImage[]> {
-    return (await this.#listAll(store)).filter((image) => !image.name.startsWith('.'));
+  async listImages(store: ImageStore, {withHidden = false} = {}): Promise<StoredImage[]> {
+    const images = await this.#listAll(store);
+    return withHidden ? images : images.filter((image) => !image.name.startsWith('.'));
   }
 
   /** Before 256 there are lists of machine images only, and no images of other classes that it knows. */

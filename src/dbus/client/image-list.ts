@@ -35,9 +35,10 @@ interface ListedImage {
   limit: bigint;
 }
 
-/** None for what is not in the store: services also list other places, and the host itself. */
+/** None for what is not in the store: services also list other places. The host itself is hidden, but there. */
 function storedImage(image: ListedImage, store: ImageStore): StoredImage[] {
-  if (!types.includes(image.type) || path.dirname(image.path) !== store.directory) return [];
+  const isElsewhere = path.dirname(image.path) !== store.directory && image.name !== '.host';
+  if (!types.includes(image.type) || isElsewhere) return [];
   return [
     {
       imageClass: store.imageClass,

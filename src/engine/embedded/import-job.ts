@@ -6,10 +6,10 @@ import {makeStaging, type Staging} from '../../sys/staging.ts';
 import type {ImportRequest, TransferResult} from '../engine.ts';
 import type {ChildMessage, StoredFormat} from './child-protocol.ts';
 import {asImgctlError} from './failure.ts';
+import {type ImportSource, openImportSource} from './import-source.ts';
 import {PercentLog} from './percent-log.ts';
 import {placeImage} from './place-image.ts';
 import type {Sandbox} from './sandbox.ts';
-import {spoolInput} from './spool-input.ts';
 import {runUnpackChild} from './unpack-process.ts';
 
 export interface ImportJobOptions {
@@ -75,44 +75,29 @@ export class ImportJob {
   }
 
   async #import(): Promise<TransferResult> {
-    const {request} = this.#options;
-    const source = openSource(request);
-    try {
-      const staging = makeStaging(request.store.directory, request.localName);
-      const result = await this.#fetchAndFill(staging, source).catch(async (error: unknown) => {
-        // What cannot be removed now is swept by the next import; the failure itself matters more.
-        await staging.remove().catch(() => undefined);
-        throw error;
-      });
-      // The image is in place, so what cannot be cleared away now is no failure any more.
-      await staging.remove().catch((error: unknown) => {
-        result.notices.push(`Old data in "${staging.path}" was not removed: ${(error as Error).message}`);
-      });
-      return result;
-    } finally {
-      if (source !== undefined) closeSync(source);
-    }
-  }
-
-  /** What can be read only once is written to a file without a name first. */
-  async #fetchAndFill(staging: Staging, source: number | undefined): Promise<TransferResult> {
-    if (source === undefined || fstatSync(source).isFile()) return await this.#fill(staging, source);
     const {request, limits, signal} = this.#options;
-    // Who waits for the kind of the image need not wait for all of the input.
-    if (request.format !== 'auto') this.#resolveSniffed(request.format);
-    const spooled = await spoolInput(source, {
-      directory: staging.path,
+    await using source = await openImportSource(request, {
       maxBytes: limits.maxOutputBytes,
       signal,
+      onWait: () => {
+        // Who waits for the kind of the image need not wait for all of the input.
+        if (request.format !== 'auto') this.#resolveSniffed(request.format);
+      },
     });
-    try {
-      return await this.#fill(staging, spooled);
-    } finally {
-      closeSync(spooled);
-    }
+    const staging = makeStaging(request.store.directory, request.localName);
+    const result = await this.#fill(staging, source).catch(async (error: unknown) => {
+      // What cannot be removed now is swept by the next import; the failure itself matters more.
+      await staging.remove().catch(() => undefined);
+      throw error;
+    });
+    // The image is in place, so what cannot be cleared away now is no failure any more.
+    await staging.remove().catch((error: unknown) => {
+      result.notices.push(`Old data in "${staging.path}" was not removed: ${(error as Error).message}`);
+    });
+    return result;
   }
 
-  async #fill(staging: Staging, source: number | undefined): Promise<TransferResult> {
+  async #fill(staging: Staging, source: ImportSource): Promise<TransferResult> {
     const {request, sandbox, limits, maxEntries, signal} = this.#options;
     const {format, store, localName: name, origin} = request;
     const task = {
@@ -168,18 +153,6 @@ export class ImportJob {
       {cause: error, retryable: true, details: {haveBytes, needBytes: this.#neededBytes}},
     );
   }
-}
-
-/** The open file, pipe or device; undefined for a directory, which the child opens itself. */
-function openSource({format, sourcePath}: ImportRequest): number | undefined {
-  if (format === 'directory') {
-    if (statSync(sourcePath).isDirectory()) return undefined;
-    throw new ImgctlError('InvalidArgument', `"${sourcePath}" is not a directory`);
-  }
-  const fd = openSync(sourcePath, constants.O_RDONLY | constants.O_NONBLOCK);
-  if (!fstatSync(fd).isDirectory()) return fd;
-  closeSync(fd);
-  throw new ImgctlError('InvalidArgument', `"${sourcePath}" is a directory`);
 }
 
 function freeBytesOf(directory: string): number {

@@ -16,7 +16,6 @@ import {ImgctlError} from '../../errors.ts';
 import {descriptorFlags, duplicate, openNameless} from '../../sys/descriptors.ts';
 import type {ImportRequest} from '../engine.ts';
 import type {SourceDirectory} from './child-protocol.ts';
-import {openSourceFile} from './file-source.ts';
 
 export interface ImportSource extends AsyncDisposable {
   /** Of a file; read from its start. */
@@ -27,19 +26,38 @@ export interface ImportSource extends AsyncDisposable {
 interface SpoolOptions {
   maxBytes: number;
   signal: AbortSignal;
+  /** Called before a copy is made that takes as long as the other end does. */
+  onWait: () => void;
 }
 
 export async function openImportSource(request: ImportRequest, options: SpoolOptions): Promise<ImportSource> {
   const {format, sourcePath, sourceFd, store} = request;
   if (format === 'directory') return directorySource(request);
-  if (sourceFd === undefined) return ownSource(openSourceFile(sourcePath));
+  if (sourceFd === undefined) return await openPath(sourcePath, store.directory, options);
   const {canRead, position} = descriptorFlags(sourceFd);
   if (!canRead) throw new ImgctlError('InvalidArgument', `"${sourcePath}" is not open for reading`);
   const stats = fstatSync(sourceFd);
   if (stats.isFile() && position === 0) return {fd: sourceFd, directory: undefined, ...nothingToClose};
   const input = inputOf(sourceFd, stats);
   if (!input) throw new ImgctlError('InvalidArgument', `"${sourcePath}" is no file, pipe or socket`);
-  return ownSource(await spool(addAbortSignal(options.signal, input), store.directory, options.maxBytes));
+  return ownSource(await spool(input, store.directory, options));
+}
+
+/** A file, or what can be read only once: a pipe or a device. */
+async function openPath(place: string, directory: string, options: SpoolOptions): Promise<ImportSource> {
+  const fd = openSync(place, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stats = fstatSync(fd);
+    if (stats.isFile()) return ownSource(fd);
+    if (stats.isDirectory()) throw new ImgctlError('InvalidArgument', `"${place}" is a directory`);
+    const input = inputOf(fd, stats) ?? createReadStream(place);
+    const spooled = await spool(input, directory, options);
+    closeSync(fd);
+    return ownSource(spooled);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }
 
 /** Whether a descriptor's bytes come when somebody sends them. */
@@ -82,11 +100,13 @@ function socketOn(fd: number): Socket {
   return new Socket({fd, readable: true, writable: false});
 }
 
-async function spool(input: Readable, directory: string, maxBytes: number): Promise<number> {
+async function spool(input: Readable, directory: string, options: SpoolOptions): Promise<number> {
+  const {maxBytes, signal, onWait} = options;
   const fd = openNameless(directory);
   try {
+    onWait();
     let total = 0;
-    for await (const chunk of input) {
+    for await (const chunk of addAbortSignal(signal, input)) {
       total += chunk.length;
       if (total > maxBytes)
         throw new ImgctlError('LimitExceeded', `The input is longer than ${maxBytes} bytes`);

@@ -4,16 +4,7 @@
  * in dist/; calls block on purpose, because nothing else runs here.
  */
 
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import {closeSync, constants, fstatSync, fsyncSync, mkdirSync, openSync} from 'node:fs';
 import path from 'node:path';
 import {errnoOf, ImgctlError} from '../../errors.ts';
 import type {Payload} from '../../formats/sniff.ts';
@@ -29,8 +20,8 @@ import {asImgctlError} from './failure.ts';
 import {importDirectory} from './import-directory.ts';
 import {identityOf} from './import-source.ts';
 import {liftOsTree} from './lift.ts';
+import {type Input, openInput, writeDisk} from './open-input.ts';
 import {formatBytes} from './pull/pull-log.ts';
-import {convertQcow2, copyRaw, writeRaw} from './raw-writer.ts';
 import {TreeWriter} from './tree-writer.ts';
 import {
   checkKind,
@@ -46,42 +37,14 @@ const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_
 
 async function unpack(task: UnpackTask): Promise<string[]> {
   if (task.sourceDirectory !== undefined) return await unpackDirectory(task.sourceDirectory);
-  const {size} = fstatSync(source);
-  const onPosition = progressOf(size);
-  const head = readHead(source, sniffBytes);
-  const compression = sniffCompression(head);
-  const options = {limits: task.limits, replacements: decoderTools()};
-  const isPlain = compression === 'none';
-  const decoded = counted(decompress(readFileFrom(source, onPosition), compression, options));
-  const bytes = new ByteReader(decoded.chunks);
-  const payload = sniffPayload(isPlain ? head : await bytes.peek(sniffBytes));
-  const format = storedFormat(task, payload, isPlain ? size : undefined);
-  const {maxOutputBytes: maxBytes} = task.limits;
-  const writeDisk = (fd: number) =>
-    isPlain ? copyRaw(source, fd, {maxBytes, onPosition}) : writeRaw(fd, bytes.rest());
-  const notices =
-    format === 'tar'
-      ? await unpackTar(task, bytes.rest())
-      : payload === 'qcow2'
-        ? await unpackQcow2(task, isPlain ? undefined : bytes.rest())
-        : await unpackRaw(writeDisk);
-  const decodedBytes = isPlain ? size : decoded.count();
+  const input = await openInput(source, task.limits, progressOf(fstatSync(source).size));
+  const {payload, bytes} = input;
+  if (payload === 'zfs') return await unpackZfs(task, input);
+  const format = storedFormat(task, payload, input.isPlain ? input.size : undefined);
+  const notices = format === 'tar' ? await unpackTar(task, bytes.rest()) : await unpackDisk(task, input);
+  const decodedBytes = input.count();
   send({type: 'decoded', bytes: decodedBytes});
   if (format === 'raw' && !task.isPull) log(`Wrote ${formatBytes(decodedBytes)}.`);
-  return notices;
-}
-
-/** The chunks, and how many bytes have passed. */
-function counted(chunks: AsyncIterable<Buffer>): {chunks: AsyncIterable<Buffer>; count: () => number} {
-  let passed = 0;
-  async function* pass(): AsyncGenerator<Buffer> {
-    for await (const chunk of chunks) {
-      passed += chunk.length;
-      yield chunk;
-    }
-  }
-  const notices = format === 'tar' ? await unpackTar(task, bytes.rest()) : await unpackDisk(task, input);
-  send({type: 'decoded', bytes: input.count()});
   return notices;
 }
 
@@ -92,28 +55,24 @@ function storedFormat(task: UnpackTask, payload: Payload, neededBytes?: number):
   return format;
 }
 
-/** A compressed one is decompressed to a file without a name first, because its parts lie in any order. */
-async function unpackQcow2(
-  task: UnpackTask,
-  compressed: AsyncIterable<Buffer> | undefined,
-): Promise<string[]> {
-  const {maxOutputBytes: maxBytes} = task.limits;
-  const image = compressed ? await spool(compressed) : source;
-  try {
-    log('Unpacking QCOW2 file.');
-    const sendPosition = progressOf(1);
-    const onPosition = (position: number, size: number) => sendPosition(position / size);
-    const convert = (fd: number) => convertQcow2(randomAccess(image), fd, {maxBytes, onPosition});
-    // importd converts a pulled one into a new file, and an imported one in place.
-    return await unpackRaw(convert, {isNew: task.isPull ?? false});
-  } finally {
-    if (image !== source) closeSync(image);
-  }
+/** What it is and whether it can be read is known before anything is written. */
+async function unpackZfs(task: UnpackTask, input: Input): Promise<string[]> {
+  const stream = await ZfsStream.open(input.bytes);
+  checkKind(stream, task.format);
+  send({type: 'sniffed', format: stream.isVolume ? 'raw' : 'directory'});
+  const {limits, maxEntries, origin} = task;
+  const options = {origin, limits: datasetLimits(limits, maxEntries), keepsState: !task.isPull};
+  const tree = {maxEntries, needsDevices: process.geteuid?.() === 0};
+  const notices = stream.isVolume
+    ? await unpackVolume(stream, options)
+    : await storeTree(stream, {...options, tree, makeTree, onLifted: reportLift});
+  send({type: 'decoded', bytes: input.count()});
+  return notices;
 }
 
-async function unpackVolume(task: UnpackTask, stream: ZfsStream, options: StoreOptions): Promise<string[]> {
+async function unpackVolume(stream: ZfsStream, options: StoreOptions): Promise<string[]> {
   using volume = new VolumeStore(stream, options);
-  const notices = await unpackRaw(task, (fd) => volume.store(fd));
+  const notices = await unpackRaw((fd) => volume.store(fd));
   if (options.keepsState) await volume.writeState();
   return notices;
 }
@@ -126,7 +85,7 @@ async function unpackDisk(task: UnpackTask, input: Input): Promise<string[]> {
   const {maxOutputBytes: maxBytes} = task.limits;
   // importd converts a pulled one into a new file, and an imported one in place.
   const isNew = isQcow2 && (task.isPull ?? false);
-  return await unpackRaw(task, (fd) => writeDisk(input, fd, {maxBytes, onPosition}), {isNew});
+  return await unpackRaw((fd) => writeDisk(input, fd, {maxBytes, onPosition}), {isNew});
 }
 
 async function unpackRaw(
@@ -191,11 +150,11 @@ async function unpackDirectory(directory: SourceDirectory): Promise<string[]> {
 }
 
 /** What is copied is the directory that was opened, whatever its path leads to later. */
-function openSourceDirectory({path, identity}: SourceDirectory): number {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+function openSourceDirectory({path: place, identity}: SourceDirectory): number {
+  const fd = openSync(place, constants.O_RDONLY | constants.O_DIRECTORY);
   if (identity === undefined || identity === identityOf(fd)) return fd;
   closeSync(fd);
-  throw new ImgctlError('FileSystem', `Directory "${path}" is not the one that was passed`);
+  throw new ImgctlError('FileSystem', `Directory "${place}" is not the one that was passed`);
 }
 
 function reportLift(name: string): void {
@@ -227,10 +186,6 @@ function isEmpty(): ImgctlError {
   return new ImgctlError('InvalidArchive', 'The file is empty; a disk is not', {
     details: {format: 'raw', fault: 'empty'},
   });
-}
-
-function notSupported(what: string, hint: string): ImgctlError {
-  return new ImgctlError('NotSupported', `The file ${what}; it cannot be stored here`, {hint});
 }
 
 async function main(): Promise<void> {

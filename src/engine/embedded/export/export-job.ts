@@ -46,7 +46,7 @@ async function runExportChild(
   image: string,
   listener: JobListener,
 ): Promise<string[]> {
-  const {format, compression, outputFd} = request;
+  const {format, compression, outputFd, parallel} = request;
   // importd knows how far it is with a disk only (spec/engine.md §8).
   const percent =
     format === 'raw'
