@@ -2,7 +2,8 @@
 # Boot the systemd of SUITE's tree as the first process of a container, with WORDs as its kernel command line.
 #   boot.sh SUITE DIR [WORD...]
 # DIR/tree is laid over the tree, DIR/www served at http://127.0.0.1:8080/ (requests in DIR/out/http), DIR/credentials are
-# the container's credentials, DIR/out is seen there as /out. This checkout is seen at its own path. Ends when the first process does, or after BOOT_LIMIT seconds (default 60).
+# the container's credentials, DIR/out is seen there as /out. This checkout is seen as /imgctl, since generators have a
+# /tmp of their own. Ends when the first process does, or after BOOT_LIMIT seconds (default 60).
 # Needs root and cgroup2; has its own mount, pid, network, IPC and cgroup namespaces, over a throw-away overlay of the tree.
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
@@ -26,10 +27,13 @@ if [ "$1" = --inside ]; then
 		mount --bind "/dev/$device" "$new/dev/$device"
 	done
 	ln -s /proc/self/fd "$new/dev/fd"
-	for dir in "$root" "$(realpath "$root/node_modules")"; do
+	mkdir "$new/imgctl"
+	mount --bind "$root" "$new/imgctl"
+	if [ -L "$root/node_modules" ]; then
+		dir=$(realpath "$root/node_modules")
 		mkdir -p "$new$dir"
 		mount --bind "$dir" "$new$dir"
-	done
+	fi
 	ldd "$root/node_modules/node/bin/node" | awk '$2 == "=>" {print $3}' | while read -r library; do # what Node needs and the tree lacks
 		[ -e "$new$library" ] || cp -L --parents "$library" "$new/"
 	done

@@ -7,7 +7,8 @@ import path from 'node:path';
 import type {BootReport} from '../../../src/actions/boot-report.ts';
 import {oracle} from './real-generator.ts';
 
-const root = path.join(import.meta.dirname, '../../..');
+/** This checkout, as the container sees it. */
+const root = '/imgctl';
 export const serverUrl = 'http://127.0.0.1:8080';
 export const sourceUrl = 'http://127.0.0.1:8081';
 
