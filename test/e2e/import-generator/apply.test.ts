@@ -3,6 +3,7 @@
 import {randomBytes} from 'node:crypto';
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
+import {Ajv2020} from 'ajv/dist/2020.js';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import type {AppliedWish} from '../../../src/actions/apply.ts';
 import type {BootReport} from '../../../src/actions/boot-report.ts';
@@ -22,8 +23,17 @@ afterEach(async () => {
 
 const run = (...args: string[]): Promise<Outcome> => world.runWhile(args, async () => undefined);
 const applied = async (...args: string[]): Promise<AppliedWish[]> =>
-  JSON.parse((await run('apply', '-j', ...args)).stdout);
+  parsed('apply', (await run('apply', '-j', ...args)).stdout);
 const file = (name: string): Buffer => readFileSync(path.join(world.root, 'var/lib', name));
+
+/** JSON output, held against its published schema. */
+function parsed<T>(command: string, text: string): T {
+  const schema = path.join(import.meta.dirname, `../../../schemas/output/${command}.schema.json`);
+  const validate = new Ajv2020().compile<T>(JSON.parse(readFileSync(schema, 'utf8')));
+  const value: unknown = JSON.parse(text);
+  if (validate(value)) return value;
+  throw new Error(JSON.stringify(validate.errors));
+}
 
 function want(...entries: Record<string, unknown>[]): void {
   const directory = path.join(world.root, 'etc/imgctl/wanted.d');
@@ -64,7 +74,7 @@ test('one that fails is told last, and the next one comes', async () => {
   );
   const {stdout, status} = await run('apply', '-j');
   expect(status).toBe(5);
-  expect(JSON.parse(stdout).map(({outcome}: AppliedWish) => outcome)).toEqual(['failed', 'pulled']);
+  expect(parsed<AppliedWish[]>('apply', stdout).map(({outcome}) => outcome)).toEqual(['failed', 'pulled']);
   expect(world.machines()).not.toContain('a.raw');
   expect(world.machines()).toContain('b.raw');
 });
@@ -92,7 +102,7 @@ test('the boot report tells what came, by which check, and why something did not
   const expressions = [good, good, bad, 'raw:c:http://h/c', 'raw,portable:d:http://h/d'];
   world.env.SYSTEMD_PROC_CMDLINE = expressions.map((text) => `systemd.pull=${text}`).join(' ');
   const {stdout, status} = await run('boot-report', '-j');
-  const report: BootReport = JSON.parse(stdout);
+  const report = parsed<BootReport>('boot-report', stdout);
   expect(report.wishes.map(({name, outcome}) => [name, outcome])).toEqual([
     ['a', 'pulled'],
     ['a', 'duplicate'],
