@@ -110,6 +110,14 @@ export class CommandContext {
     return this.environment.stdout.isTTY ? this.environment.stdout.columns : undefined;
   }
 
+  /** What stands for text that is left out where the terminal or its locale may not know more than ASCII. */
+  get ellipsis(): string {
+    const {env} = this.environment;
+    const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || '';
+    const isPlain = env.TERM === 'dumb' || isYes(env.IMGCTL_ASCII) || !/utf-?8/i.test(locale);
+    return isPlain ? '...' : '…';
+  }
+
   /** `--offline`, or the environment says anything but no. */
   get offline(): boolean {
     return this.#flags.offline === true || isYes(this.environment.env.IMGCTL_OFFLINE);

@@ -65,7 +65,7 @@ export function selectRows<R extends ImageRow>(
 export function drawRows(
   rows: readonly ImageRow[],
   flags: ListFlagValues,
-  options: {defaultColumns: readonly string[]; terminalColumns: number | undefined},
+  options: {defaultColumns: readonly string[]; terminalColumns: number | undefined; ellipsis: string},
 ): string {
   const columns = columnsOf(flags, options.defaultColumns);
   return drawTable({
@@ -74,13 +74,14 @@ export function drawRows(
     header: !flags['no-header'],
     // Columns that were asked for by name are never shortened (ux.md §4.1).
     terminalColumns: flags.columns === undefined ? options.terminalColumns : undefined,
+    ellipsis: options.ellipsis,
   });
 }
 
 /** `list --docker`: one row a tag, one row for an image without tags (spec/imgadm.md §4.3). */
 export function drawDockerRows(
   rows: readonly ImageRow[],
-  options: {header: boolean; terminalColumns: number | undefined},
+  options: {header: boolean; terminalColumns: number | undefined; ellipsis: string},
 ): string {
   const cells = rows.flatMap((row) => {
     const tags = fieldValue(row, 'docker_tags');

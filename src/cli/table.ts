@@ -17,6 +17,8 @@ export interface TableOptions {
   header: boolean;
   /** Width of the terminal; undefined when stdout is none. */
   terminalColumns: number | undefined;
+  /** What stands for the rest of a shortened cell. */
+  ellipsis?: string;
 }
 
 /** Cell text of a value: null and absent are `-`, strings and numbers as they are, all else compact JSON. */
@@ -27,11 +29,16 @@ export function cellText(value: unknown): string {
   return escapeControls(JSON.stringify(value));
 }
 
-/** Names come from outside: what would move the cursor is shown as `\xNN` (ux.md §4.4). */
+/**
+ * Names come from outside: what would move the cursor is shown as `\xNN`, what would show other text in another order
+ * or line as `\uNNNN` (ux.md §4.4).
+ */
 export function escapeControls(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => {
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  const misleading = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+  return text.replace(misleading, (character) => {
+    const code = character.charCodeAt(0).toString(16);
+    return code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`;
   });
 }
 
@@ -46,24 +53,31 @@ export function drawTable(options: TableOptions): string {
   const lines = options.header ? [heads, ...rows] : rows;
   const total = widths.reduce((sum, width) => sum + width + 2, -2);
   if (terminalColumns && total > terminalColumns && rows.length <= maxLaidOutRows) {
-    return layOut(lines, shortenedWidths(columns, widths, terminalColumns));
+    return layOut(lines, shortenedWidths(columns, widths, terminalColumns), options.ellipsis ?? '…');
   }
   return lines.map((row) => plainRow(row, widths)).join('\n');
 }
 
 function plainRow(row: readonly string[], widths: readonly number[]): string {
   const last = row.length - 1;
-  return row.map((cell, index) => (index === last ? cell : cell.padEnd(widths[index] ?? 0))).join('  ');
+  return row.map((cell, index) => (index === last ? cell : padded(cell, widths[index] ?? 0))).join('  ');
 }
 
-/** The widest column that is no key gives way; UUIDs are never shortened. */
+/** To a width in characters, which is not the length of the text where one takes two units. */
+function padded(cell: string, width: number): string {
+  return cell + ' '.repeat(Math.max(0, width - [...cell].length));
+}
+
+const keys = new Set(['uuid', 'url']);
+
+/** The widest column that is no key gives way: keys are there to be copied. */
 function shortenedWidths(columns: readonly string[], widths: readonly number[], room: number): number[] {
   const result = [...widths];
   let excess = result.reduce((sum, width) => sum + width + 2, -2) - room;
   while (excess > 0) {
     let widest = -1;
     columns.forEach((column, index) => {
-      const isCandidate = column !== 'uuid' && (result[index] ?? 0) > 8;
+      const isCandidate = !keys.has(column) && (result[index] ?? 0) > 8;
       if (isCandidate && (widest < 0 || (result[index] ?? 0) > (result[widest] ?? 0))) widest = index;
     });
     if (widest < 0) break;
@@ -73,7 +87,7 @@ function shortenedWidths(columns: readonly string[], widths: readonly number[], 
   return result;
 }
 
-function layOut(lines: readonly (readonly string[])[], widths: number[]): string {
+function layOut(lines: readonly (readonly string[])[], widths: number[], ellipsis: string): string {
   const none = '';
   const table = new Table({
     chars: {
@@ -94,7 +108,7 @@ function layOut(lines: readonly (readonly string[])[], widths: number[]): string
       middle: '  ',
     },
     style: {'padding-left': 0, 'padding-right': 0, head: [], border: []},
-    truncate: '…',
+    truncate: ellipsis,
     wordWrap: false,
     colWidths: widths,
   });

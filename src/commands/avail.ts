@@ -35,8 +35,6 @@ export default defineCommand({
     context.failLater(failure);
     return selectRows(rows, flags, args);
   },
-  draw: (rows, {flags}, context) =>
-    asksForFields(flags)
-      ? fieldsHelp()
-      : drawRows(rows, flags, {defaultColumns, terminalColumns: context.terminalColumns}),
+  draw: (rows, {flags}, {terminalColumns, ellipsis}) =>
+    asksForFields(flags) ? fieldsHelp() : drawRows(rows, flags, {defaultColumns, terminalColumns, ellipsis}),
 });

@@ -39,9 +39,9 @@ export default defineCommand({
     if (!flags.docker) return selectRows(rows, flags, args);
     return selectRows(dockerImages(rows), {...flags, sort: 'published_at'}, args);
   },
-  draw(rows, {flags}, {terminalColumns}) {
+  draw(rows, {flags}, {terminalColumns, ellipsis}) {
     if (asksForFields(flags)) return fieldsHelp();
-    if (flags.docker) return drawDockerRows(rows, {header: !flags['no-header'], terminalColumns});
-    return drawRows(rows, flags, {defaultColumns, terminalColumns});
+    if (flags.docker) return drawDockerRows(rows, {header: !flags['no-header'], terminalColumns, ellipsis});
+    return drawRows(rows, flags, {defaultColumns, terminalColumns, ellipsis});
   },
 });

@@ -49,16 +49,17 @@ export default defineCommand({
     if (flags.edit) return editSources(parts, (text) => context.editText(text, 'sources'), options);
     return flags.check ? checkSources(parts) : parts.store.read();
   },
-  draw: (sources, {flags}, {terminalColumns}) => {
+  draw: (sources, {flags}, {terminalColumns, ellipsis}) => {
+    const terminal = {terminalColumns, ellipsis};
     if (flags.add !== undefined || flags.delete !== undefined || flags.edit) return '';
     if (flags.check) {
       const rows = sources.map(({url, type, ok, error}) => {
         return [url, type, ok, error?.split('\n')[0]].map(cellText);
       });
-      return drawTable({columns: ['url', 'type', 'ok', 'error'], rows, header: true, terminalColumns});
+      return drawTable({columns: ['url', 'type', 'ok', 'error'], rows, header: true, ...terminal});
     }
     if (!flags.verbose) return sources.map((source) => source.url).join('\n');
     const rows = sources.map(({url, type, insecure}) => [url, type, insecure === true].map(cellText));
-    return drawTable({columns: ['url', 'type', 'insecure'], rows, header: true, terminalColumns});
+    return drawTable({columns: ['url', 'type', 'insecure'], rows, header: true, ...terminal});
   },
 });

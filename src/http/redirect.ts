@@ -23,11 +23,12 @@ export function redirectTarget(
     throw new ImgctlError('ClientError', `${shown}: redirect to an invalid URL`);
   }
   const target = new URL(location, url);
-  const isAllowed = target.protocol === 'https:' || (target.protocol === 'http:' && url.startsWith('http:'));
-  if (!isAllowed) {
+  const isWeb = ['http:', 'https:'].includes(target.protocol);
+  if (!isWeb || (target.protocol === 'http:' && !url.startsWith('http:'))) {
+    const reason = isWeb ? 'it leaves https' : 'it is no http or https URL';
     throw new ImgctlError(
       'ClientError',
-      `${shown}: redirect to "${maskUrl(target.href)}" refused: it leaves https`,
+      `${shown}: redirect to "${maskUrl(target.href)}" refused: ${reason}`,
     );
   }
   return target.href;

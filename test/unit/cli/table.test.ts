@@ -57,6 +57,23 @@ describe('drawTable', () => {
     expect(drawn).toHaveLength(2);
     expect(drawn[1]).toMatch(new RegExp(`^${uuid}  n{3,16}…  linux$`));
     for (const line of drawn) expect([...line].length).toBeLessThanOrEqual(60);
+    const plain = drawTable({columns, rows, header: false, terminalColumns: 60, ellipsis: '...'});
+    expect(plain).toMatch(new RegExp(`^${uuid}  n{3,14}[.]{3}  linux$`));
+    const sources = {
+      columns: ['url', 'error'],
+      rows: [['http://h/'.repeat(9), 'e'.repeat(99)]],
+      header: false,
+    };
+    expect(drawTable({...sources, terminalColumns: 60})).toMatch(/^(http:[/][/]h[/]){9} {2}e+…$/);
+  });
+
+  test('counts characters, whatever they are made of', () => {
+    const rows = [
+      ['1', '𝔟𝔞𝔰𝔢', 'x'],
+      ['2', 'base', 'x'],
+    ];
+    const drawn = drawTable({columns, rows, header: false, terminalColumns: undefined});
+    expect(drawn).toBe('1     𝔟𝔞𝔰𝔢  x\n2     base  x');
   });
 
   test('draws ten thousand rows at once, on a terminal too', () => {
@@ -91,4 +108,5 @@ test('escapeControls leaves no character that moves the cursor, and everything e
     }),
   );
   expect(escapeControls('naïve ✓ 日本\t\n')).toBe('naïve ✓ 日本\\x09\\x0a');
+  expect(escapeControls('x\u202egnp.exe\u2066')).toBe('x\\u202egnp.exe\\u2066');
 });
