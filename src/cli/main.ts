@@ -68,7 +68,13 @@ export async function main(commands: CommandMap, program: ProgramName, argv: str
     log.begin({globals: flags, args: argv});
     const {requestId} = log.log;
     const withStack = log.log.isWritten('debug');
-    const text = errorReport(shown, {program, command, asJson: wantsJson(flags, argv), withStack, requestId});
+    const text = errorReport(shown, {
+      program,
+      command,
+      asJson: wantsJson(program, flags, argv),
+      withStack,
+      requestId,
+    });
     // The error comes last: with -E it is the last line.
     const status = exitStatusOf(shown);
     log.end(command, status);
@@ -176,12 +182,14 @@ function unknownCommand(commands: CommandMap, program: ProgramName, name: string
   });
 }
 
-/** -j and -E count even when the parser gave up before it came to them. */
-function wantsJson(flags: Partial<GlobalFlags>, argv: readonly string[]): boolean {
-  if (flags.json || flags['json-error']) return true;
-  const end = argv.indexOf('--');
+/** -j and -E count even when the parser gave up before it came to them. imgadm knows -E only, before the command. */
+function wantsJson(program: ProgramName, flags: Partial<GlobalFlags>, argv: readonly string[]): boolean {
+  if (flags['json-error']) return true;
+  const isImgadm = program === 'imgadm';
+  const end = argv.findIndex((word) => word === '--' || (isImgadm && !word.startsWith('-')));
   const options = end < 0 ? argv : argv.slice(0, end);
-  return options.some((word) => word === '-E' || word === '-j' || word === '--json');
+  if (isImgadm) return options.includes('-E');
+  return flags.json === true || options.some((word) => word === '-E' || word === '-j' || word === '--json');
 }
 
 function asInterrupted(error: unknown, signal: AbortSignal): ImgctlError {

@@ -108,7 +108,7 @@ function asUsage(
     // Named as it was typed (spec/imgadm.md §2).
     return missingValue(letter && argv.includes(`-${letter}`) ? `-${letter}` : `--${expectsValue[1]}`);
   }
-  const unknown = /^Nonexistent flags?: (\S+)/.exec(message);
+  const unknown = /^Nonexistent flags?: (\S+?)(?:, |\s|$)/.exec(message);
   if (unknown) return new ImgctlError('UnknownOption', `unknown option: "${unknown[1]}"`);
   if (error instanceof Errors.CLIError) return new ImgctlError('Usage', message.split('\n')[0] ?? message);
   return new ImgctlError('InternalError', message, {cause: error});

@@ -90,6 +90,18 @@ describe('avail', () => {
     });
   });
 
+  test('keeps to the line of people with -j, and to its record with -E', async () => {
+    const boom = await sourceThat(500, '{"code":"InternalError","message":"boom"}');
+    world.useSources([boom]);
+    expect(await run('avail', '-j')).toMatchObject({
+      status: 1,
+      stdout: '[]\n',
+      stderr: `imgadm avail: error (InternalError): ${boom}: boom\n`,
+    });
+    const {err} = JSON.parse((await run('-E', 'avail', '-j')).stderr);
+    expect(err).toMatchObject({code: 'InternalError', message: `${boom}: boom`});
+  });
+
   test('tells of several failing sources in one error, items and all', async () => {
     const boom = await sourceThat(500, '{"code":"InternalError","message":"boom"}');
     const items = [

@@ -87,6 +87,8 @@ describe('both parsers', () => {
 
   test.each([
     [['--nope'], 'UnknownOption', 'unknown option: "--nope"'],
+    [['--nope', '--other'], 'UnknownOption', 'unknown option: "--nope"'],
+    [['--a,b'], 'UnknownOption', 'unknown option: "--a,b"'],
     [['-o'], 'Option', 'do not have enough args for "-o" option'],
     [['--progress', 'x'], 'Usage', expect.stringContaining('invalid --progress "x": must be one of')],
   ])('refuse %j by the words of one of them', async (words, code, message) => {
