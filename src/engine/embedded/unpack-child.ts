@@ -122,7 +122,8 @@ async function unpackTar(task: UnpackTask, bytes: AsyncIterable<Buffer>): Promis
 async function unpackDirectory(directory: SourceDirectory): Promise<string[]> {
   send({type: 'sniffed', format: 'directory'});
   const opened = openSourceDirectory(directory);
-  const notices = await importDirectory(`/proc/self/fd/${opened}`, stagedTree, makeTree).finally(() =>
+  // The dot makes it a directory and no link, which would not be taken for a subvolume.
+  const notices = await importDirectory(`/proc/self/fd/${opened}/.`, stagedTree, makeTree).finally(() =>
     closeSync(opened),
   );
   const top = openSync(stagedTree, directoryFlags);
