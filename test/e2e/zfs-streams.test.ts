@@ -28,6 +28,7 @@ import {fixturePath} from '../fixtures-dir.ts';
 import {recordedFileSystems, recordedVolumes} from '../support/recorded-streams.ts';
 import {storedTree} from '../support/recorded-tree.ts';
 import {expectSameLines, recordedTree, recordedVolume, sha256, type TreeLine} from '../support/zfs-stream.ts';
+import {entryOf, microZap, packAttributes, rootObject, TestStream, types} from '../support/zfs-writer.ts';
 
 const isRoot = process.geteuid?.() === 0;
 let directory: string;
@@ -218,4 +219,57 @@ describe.runIf(isRoot)('an ordinary user', () => {
       message: expect.stringMatching(/^This user cannot read/),
     });
   });
+});
+
+test('a zone, whose system is one directory down, is moved up, and changes find its files there', async () => {
+  const dir = packAttributes({mode: 0o040755, links: 2});
+  const file = (bytes: Buffer) => packAttributes({mode: 0o100644, size: bytes.length});
+  const [zone, etc, release, large, added] = [6, 7, 8, 9, 10];
+  const [id, body] = [Buffer.from('ID=zone\n'), Buffer.alloc(1024, 'old')];
+  const whole = new TestStream();
+  const inEtc: [string, bigint][] = [
+    ['os-release', entryOf(release, 'file')],
+    ['large', entryOf(large, 'file')],
+  ];
+  const before = [
+    whole.fileSystem(),
+    whole.node(rootObject, types.dir, dir, microZap([['root', entryOf(zone, 'dir')]])),
+    whole.node(zone, types.dir, dir, microZap([['etc', entryOf(etc, 'dir')]])),
+    whole.node(etc, types.dir, dir, microZap(inEtc)),
+    whole.node(release, types.file, file(id), id),
+    whole.node(large, types.file, file(body), body),
+    whole.end(),
+  ];
+  const changes = new TestStream();
+  const after = [
+    changes.begin({kind: 'file system', guid: '4713', fromGuid: '4711', name: 'test/fs@next'}),
+    changes.node(etc, types.dir, dir, microZap([...inEtc, ['added', entryOf(added, 'file')]])),
+    changes.write(large, 512, Buffer.alloc(512, 'new')),
+    changes.node(added, types.file, file(id), id),
+    changes.end(),
+  ];
+  writeFileSync(path.join(directory, 'whole'), Buffer.concat(before));
+  writeFileSync(path.join(directory, 'changes'), Buffer.concat(after));
+  await run(path.join(directory, 'whole'), {localName: 'zone'});
+  const origin = {store: store(), localName: 'zone'};
+  const {path: tree} = await run(path.join(directory, 'changes'), {localName: 'changed', origin});
+  expect(storedTree(tree).map((line) => line.path)).toEqual([
+    '.',
+    'etc',
+    'etc/added',
+    'etc/large',
+    'etc/os-release',
+  ]);
+  expect(readFileSync(path.join(tree, 'etc/os-release'))).toEqual(id);
+  const expected = Buffer.concat([body.subarray(0, 512), Buffer.alloc(512, 'new')]);
+  expect(readFileSync(path.join(tree, 'etc/large'))).toEqual(expected);
+});
+
+test('what a killed import left is cleared away by the next', async () => {
+  const left = path.join(store().directory, '.#image0123456789abcdef');
+  mkdirSync(path.join(left, 'objects'), {recursive: true});
+  chmodSync(left, 0o700);
+  for (const name of ['objects/7', 'raw', 'side.unnamed', 'side.zfs']) writeFileSync(path.join(left, name), '');
+  await run(recorded('zvol-16K-c'));
+  expect(namesIn()).toEqual(['.image.zfs', 'image.raw']);
 });
