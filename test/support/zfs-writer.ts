@@ -115,6 +115,13 @@ export class TestStream extends StreamWriter {
     super(fletcher4);
   }
 
+  /** A record with nothing in it but its type and a right checksum. */
+  ofType(type: number): Buffer {
+    const header = Buffer.alloc(312);
+    header.writeUInt32LE(type, 0);
+    return this.sealed(header, noBytes);
+  }
+
   /** An object with attributes, and its contents in one block. */
   node(object: number, type: number, bonus: Buffer, contents: Buffer = noBytes): Buffer {
     const size = Math.max(512, Math.ceil(contents.length / 512) * 512);

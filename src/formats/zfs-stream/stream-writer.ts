@@ -63,7 +63,7 @@ export class StreamWriter {
     header.writeUInt32LE(bonus.length, 28);
     header.writeUInt8(slots, 34);
     header.writeUInt8(hasSpill ? hasSpillFlag : 0, 35);
-    return this.#sealed(header, paddedTo8(bonus));
+    return this.sealed(header, paddedTo8(bonus));
   }
 
   write(object: number, offset: number, bytes: Buffer): Buffer {
@@ -71,14 +71,14 @@ export class StreamWriter {
     writeUint64(header, object, 8);
     writeUint64(header, offset, 24);
     writeUint64(header, bytes.length, 32);
-    return this.#sealed(header, bytes);
+    return this.sealed(header, bytes);
   }
 
   spill(object: number, bytes: Buffer): Buffer {
     const header = headerOf(types.spill);
     writeUint64(header, object, 8);
     writeUint64(header, bytes.length, 16);
-    return this.#sealed(header, bytes);
+    return this.sealed(header, bytes);
   }
 
   free(object: number, offset: number, length: bigint): Buffer {
@@ -86,16 +86,16 @@ export class StreamWriter {
     writeUint64(header, object, 8);
     writeUint64(header, offset, 16);
     header.writeBigUInt64LE(length, 24);
-    return this.#sealed(header, Buffer.alloc(0));
+    return this.sealed(header, Buffer.alloc(0));
   }
 
   end(): Buffer {
     const header = headerOf(types.end);
     this.#state.copy(header, 8);
-    return this.#sealed(header, Buffer.alloc(0));
+    return this.sealed(header, Buffer.alloc(0));
   }
 
-  #sealed(header: Buffer, payload: Buffer): Buffer {
+  protected sealed(header: Buffer, payload: Buffer): Buffer {
     this.#fletcher4(this.#state, header.subarray(0, summedBytes));
     this.#state.copy(header, summedBytes);
     this.#fletcher4(this.#state, header.subarray(summedBytes));
