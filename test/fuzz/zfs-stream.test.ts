@@ -16,7 +16,7 @@ const allowed = ['InvalidArchive', 'NotSupported', 'LimitExceeded', 'OriginNotIn
 /** How reading ends: `read`, or the code of the error. */
 async function outcome(stream: Buffer, chunkBytes?: number): Promise<string> {
   try {
-    const decoded = await decodeStreams([stream], chunkBytes);
+    const decoded = await decodeStreams([stream], chunkBytes === undefined ? {} : {chunkBytes});
     if (decoded.dataset.begin.kind === 'volume') decodedVolume(decoded);
     else decodedEntries(decoded);
     return 'read';

@@ -5,7 +5,7 @@ import {gunzipSync} from 'node:zlib';
 import {expect} from 'vitest';
 import {ImgctlError} from '../../src/errors.ts';
 import {ByteReader} from '../../src/formats/byte-reader.ts';
-import {Dataset} from '../../src/formats/zfs-stream/dataset.ts';
+import {Dataset, type DatasetLimits} from '../../src/formats/zfs-stream/dataset.ts';
 import {type FileEntry, FileTree} from '../../src/formats/zfs-stream/file-tree.ts';
 import {RecordReader} from '../../src/formats/zfs-stream/record-reader.ts';
 import {volumeObject, volumeSize} from '../../src/formats/zfs-stream/volume.ts';
@@ -75,9 +75,13 @@ async function* chunked(stream: Buffer, chunkBytes: number): AsyncGenerator<Buff
 }
 
 /** Applies streams one over the other. */
-export async function decodeStreams(streams: readonly Buffer[], chunkBytes = 65_536): Promise<Decoded> {
+export async function decodeStreams(
+  streams: readonly Buffer[],
+  options: {chunkBytes?: number; limits?: Partial<DatasetLimits>} = {},
+): Promise<Decoded> {
+  const {chunkBytes = 65_536} = options;
   const contents = new MemoryContents();
-  const dataset = new Dataset(new MemoryScratch(), contents, limits);
+  const dataset = new Dataset(new MemoryScratch(), contents, {...limits, ...options.limits});
   for (const stream of streams) {
     const reader = new RecordReader(new ByteReader(chunked(stream, chunkBytes)), fletcher4);
     for (let record = await reader.next(); record; record = await reader.next()) dataset.apply(record);

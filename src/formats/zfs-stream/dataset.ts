@@ -15,9 +15,13 @@ export interface DatasetLimits {
   maxBytes: number;
   /** What is kept in memory grows with these. */
   maxObjects: number;
+  /** Objects and blocks that records may make this look at. */
+  maxSearches?: number;
 }
 
 /** Contents go to the sink. */
+/** Far more than any sender needs, and done in seconds. */
+const defaultMaxSearches = 100_000_000;
 const plainFile = 19;
 const volumeData = 23;
 
@@ -30,6 +34,9 @@ export class Dataset {
   #isWhole = false;
   #bytes = 0;
   #pieces = 0;
+  #searches = 0;
+  /** The greatest number of an object. */
+  #last = 0;
 
   constructor(scratch: Scratch, contents: ContentSink, limits: DatasetLimits) {
     this.scratch = scratch;
@@ -77,6 +84,7 @@ export class Dataset {
         throw tooLargeStream(`it has more than ${this.#limits.maxObjects} objects`);
       object = new ZfsObject();
       this.objects.set(number, object);
+      this.#last = Math.max(this.#last, number);
     }
     object.type = header.objectType;
     object.bonusType = header.bonusType;
@@ -145,6 +153,7 @@ export class Dataset {
   }
 
   #freeBlocks(number: number, object: ZfsObject, {start: from, end}: {start: number; end: number}): void {
+    this.#search(object.blocks?.size ?? 0);
     for (const [start, {length: bytes}] of object.blocks ?? []) {
       if (start >= from && start + bytes <= end) this.#forget(object, start);
       else if (start < end && start + bytes > from)
@@ -158,6 +167,8 @@ export class Dataset {
 
   /** Ranges may name what never was, and may be huge: what is there is gone through where that is less. */
   #freeObjects(first: number, count: number): void {
+    if (first > this.#last) return;
+    this.#search(Math.min(count, this.objects.size));
     if (count > this.objects.size) {
       for (const [number, object] of this.objects)
         if (number >= first && number < first + count) this.#drop(number, object);
@@ -179,6 +190,12 @@ export class Dataset {
     const object = this.objects.get(number);
     if (!object) throw invalidStream(`object ${number} is written before it is described`);
     return object;
+  }
+
+  #search(steps: number): void {
+    this.#searches += steps;
+    const {maxSearches = defaultMaxSearches} = this.#limits;
+    if (this.#searches > maxSearches) throw tooLargeStream('what it frees takes too long to find');
   }
 
   #keep(bytes: Buffer): Piece {

@@ -89,6 +89,13 @@ export class StreamWriter {
     return this.sealed(header, Buffer.alloc(0));
   }
 
+  freeObjects(first: number, count: number): Buffer {
+    const header = headerOf(types.freeObjects);
+    writeUint64(header, first, 8);
+    writeUint64(header, count, 16);
+    return this.sealed(header, Buffer.alloc(0));
+  }
+
   end(): Buffer {
     const header = headerOf(types.end);
     this.#state.copy(header, 8);

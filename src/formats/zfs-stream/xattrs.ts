@@ -32,7 +32,7 @@ export class XattrReader {
   ): Map<string, Buffer> {
     const found = new Map<string, Buffer>();
     if (xattrDirectory !== 0) {
-      getObject(this.#dataset, xattrDirectory, 'a directory of extended attributes').isReached = true;
+      this.#reach(xattrDirectory, 'a directory of extended attributes');
       for (const {name, value} of zapEntries(this.#dataset, xattrDirectory, 'extended attributes')) {
         if (value.length !== 8)
           throw invalidStream(`object ${owner} has an extended attribute without object`);
@@ -48,8 +48,15 @@ export class XattrReader {
   /** One that is too large is cut where Linux refuses it all the same, so that it is counted as lost. */
   #value(number: number, name: string, attributes: SystemAttributes | undefined): Buffer {
     const {size} = readInode(this.#dataset, number, attributes);
-    getObject(this.#dataset, number, `extended attribute "${name}"`).isReached = true;
+    this.#reach(number, `extended attribute "${name}"`);
     return this.#readContents(number, Math.min(size, largestValue + 1));
+  }
+
+  /** Each has one owner; otherwise a few could stand for very many. */
+  #reach(number: number, what: string): void {
+    const object = getObject(this.#dataset, number, what);
+    if (object.isReached) throw invalidStream(`${what} (object ${number}) is of several files`);
+    object.isReached = true;
   }
 }
 

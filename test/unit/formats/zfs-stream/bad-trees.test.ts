@@ -146,3 +146,16 @@ test('records of objects that were not described, and beyond every limit, are re
   ];
   await expect(decodeStreams([Buffer.concat(records)])).rejects.toThrow(/object 1 has a block at/);
 });
+
+test('ranges of freed objects that are looked through without end are refused', async () => {
+  const freeing = (first: number, count: number) => {
+    const stream = new TestStream();
+    const records = [stream.begin({kind: 'volume', guid: '1', name: 'x'})];
+    for (let object = 0; object < 1000; object++) records.push(stream.node(object * 3, types.table, noBytes));
+    for (let round = 0; round < 110; round++) records.push(stream.freeObjects(first, count));
+    return decodeStreams([Buffer.concat([...records, stream.end()])], {limits: {maxSearches: 10_000}});
+  };
+  expect((await freeing(2, 1)).dataset.objects.size).toBe(1000);
+  expect((await freeing(2 ** 40, 2 ** 50)).dataset.objects.size).toBe(1000);
+  await expect(freeing(1, 1000)).rejects.toMatchObject({code: 'LimitExceeded'});
+});
