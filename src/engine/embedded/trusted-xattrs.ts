@@ -99,7 +99,12 @@ function readList(file: string): Line[] {
 function isLine(value: unknown): value is Line {
   const isText =
     Array.isArray(value) && value.length === 3 && value.every((part) => typeof part === 'string');
-  return isText && String(value[1]).startsWith(prefix);
+  return isText && String(value[1]).startsWith(prefix) && isBelow(String(value[0]));
+}
+
+/** The kernel sees to all parts but the last. */
+function isBelow(place: string): boolean {
+  return place === '' || place.split('/').every((part) => !['', '.', '..'].includes(part));
 }
 
 function trySet(top: number, place: string, name: string, value: Buffer): boolean {
