@@ -94,7 +94,7 @@ export function editableText(sources: readonly SourceSettings[]): string {
 }
 
 /**
- * The sources of an edited text, none twice. What a line cannot say, name and channel, is taken over from the source
+ * The sources of an edited text, none twice. What a line cannot say, name, channel and who asks, is taken over from the source
  * of that URL and type which was there before.
  */
 export function parseSources(text: string, before: readonly SourceSettings[]): SourceSettings[] {
@@ -126,6 +126,7 @@ function parseLine(words: readonly string[], before: readonly SourceSettings[]):
     ...(options.length > 0 && {insecure: true}),
     ...(old?.channel !== undefined && {channel: old.channel}),
     ...(old?.name !== undefined && {name: old.name}),
+    ...(old?.auth !== undefined && {auth: old.auth}),
   };
 }
 

@@ -5,12 +5,13 @@
 
 import {createReadStream} from 'node:fs';
 import {pipeline, type Readable, Transform} from 'node:stream';
-import {ImgctlError} from '../errors.ts';
+import {ImgctlError, ServerError} from '../errors.ts';
 import type {ImgapiClient} from '../imgapi/imgapi-client.ts';
 import {type ImageManifest, imageTitle, isUuid} from '../manifest/manifest.ts';
 import {checkManifest, parseManifest} from '../manifest/parse.ts';
 import type {ActionContext} from './context.ts';
 import {verifyLocalFile} from './install.ts';
+import {isUncertain, runStep} from './publish-step.ts';
 import {readManifestFile} from './read-manifest-file.ts';
 
 export interface PublishOptions {
@@ -21,6 +22,10 @@ export interface PublishOptions {
   client: ImgapiClient;
   /** Leave a half-published image on the server. */
   keep: boolean;
+  /** How often a step that failed for a passing reason is tried again. */
+  retries: number;
+  /** Before the first retry; doubles each time. */
+  retryDelayMs?: number;
 }
 
 export interface PublishResult {
@@ -36,11 +41,11 @@ export async function publishImage(context: PublishContext, options: PublishOpti
   const manifest = await readPublishable(options);
   const {uuid} = manifest;
   const digests = await verifyLocalFile(context, manifest, options.filePath);
-  const created = await options.client.importImage(manifest, {signal: context.signal});
+  const created = await importManifest(context, options, manifest);
   context.report.step(`Imported image ${uuid} (${created.name}, ${created.version}, state=${created.state})`);
   try {
     await addFile(context, options, manifest, digests.sizeBytes);
-    const active = await options.client.activate(uuid, {signal: context.signal});
+    const active = await activate(context, options, uuid);
     context.report.step(`Activated image ${active.uuid}`);
   } catch (error) {
     await withdraw(context, options, uuid);
@@ -48,6 +53,74 @@ export async function publishImage(context: PublishContext, options: PublishOpti
   }
   context.report.step(`Successfully published image ${uuid} to ${options.url}`);
   return {action: 'published', uuid, changed: true, url: options.url};
+}
+
+async function importManifest(
+  context: PublishContext,
+  options: PublishOptions,
+  manifest: ImageManifest,
+): Promise<ImageManifest> {
+  const {client} = options;
+  const {uuid} = manifest;
+  try {
+    return await runStep(
+      context,
+      {
+        title: 'Importing the manifest',
+        run: () => client.importImage(manifest, {signal: context.signal}),
+        recall: (refusal) => recallImage(context, options, {uuid, refusal, code: 'ImageUuidAlreadyExists'}),
+      },
+      options,
+    );
+  } catch (error) {
+    if (isUncertain(error)) {
+      context.report.warn(`image ${uuid} may be left unactivated on the server: its answer was lost`);
+    }
+    throw isRefusal(error, 'ImageUuidAlreadyExists')
+      ? await explained(context, options, {uuid, error})
+      : error;
+  }
+}
+
+function activate(context: PublishContext, options: PublishOptions, uuid: string): Promise<ImageManifest> {
+  return runStep(
+    context,
+    {
+      title: 'Activating the image',
+      run: () => options.client.activate(uuid, {signal: context.signal}),
+      recall: (refusal) => recallImage(context, options, {uuid, refusal, code: 'ImageAlreadyActivated'}),
+    },
+    options,
+  );
+}
+
+/** The image as the server has it, when this refusal says that an earlier try had worked. */
+async function recallImage(
+  {signal}: PublishContext,
+  {client}: PublishOptions,
+  {uuid, refusal, code}: {uuid: string; refusal: ImgctlError; code: string},
+): Promise<ImageManifest | undefined> {
+  if (!isRefusal(refusal, code)) return undefined;
+  const wanted = code === 'ImageAlreadyActivated' ? 'active' : 'unactivated';
+  const found = (await client.findImage(uuid, {signal})) as ImageManifest | undefined;
+  return found?.uuid === uuid && found.state === wanted ? found : undefined;
+}
+
+/** A publish that was killed leaves half an image, which nobody else can tell of. */
+async function explained(
+  context: PublishContext,
+  {client, url}: PublishOptions,
+  {uuid, error}: {uuid: string; error: ServerError},
+): Promise<ServerError> {
+  const found = await client.findImage(uuid, {signal: context.signal}).catch(() => undefined);
+  if (Object(found).state !== 'unactivated') return error;
+  const {serverCode, statusCode, items} = error;
+  const hint = `it was never activated, as after a publish that was cut off; remove it: imgctl server delete ${url} ${uuid}`;
+  return new ServerError(error.message, {serverCode, statusCode, items}, {cause: error, hint});
+}
+
+function isRefusal(error: unknown, code: string): error is ServerError {
+  return error instanceof ServerError && error.serverCode === code;
 }
 
 async function readPublishable(options: PublishOptions): Promise<ImageManifest> {
@@ -94,14 +167,17 @@ async function addFile(
     return counted;
   };
   try {
-    await options.client.addFile(uuid, {
+    const upload = {
       body: read,
       sizeBytes,
       sha1: file.sha1,
       compression: file.compression,
       ...(file.dataset_guid !== undefined && {datasetGuid: file.dataset_guid}),
       signal: context.signal,
-    });
+    };
+    const title = `Adding file "${options.filePath}"`;
+    const run = (): Promise<ImageManifest> => options.client.addFile(uuid, upload);
+    await runStep(context, {title, run, isRepeatable: true}, options);
   } finally {
     context.report.progressEnd(uuid);
   }

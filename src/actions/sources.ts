@@ -2,7 +2,7 @@
 
 import {ImgctlError} from '../errors.ts';
 import {normaliseUrl} from '../imgapi/source-url.ts';
-import type {SourceSettings, VerifiedSource} from '../sources/source.ts';
+import type {SourceAuth, SourceSettings, VerifiedSource} from '../sources/source.ts';
 import {sourceType} from '../sources/source-type.ts';
 import type {Reporter} from './context.ts';
 
@@ -33,6 +33,7 @@ export interface WantedSource {
   type: string;
   insecure?: boolean;
   name?: string | undefined;
+  auth?: SourceAuth | undefined;
 }
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -100,7 +101,7 @@ export function sourceText(source: SourceSettings): string {
   return `"${source.type}" image source "${source.url}"${insecure}${channel}`;
 }
 
-/** Same URL when normalised, type, insecure and channel; the name does not count. */
+/** Same URL when normalised, type, insecure and channel; the name and who asks do not count. */
 export function isSameSource(a: SourceSettings, b: SourceSettings): boolean {
   return (
     a.type === b.type &&
@@ -110,7 +111,7 @@ export function isSameSource(a: SourceSettings, b: SourceSettings): boolean {
   );
 }
 
-function checkedSettings({url, type, insecure, name}: WantedSource): SourceSettings {
+function checkedSettings({url, type, insecure, name, auth}: WantedSource): SourceSettings {
   if (name !== undefined && !namePattern.test(name)) {
     throw new ImgctlError('InvalidArgument', `invalid source name: "${name}"`, {
       hint: 'a name has letters, digits, ".", "_" and "-", begins with a letter or digit, and is short',
@@ -121,6 +122,7 @@ function checkedSettings({url, type, insecure, name}: WantedSource): SourceSetti
     type: sourceType(type, url),
     ...(insecure && {insecure}),
     ...(name !== undefined && {name}),
+    ...(auth !== undefined && {auth}),
   };
 }
 

@@ -16,6 +16,7 @@ import type {DownloadCache} from '../downloads/download-cache.ts';
 import type {Engine} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import type {HttpClient} from '../http/http-client.ts';
+import type {Authentication} from '../imgapi/authentication.ts';
 import type {ImgapiClient} from '../imgapi/imgapi-client.ts';
 import type {ImgapiLimits} from '../imgapi/limits.ts';
 import {classDirectoryNames, type ImageClass, imageClasses} from '../import1/image-class.ts';
@@ -263,7 +264,7 @@ export class CommandContext {
         insecure: settings.insecure,
         isPull: settings.isPull === true,
         userAgentExtra,
-        retries: this.#retries(),
+        retries: this.retries,
         limits: defined({redirects: limits.redirects, headerBytes: limits.headerBytes}),
         stallTimeoutMs:
           this.#flags.timeout === undefined ? defaultStallMs : parseDuration(this.#flags.timeout),
@@ -271,7 +272,8 @@ export class CommandContext {
     );
   }
 
-  #retries(): number {
+  /** How often what failed for a passing reason is tried again. */
+  get retries(): number {
     return this.#flags.retries === undefined ? defaultRetries : parseCount(this.#flags.retries, '--retries');
   }
 
@@ -281,7 +283,7 @@ export class CommandContext {
     return new Cache({
       directory: this.paths.cacheDirectory,
       maxBytes: configuration.limits?.cacheBytes ?? defaultCacheBytes,
-      retries: this.#retries(),
+      retries: this.retries,
       retryDelayMs: 1000,
     });
   }
@@ -293,18 +295,44 @@ export class CommandContext {
   async openSource(settings: SourceSettings): Promise<VerifiedSource> {
     const {openSource} = await import('../sources/index.ts');
     const limits = await this.#imgapiLimits();
-    const source = openSource(settings, {
+    return openSource(settings, {
       http: await this.http(settings),
       cache: await this.downloads(),
       limits,
+      authentication: await this.#authentication(settings),
     });
-    this.#cosmicRays ??= new CosmicRays(this.environment.env);
-    return this.#cosmicRays.over(source);
   }
 
-  async imgapi(url: string): Promise<ImgapiClient> {
+  /** A client that may write. A configured source is found by its URL or name, and its settings hold. */
+  async imgapi(text: string, channel?: string): Promise<{url: string; client: ImgapiClient}> {
     const {ImgapiClient: Client} = await import('../imgapi/imgapi-client.ts');
-    return new Client(await this.http(), url, {limits: await this.#imgapiLimits()});
+    const settings = await this.#writable(text);
+    const wanted = channel ?? settings.channel;
+    const client = new Client(await this.http(settings), settings.url, {
+      limits: await this.#imgapiLimits(),
+      authentication: await this.#authentication(settings),
+      ...(wanted !== undefined && {channel: wanted}),
+    });
+    return {url: settings.url, client};
+  }
+
+  /** Channels do not count: a server has the same users for all of them. A URL as typed keeps its own channel. */
+  async #writable(text: string): Promise<SourceSettings> {
+    const {parseSourceUrl} = await import('../imgapi/source-url.ts');
+    const sources = (await this.sourceSettings()).filter(({type}) => type === 'imgapi');
+    const named = sources.find(({name}) => name === text && this.program === 'imgctl');
+    if (named) return named;
+    const {base} = parseSourceUrl(text);
+    const same = sources.find(({url}) => parseSourceUrl(url).base === base);
+    const {insecure, auth} = same ?? {};
+    return {url: text, type: 'imgapi', ...(insecure && {insecure}), ...(auth && {auth})};
+  }
+
+  async #authentication({auth}: SourceSettings): Promise<Authentication | undefined> {
+    if (auth === undefined) return undefined;
+    const {openAuthentication} = await import('./source-auth.ts');
+    const warn = (text: string): void => this.output.warn(text);
+    return openAuthentication(auth, {env: this.environment.env, warn});
   }
 
   async #imgapiLimits(): Promise<Partial<ImgapiLimits>> {

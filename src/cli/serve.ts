@@ -1,5 +1,6 @@
 /** Runs the image server until the process is asked to stop. */
 
+import {existsSync} from 'node:fs';
 import {mkdir} from 'node:fs/promises';
 import path from 'node:path';
 import {ImgctlError} from '../errors.ts';
@@ -16,7 +17,7 @@ export interface ServeResult {
 /** Prints the address it listens on as its one line of stdout, so that scripts can wait for it. */
 export async function serve(
   context: CommandContext,
-  options: {directory: string; listen: string; mode: string},
+  options: {directory: string; listen: string; mode: string; usersFile: string | undefined},
 ): Promise<ServeResult> {
   const {host, port} = parseAddress(options.listen);
   const mode = parseMode(options.mode);
@@ -25,7 +26,9 @@ export async function serve(
   const lock = tryLock(path.join(options.directory, '.serve.lock'));
   if (!lock) throw new ImgctlError('LockTimeout', `"${options.directory}" is served by another process`);
   const logger = {info: () => undefined, warn: (text: string) => context.output.warn(text)};
-  const server = await createImageServer({directory: options.directory, mode, logger});
+  const ownUsers = path.join(options.directory, 'users.json');
+  const usersFile = options.usersFile ?? (existsSync(ownUsers) ? ownUsers : undefined);
+  const server = await createImageServer({directory: options.directory, mode, logger, usersFile});
   const {url} = await listen(server, host, port);
   context.output.data(
     context.output.json ? JSON.stringify({url}) : `Serving "${options.directory}" on ${url}`,

@@ -9,7 +9,7 @@ const {sort: _never, ...ancestryFlags} = listFlags;
 export default defineCommand({
   id: 'ancestry',
   family: 'imgadm',
-  summary: 'list an installed image and the images it is made upon',
+  summary: 'list an installed image and its origins',
   description: 'The image comes first, its origin next, the base last.',
   flags: {
     ...ancestryFlags,

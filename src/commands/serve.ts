@@ -6,7 +6,7 @@ export default defineCommand({
   family: 'imgctl',
   summary: 'be an image server over a directory',
   description:
-    'Speaks the IMGAPI protocol: lists, shows and delivers images, and takes new ones from publish. There is no authentication, so it listens on loopback unless told otherwise; whoever reaches the port may publish and delete. Ends on SIGINT or SIGTERM.',
+    'Speaks the IMGAPI protocol: lists, shows and delivers images, and takes new ones from publish. With a users file those users alone may write, by signatures or passwords; without one whoever reaches the port may publish and delete, so it listens on loopback unless told otherwise. Ends on SIGINT or SIGTERM.',
   flags: {
     listen: {
       kind: 'string',
@@ -19,13 +19,19 @@ export default defineCommand({
       summary:
         'public (the default): images are for everybody; private: for their owners and those they share them with',
     },
+    users: {kind: 'string', value: 'FILE', summary: 'who may write (default DIR/users.json, if it is there)'},
   },
   args: [{name: 'DIR', summary: 'directory of the images; made when missing'}],
-  examples: ['serve /srv/images', 'serve --listen 127.0.0.1:0 ./images', 'serve --mode private /srv/images'],
+  examples: [
+    'serve /srv/images',
+    'serve --listen 127.0.0.1:0 ./images',
+    'serve --users users.json /srv/images',
+  ],
   run: async (context, {flags, args}) =>
     serve(context, {
       directory: args[0] ?? '',
       listen: flags.listen ?? '127.0.0.1:8080',
       mode: flags.mode ?? 'public',
+      usersFile: flags.users,
     }),
 });

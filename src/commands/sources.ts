@@ -1,6 +1,7 @@
 import {editSources} from '../actions/edit-sources.ts';
 import {addSource, checkSources, deleteSource, type ListedSource} from '../actions/sources.ts';
 import {defineCommand} from '../cli/command.ts';
+import {parseAuth} from '../cli/source-auth.ts';
 import {cellText, drawTable} from '../cli/table.ts';
 import {ImgctlError} from '../errors.ts';
 
@@ -23,6 +24,18 @@ export default defineCommand({
     insecure: {kind: 'boolean', char: 'k', summary: 'never check the certificate of the added source'},
     force: {kind: 'boolean', char: 'f', summary: 'do not ping new sources'},
     name: {kind: 'string', value: 'NAME', summary: 'a short name for the added source'},
+    user: {kind: 'string', value: 'NAME', summary: 'who requests to the added source come from'},
+    key: {
+      kind: 'string',
+      value: 'KEY',
+      summary:
+        'sign them: a private RSA key file, "agent", or the SHA256: fingerprint of a key the agent has',
+    },
+    'password-file': {
+      kind: 'string',
+      value: 'FILE',
+      summary: 'send the password that is the first line of FILE',
+    },
     'add-docker-hub': {kind: 'boolean', hidden: true, summary: 'refused: docker is not supported'},
   },
   args: [],
@@ -31,6 +44,7 @@ export default defineCommand({
     'sources -a http://127.0.0.1:8080',
     'sources -d https://images.smartos.org',
     'sources -c',
+    'sources -a https://images.example.com --name corp --user alice --key agent',
   ],
   async run(context, {flags}): Promise<ListedSource[]> {
     const url = flags['add-docker-hub'] ? hubUrl : flags.add;
@@ -42,9 +56,12 @@ export default defineCommand({
     const options = {skipPing: flags.force};
     if (url !== undefined) {
       const type = flags['add-docker-hub'] ? 'docker' : (flags.type ?? 'imgapi');
-      return addSource(parts, {url, type, insecure: flags.insecure, name: flags.name}, options);
+      const auth = parseAuth(flags, context.environment.cwd);
+      return addSource(parts, {url, type, insecure: flags.insecure, name: flags.name, auth}, options);
     }
-    if (flags.name !== undefined) throw new ImgctlError('Usage', '"--name" needs "-a"');
+    for (const name of ['name', 'user', 'key', 'password-file'] as const) {
+      if (flags[name] !== undefined) throw new ImgctlError('Usage', `"--${name}" needs "-a"`);
+    }
     if (flags.delete !== undefined) return deleteSource(parts, flags.delete);
     if (flags.edit) return editSources(parts, (text) => context.editText(text, 'sources'), options);
     return flags.check ? checkSources(parts) : parts.store.read();

@@ -51,6 +51,8 @@ export interface HttpExchange {
 
 export interface RequestOptions {
   headers?: Record<string, string>;
+  /** Headers that are made anew for each try; never sent to another origin, wherever a redirect leads. */
+  authorize?: (() => Promise<Record<string, string>>) | undefined;
   signal?: AbortSignal;
   /** Of `openStream` alone. */
   maxRedirects?: number;
@@ -127,7 +129,8 @@ export class HttpClient {
     const maxRedirects = options.maxRedirects ?? this.#settings.limits?.redirects ?? defaultMaxRedirects;
     let current = url;
     for (let hops = 0; ; hops += 1) {
-      const answer = await this.#open(current, {...options, headers, method: 'GET'});
+      const authorize = isSameOrigin(current, url) ? options.authorize : undefined;
+      const answer = await this.#open(current, {...options, authorize, headers, method: 'GET'});
       try {
         const next = redirectTarget(answer, current, {hops, maxRedirects});
         if (next === undefined) return {...answer, url: current, body: this.#guard(answer, current, options)};
@@ -160,7 +163,9 @@ export class HttpClient {
   ): Promise<RawAnswer> {
     const request = this.#outgoing(url, options);
     for (let attempt = 0; ; attempt += 1) {
-      const outcome = await this.#try(request, options.signal);
+      const fresh = await options.authorize?.();
+      const signed = {...request, headers: {...request.headers, ...fresh}};
+      const outcome = await this.#try(signed, options.signal);
       const delayMs = this.#delayBeforeRetry(outcome, request.method, attempt);
       if (delayMs === undefined) {
         if ('error' in outcome) throw networkError(outcome.error, url, options.shownUrl);
@@ -255,6 +260,10 @@ export class HttpClient {
         options.signal?.aborted ? options.signal.reason : networkError(error, url, options.shownUrl),
     });
   }
+}
+
+function isSameOrigin(a: string, b: string): boolean {
+  return a === b || (URL.canParse(a) && URL.canParse(b) && new URL(a).origin === new URL(b).origin);
 }
 
 type Outcome = {answer: RawAnswer} | {error: unknown};

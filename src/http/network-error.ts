@@ -48,7 +48,7 @@ export function networkError(error: unknown, url: string, shownUrl = url): Imgct
   return new ImgctlError('ClientError', `${shown}: ${reason}`, {
     cause: error,
     retryable: true,
-    details: {url: shown, reason, errno: errnoOf(cause)},
+    details: {url: shown, reason, errno: errnoOf(cause), reach: reachOf(error)},
   });
 }
 

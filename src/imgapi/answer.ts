@@ -35,9 +35,12 @@ export function serverError(answer: Pick<Answer, 'status' | 'body'>, subject: st
   return new ServerError(
     [`${subject}: ${message}`, ...items].join('\n'),
     {serverCode: code, statusCode: answer.status, items: errors},
-    {retryable: answer.status >= 502},
+    {retryable: answer.status >= 502, ...(answer.status === 401 && {hint: unauthorizedHint})},
   );
 }
+
+const unauthorizedHint =
+  'say who you are with a user, and an RSA key or a password, that the server knows: imgctl sources -a URL --user NAME --key FILE';
 
 /** The value of a JSON body, or undefined when it is not JSON; JSON itself has no undefined. */
 export function parseJson(body: Buffer): unknown {

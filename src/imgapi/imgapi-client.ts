@@ -10,6 +10,7 @@ import {readBody} from '../http/read-body.ts';
 import {rangeHeaders, type ServedFile, servedFile} from '../http/served-file.ts';
 import type {ImageManifest, ManifestFile} from '../manifest/manifest.ts';
 import {checkDigest, contentMd5, serverError, successJson} from './answer.ts';
+import type {Authentication} from './authentication.ts';
 import {defaultLimits, type ImgapiLimits} from './limits.ts';
 import {bringsNothing, collectPages, pageSize, parseValidator, validatorFor} from './list-pages.ts';
 import {pingError, pingProblem} from './ping.ts';
@@ -19,6 +20,8 @@ export interface ImgapiClientOptions {
   /** Wins over a `?channel=` of the URL. */
   channel?: string;
   limits?: Partial<ImgapiLimits>;
+  /** Absent: requests do not say who sends them. */
+  authentication?: Authentication | undefined;
 }
 
 export interface CallOptions {
@@ -79,6 +82,7 @@ export class ImgapiClient {
   readonly #shownUrl: string;
   readonly #url: SourceUrl;
   readonly #limits: ImgapiLimits;
+  readonly #authorize: (() => Promise<Record<string, string>>) | undefined;
 
   /** `baseUrl` as the user wrote it; messages show it like that, without its secrets. Throws `InvalidArgument`. */
   constructor(http: HttpClient, baseUrl: string, options: ImgapiClientOptions = {}) {
@@ -87,6 +91,8 @@ export class ImgapiClient {
     const url = parseSourceUrl(baseUrl);
     this.#url = {...url, channel: options.channel ?? url.channel};
     this.#limits = {...defaultLimits, ...options.limits};
+    const {authentication} = options;
+    this.#authorize = authentication && (() => authentication.headers());
   }
 
   /** Rejects with `SourcePing` when the server is not there or not an IMGAPI server. */
@@ -168,6 +174,7 @@ export class ImgapiClient {
     const answer = await this.#http.openStream(this.#urlOf(`${imagePath(uuid)}/file`), {
       headers: {accept: '*/*', 'accept-version': '~2', ...rangeHeaders(offsetBytes, validator)},
       shownUrl: this.#shownUrl,
+      authorize: this.#authorize,
       ...(signal && {signal}),
     });
     try {
@@ -205,6 +212,7 @@ export class ImgapiClient {
       headers: {...writeHeaders, 'content-type': 'application/octet-stream'},
       limitBytes: this.#limits.documentBytes,
       shownUrl: this.#shownUrl,
+      authorize: this.#authorize,
       ...(signal && {signal}),
     });
     const manifest = this.#manifestIn(answer);
@@ -225,6 +233,7 @@ export class ImgapiClient {
       headers: writeHeaders,
       limitBytes: this.#limits.documentBytes,
       shownUrl: this.#shownUrl,
+      authorize: this.#authorize,
       ...options,
     });
     if (answer.status < 200 || answer.status > 299) throw serverError(answer, this.#shownUrl);
@@ -236,7 +245,12 @@ export class ImgapiClient {
     call: CallOptions & {limitBytes: number; headers?: Record<string, string>},
   ): Promise<HttpAnswer> {
     const headers = {accept: 'application/json', 'accept-version': '~2', ...call.headers};
-    return this.#http.request(this.#urlOf(path, query), {...call, headers, shownUrl: this.#shownUrl});
+    return this.#http.request(this.#urlOf(path, query), {
+      ...call,
+      headers,
+      shownUrl: this.#shownUrl,
+      authorize: this.#authorize,
+    });
   }
 
   async #write(
@@ -254,6 +268,7 @@ export class ImgapiClient {
       headers: {...writeHeaders, 'content-type': 'application/json', 'content-md5': contentMd5(body)},
       limitBytes: this.#limits.documentBytes,
       shownUrl: this.#shownUrl,
+      authorize: this.#authorize,
     });
     return this.#manifestIn(answer);
   }

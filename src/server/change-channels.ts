@@ -13,7 +13,9 @@ export const listChannels: Endpoint = (exchange, {channels}) => {
 /** ChannelAddImage: the query says where the image is found, the body where else it shall be. */
 export const addToChannel: Endpoint = async (exchange, context) => {
   const {channels} = context;
-  if (channels === undefined) throw refusals.notAvailable('this server has no channels');
+  if (channels === undefined) {
+    throw refusals.invalidParameter('action', '"channel-add" is not a valid action');
+  }
   const image = ownImage(exchange, context);
   exchange.checkPreconditions(image, context);
   const {channel} = Object(await readJsonBody(exchange)) as {channel?: unknown};

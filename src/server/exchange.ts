@@ -18,6 +18,8 @@ export class Exchange {
   readonly path: string;
   readonly query: URLSearchParams;
   apiVersion: ApiVersion = 1;
+  /** Who sent the request; undefined when it does not say, and on servers without users. */
+  user: string | undefined;
 
   constructor(request: IncomingMessage, response: ServerResponse) {
     this.request = request;
@@ -44,6 +46,11 @@ export class Exchange {
     if (value === null) return undefined;
     if (value !== 'true' && value !== 'false') throw refusals.notBoolean(name, value);
     return value === 'true';
+  }
+
+  /** Whether a user asks for what is meant for operators. */
+  get withAdminFields(): boolean {
+    return this.user !== undefined && this.query.get('inclAdminFields') === 'true';
   }
 
   /** The account a request is made for; checked to be a UUID. */
@@ -81,8 +88,11 @@ export class Exchange {
   }
 
   shownManifest(image: StoredImage, context: ServerContext): ImageManifest {
-    const manifest = {...image.readManifest(), icon: image.icon !== undefined};
-    return orderForWire(manifest, {mode: context.mode, apiVersion: this.apiVersion});
+    const {withAdminFields, apiVersion} = this;
+    const kept = image.readManifest();
+    const files = (kept.files ?? []).map((file) => (withAdminFields ? {...file, stor: 'local'} : file));
+    const manifest = {...kept, files, icon: image.icon !== undefined};
+    return orderForWire(manifest, {mode: context.mode, apiVersion, withAdminFields});
   }
 
   /** `If-Match` and `If-Unmodified-Since` of a write, against the image as it is before. */

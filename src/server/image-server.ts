@@ -1,6 +1,6 @@
 /**
- * An IMGAPI server over a plain directory (spec/imgapi.md). It answers as the reference server does with open
- * authentication; who may reach it is decided by the address it listens on.
+ * An IMGAPI server over a plain directory (spec/imgapi.md). It answers as the reference server does: with users
+ * those alone may write, without them whoever reaches the address it listens on.
  */
 import {randomUUID} from 'node:crypto';
 import {createServer, type IncomingMessage, type Server, type ServerResponse} from 'node:http';
@@ -8,14 +8,16 @@ import type {AddressInfo} from 'node:net';
 import {hostname} from 'node:os';
 import {ServerError} from '../errors.ts';
 import {chooseApiVersion} from './api-version.ts';
+import {authenticate} from './authenticate.ts';
 import {wantsPage} from './catalogue.ts';
 import {readChannels} from './channels-file.ts';
 import {acceptedType, Exchange} from './exchange.ts';
 import {ImageStore} from './image-store.ts';
 import {serverVersion} from './ping.ts';
 import {refusals} from './refusals.ts';
-import {findRoute} from './routes.ts';
+import {findRoute, type Route} from './routes.ts';
 import type {ServerContext, ServerMode} from './server-context.ts';
+import {readUsers} from './users-file.ts';
 
 export interface ServerLog {
   info(text: string): void;
@@ -29,6 +31,10 @@ export interface ImageServerOptions {
   logger?: ServerLog;
   /** Greatest size of an image's file; 20 GiB by the protocol. */
   maxFileBytes?: number;
+  /** See `users-file.ts`; without one nobody is asked who they are. */
+  usersFile?: string | undefined;
+  /** Signatures hold for a while; tests with recorded ones set the clock. */
+  now?: () => Date;
 }
 
 export interface ImageServer {
@@ -51,7 +57,14 @@ export async function createImageServer(options: ImageServerOptions): Promise<Im
     mode: options.mode ?? 'public',
     channels: await readChannels(options.directory),
     maxFileBytes: options.maxFileBytes ?? defaultMaxFileBytes,
+    users: undefined,
+    async reloadUsers() {
+      const {usersFile} = options;
+      if (usersFile !== undefined) context.users = await readUsers(usersFile, (text) => log.warn(text));
+    },
+    now: options.now ?? (() => new Date()),
   };
+  await context.reloadUsers();
   const server = createServer({requestTimeout: 0}, (request, response) => {
     void answer(request, response, {context, log});
   });
@@ -97,10 +110,20 @@ async function route(exchange: Exchange, context: ServerContext): Promise<void> 
     exchange.sendError(refusals.methodNotAllowed(exchange.method), {Allow: allowed});
     return;
   }
+  await identify(exchange, context, found);
   const range = exchange.request.headers['accept-version'];
   const request = `${exchange.method} ${exchange.path}`;
   exchange.apiVersion = chooseApiVersion(typeof range === 'string' ? range : undefined, request);
   await endpoint(exchange, context);
+}
+
+/** Reading asks nobody, but does not take a wrong name; writing is for users where there are any. */
+async function identify(exchange: Exchange, context: ServerContext, {isOpen}: Route): Promise<void> {
+  const {users} = context;
+  const isRead = exchange.method === 'GET' || exchange.method === 'HEAD';
+  if (users === undefined || (isRead && isOpen)) return;
+  exchange.user = await authenticate(exchange.request, {users, now: context.now()});
+  if (exchange.user === undefined && !isRead) throw refusals.unauthenticated();
 }
 
 /** After the headers are out, an error can only show as a cut connection (spec/imgapi.md §2). */

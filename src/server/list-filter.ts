@@ -15,9 +15,7 @@ const maxIndexedLength = 100;
 /** What the query of ListImages selects. A parameter given twice must hold twice; unknown ones are ignored. */
 export function listFilter(exchange: Exchange, context: ServerContext): ImageFilter {
   const channel = channelOf(exchange, context, 'read');
-  if (exchange.booleanParameter('inclAdminFields') === true) {
-    throw refusals.unauthorized('auth required to use "inclAdminFields" parameter');
-  }
+  checkAdminFields(exchange);
   const filters: ImageFilter[] = [
     (image) => isInChannel(image, channel, context),
     ...[stateFilter(exchange), publicFilter(exchange), accountFilter(exchange, context.mode)],
@@ -26,10 +24,17 @@ export function listFilter(exchange: Exchange, context: ServerContext): ImageFil
   return (image) => filters.every((filter) => filter(image));
 }
 
+/** Only users may ask for the fields of operators. */
+export function checkAdminFields(exchange: Exchange): void {
+  if (exchange.booleanParameter('inclAdminFields') !== true || exchange.user !== undefined) return;
+  throw refusals.unauthorized('auth required to use "inclAdminFields" parameter');
+}
+
 /** Who is not authenticated sees active images only; `all` then means those, the other states nothing. */
 function stateFilter(exchange: Exchange): ImageFilter {
   const state = exchange.query.get('state') ?? 'active';
   if (!states.has(state)) throw refusals.invalidParameter('state', `invalid state: "${state}"`);
+  if (exchange.user !== undefined) return (image) => state === 'all' || image.state === state;
   const isShown = state === 'active' || state === 'all';
   return (image) => isShown && image.state === 'active';
 }

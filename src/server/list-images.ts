@@ -12,7 +12,7 @@ import type {StoredImage} from './stored-image.ts';
 const runId = randomUUID();
 
 /**
- * ListImages (spec/imgapi.md §3.2), for clients without authentication. The Etag is ours, for clients that ask
+ * ListImages (spec/imgapi.md §3.2), whose answer depends on who asks. The Etag is ours, for clients that ask
  * again and again; it stands for the query and the state of the whole store.
  */
 export const listImages: Endpoint = async (exchange, context) => {
@@ -21,14 +21,14 @@ export const listImages: Endpoint = async (exchange, context) => {
   const limit = listLimit(exchange);
   const etag = listTag(exchange, context);
   if (isNotModified(exchange.request.headers, {etag, modifiedAt: context.store.changedAt})) {
-    exchange.send(304, {Etag: etag, Vary: 'Accept'});
+    exchange.send(304, {Etag: etag, Vary: 'Accept, Authorization'});
     return;
   }
   const isWithin = markerBound(exchange, context, order);
   const images = [...context.store.all()].filter((image) => filter(image) && isWithin(image));
   images.sort(order.compare);
   const page = limit === 0 ? images : images.slice(0, Math.max(0, limit));
-  await sendImages(exchange, context, {images: page, headers: {Etag: etag, Vary: 'Accept'}});
+  await sendImages(exchange, context, {images: page, headers: {Etag: etag, Vary: 'Accept, Authorization'}});
 };
 
 interface ListOrder {
@@ -47,9 +47,11 @@ function listOrder(exchange: Exchange): ListOrder {
   return {isDescending, compare};
 }
 
+/** Images without a date come first, by name. */
 function byPublication(a: StoredImage, b: StoredImage): number {
-  const byDate = (a.publishedAtMs ?? Infinity) - (b.publishedAtMs ?? Infinity);
+  const byDate = (a.publishedAtMs ?? -Infinity) - (b.publishedAtMs ?? -Infinity);
   if (byDate !== 0 && !Number.isNaN(byDate)) return byDate;
+  if (a.publishedAtMs === undefined && a.name !== b.name) return a.name < b.name ? -1 : 1;
   return a.uuid < b.uuid ? -1 : 1;
 }
 
@@ -87,6 +89,7 @@ function markerDate(marker: string, context: ServerContext): number | undefined 
 
 function listTag(exchange: Exchange, context: ServerContext): string {
   const facts = [runId, context.store.revision, exchange.apiVersion, exchange.request.headers.accept ?? ''];
+  if (exchange.user !== undefined) facts.push('user');
   return createHash('sha1')
     .update([...facts, exchange.query].join('\n'))
     .digest('hex');

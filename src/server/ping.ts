@@ -32,8 +32,10 @@ const unsampled = new Set([
 /** Ping (spec/imgapi.md §3.1); with `?error=CODE` a sample of that error. */
 export const ping: Endpoint = (exchange) => {
   const wanted = exchange.query.get('error');
-  if (wanted === null) exchange.sendJson(200, {ping: 'pong', version: serverVersion, imgapi: true});
-  else throw sampleError(wanted.replace(/Error$/, ''));
+  if (wanted !== null) throw sampleError(wanted.replace(/Error$/, ''));
+  const {user} = exchange;
+  const facts = user === undefined ? {} : {pid: process.pid, user};
+  exchange.sendJson(200, {ping: 'pong', version: serverVersion, imgapi: true, ...facts});
 };
 
 function sampleError(name: string): Error {

@@ -55,6 +55,9 @@ export const refusals = {
   uuidExists: (uuid: string) => refusal(409, 'ImageUuidAlreadyExists', `image uuid "${uuid}" already exists`),
   upload: (message: string) => refusal(400, 'Upload', message),
   download: (message: string) => refusal(400, 'Download', message),
+  /** Nobody, or somebody who is not who they say. */
+  unauthenticated: () => refusal(401, 'UnauthorizedError', 'Unauthorized'),
+  badSignature: (message: string) => refusal(401, 'UnauthorizedError', message),
   unauthorized: (reason: string) => refusal(401, 'UnauthorizedError', `Unauthorized (${reason})`),
   invalidContent: (message: string) => refusal(400, 'InvalidContent', message),
   badDigest: (message: string) => refusal(400, 'BadDigest', message),

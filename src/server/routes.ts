@@ -1,4 +1,5 @@
 import {addImageFile} from './add-image-file.ts';
+import {reloadAuthKeys} from './auth-keys.ts';
 import {catalogue, catalogueStyle, redirectToImages} from './catalogue.ts';
 import {changeAcl} from './change-acl.ts';
 import {listChannels} from './change-channels.ts';
@@ -17,6 +18,8 @@ import {ping} from './ping.ts';
 export interface Route {
   path: RegExp;
   methods: Readonly<Record<string, Endpoint>>;
+  /** Reading it does not look at who asks. */
+  isOpen?: true;
   /** What a browser gets instead of GET's answer. */
   page?: Endpoint;
 }
@@ -27,9 +30,10 @@ const routes: readonly Route[] = [
   {path: /^\/catalogue\.css$/, methods: {GET: catalogueStyle}},
   {path: /^\/images$/, methods: {GET: listImages, POST: createImage}, page: catalogue},
   {path: /^\/images\/[^/]+$/, methods: {GET: getImage, POST: imageAction, DELETE: deleteImage}},
-  {path: /^\/images\/[^/]+\/file$/, methods: {PUT: addImageFile, GET: getImageFile}},
-  {path: /^\/images\/[^/]+\/icon$/, methods: {PUT: addIcon, GET: getIcon, DELETE: deleteIcon}},
+  {path: /^\/images\/[^/]+\/file$/, methods: {PUT: addImageFile, GET: getImageFile}, isOpen: true},
+  {path: /^\/images\/[^/]+\/icon$/, methods: {PUT: addIcon, GET: getIcon, DELETE: deleteIcon}, isOpen: true},
   {path: /^\/images\/[^/]+\/acl$/, methods: {POST: changeAcl}},
+  {path: /^\/authkeys\/reload$/, methods: {POST: reloadAuthKeys}},
   {path: /^\/channels$/, methods: {GET: listChannels}},
   {path: /^\/datasets$/, methods: {GET: redirectDatasets}},
   {path: /^\/datasets\/[^/]+$/, methods: {GET: redirectDataset}},

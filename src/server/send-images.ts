@@ -22,7 +22,9 @@ export async function sendImages(
 ): Promise<void> {
   const shape = exchange.jsonType === 'text/plain' || images.length === 0 ? compactShape : indentedShape;
   const show = (image: StoredImage): string => shape.show(exchange.shownManifest(image, context));
-  const lengths = lengthsOf([context.mode, exchange.apiVersion, exchange.jsonType].join());
+  const lengths = lengthsOf(
+    [context.mode, exchange.apiVersion, exchange.jsonType, exchange.withAdminFields].join(),
+  );
   const frameBytes = shape.start.length + shape.end.length;
   let sizeBytes = frameBytes + Math.max(0, images.length - 1) * shape.separator.length;
   for (const [index, image] of images.entries()) {

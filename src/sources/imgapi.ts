@@ -1,6 +1,7 @@
 /** An IMGAPI server as a source (spec/imgapi.md); raw answers, see `verified.ts`. */
 
 import type {HttpClient} from '../http/http-client.ts';
+import type {Authentication} from '../imgapi/authentication.ts';
 import {ImgapiClient} from '../imgapi/imgapi-client.ts';
 import type {ImgapiLimits} from '../imgapi/limits.ts';
 import type {
@@ -16,10 +17,16 @@ export class ImgapiSource implements ImageSource {
   readonly settings: SourceSettings;
   readonly #client: ImgapiClient;
 
-  constructor(settings: SourceSettings, http: HttpClient, limits: Partial<ImgapiLimits> = {}) {
+  constructor(
+    settings: SourceSettings,
+    http: HttpClient,
+    limits: Partial<ImgapiLimits> = {},
+    authentication?: Authentication,
+  ) {
     const {url, channel} = settings;
     this.settings = settings;
-    this.#client = new ImgapiClient(http, url, {limits, ...(channel !== undefined && {channel})});
+    const options = {limits, authentication, ...(channel !== undefined && {channel})};
+    this.#client = new ImgapiClient(http, url, options);
   }
 
   async ping(options: ListOptions = {}): Promise<void> {

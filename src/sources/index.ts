@@ -2,6 +2,7 @@
 
 import type {DownloadCache} from '../downloads/download-cache.ts';
 import type {HttpClient} from '../http/http-client.ts';
+import type {Authentication} from '../imgapi/authentication.ts';
 import type {ImgapiLimits} from '../imgapi/limits.ts';
 import {DsapiSource} from './dsapi.ts';
 import {ImgapiSource} from './imgapi.ts';
@@ -13,6 +14,7 @@ type SourceClass = new (
   settings: SourceSettings,
   http: HttpClient,
   limits?: Partial<ImgapiLimits>,
+  authentication?: Authentication,
 ) => ImageSource;
 
 const classByType: Readonly<Record<SourceSettings['type'], SourceClass>> = {
@@ -24,10 +26,13 @@ export interface SourceParts {
   http: HttpClient;
   cache: DownloadCache;
   limits?: Partial<ImgapiLimits>;
+  /** Of the settings' `auth`; servers of the older dataset API do not ask who reads. */
+  authentication?: Authentication | undefined;
 }
 
 /** Opens a source behind the verified doorway. Refuses its type as `sourceType` does, and URLs as the type does. */
-export function openSource(settings: SourceSettings, {http, cache, limits}: SourceParts): VerifiedSource {
+export function openSource(settings: SourceSettings, parts: SourceParts): VerifiedSource {
+  const {http, cache, limits, authentication} = parts;
   const Source = classByType[sourceType(settings.type, settings.url)];
-  return verifiedSource(new Source(settings, http, limits), cache);
+  return verifiedSource(new Source(settings, http, limits, authentication), cache);
 }

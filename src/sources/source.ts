@@ -8,6 +8,15 @@ import type {Readable} from 'node:stream';
 import type {CachedFile, FetchProgress, FetchRetry} from '../downloads/cached-file.ts';
 import type {ImageManifest} from '../manifest/manifest.ts';
 
+/** Who requests to a source come from. Secrets themselves are never among the settings. */
+export interface SourceAuth {
+  user: string;
+  /** For signatures: file of a private RSA key, `agent`, or the `SHA256:` fingerprint of a key the agent has. */
+  key?: string;
+  /** For Basic authentication: a file whose first line is the password. */
+  passwordFile?: string;
+}
+
 /** One configured source, as kept in the configuration (spec/imgadm.md §5). */
 export interface SourceSettings {
   /** The URL as the user typed it; shown and stored like this. */
@@ -19,6 +28,8 @@ export interface SourceSettings {
   channel?: string;
   /** What the user calls it, unique among the sources: `NAME:image`. */
   name?: string;
+  /** Absent: requests do not say who sends them. */
+  auth?: SourceAuth;
 }
 
 export interface ListOptions {

@@ -46,6 +46,8 @@ export function bodyBytes(body: RecordedBody | undefined): Buffer {
     : Buffer.from(body.data, body.encoding === 'base64' ? 'base64' : 'utf8');
 }
 
+const signed = new Set(['authorization', 'date', 'x-date', 'host']);
+
 /** Sends the request as recorded, with `substitute` applied to its texts; undefined when the connection is cut. */
 export async function replay(
   {request}: RecordedExchange,
@@ -55,8 +57,9 @@ export async function replay(
   const body =
     request.body?.encoding === 'base64' ? bodyBytes(request.body) : substitute(request.body?.data ?? '');
   const headers = request.headers
-    .filter(([name]) => !['host', 'connection'].includes(name.toLowerCase()))
-    .map(([name, value]) => [name, substitute(value)] as const);
+    .filter(([name]) => name.toLowerCase() !== 'connection')
+    // What is signed stays as it was.
+    .map(([name, value]) => [name, signed.has(name.toLowerCase()) ? value : substitute(value)] as const);
   const url = new URL(base);
   return new Promise((resolve, reject) => {
     const outgoing = httpRequest({
