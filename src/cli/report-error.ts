@@ -51,13 +51,14 @@ function stackText(error: Error): string {
   return error.cause instanceof Error ? `${stack}\nCaused by: ${stackText(error.cause)}` : stack;
 }
 
-/** A server's validation items follow its message, one line each (spec/imgadm.md §9.4). */
+/** A server's validation items follow its message, one line each (spec/imgadm.md §9.4); the message may have them. */
 function messageWithItems(error: ImgctlError): string {
   if (!(error instanceof ServerError)) return error.message;
   const items = error.items.map(
     (item) => `    ${item.field}: ${item.code}${item.message ? `: ${item.message}` : ''}`,
   );
-  return [error.message, ...items].join('\n');
+  const said = error.message.split('\n');
+  return [error.message, ...items.filter((line) => !said.includes(line))].join('\n');
 }
 
 /** The cause, when it says something that the message does not. */

@@ -227,14 +227,60 @@ export class ImgapiClient {
     return this.#write('POST', imagePath(uuid), {action: 'activate'}, {...options, json: {}});
   }
 
-  async deleteImage(uuid: string, options: CallOptions = {}): Promise<void> {
-    const answer = await this.#http.request(this.#urlOf(imagePath(uuid)), {
+  enable(uuid: string, options: CallOptions = {}): Promise<ImageManifest> {
+    return this.#write('POST', imagePath(uuid), {action: 'enable'}, {...options, json: {}});
+  }
+
+  disable(uuid: string, options: CallOptions = {}): Promise<ImageManifest> {
+    return this.#write('POST', imagePath(uuid), {action: 'disable'}, {...options, json: {}});
+  }
+
+  /** Changes fields of the manifest; null removes one. */
+  updateImage(uuid: string, fields: object, options: CallOptions = {}): Promise<ImageManifest> {
+    return this.#write('POST', imagePath(uuid), {action: 'update'}, {...options, json: fields});
+  }
+
+  changeAcl(
+    uuid: string,
+    {action, accounts}: {action: 'add' | 'remove'; accounts: readonly string[]},
+    options: CallOptions = {},
+  ): Promise<ImageManifest> {
+    return this.#write('POST', `${imagePath(uuid)}/acl`, {action}, {...options, json: accounts});
+  }
+
+  /** Also to this channel; the client's own is where the image is found. */
+  addToChannel(uuid: string, channel: string, options: CallOptions = {}): Promise<ImageManifest> {
+    return this.#write('POST', imagePath(uuid), {action: 'channel-add'}, {...options, json: {channel}});
+  }
+
+  async addIcon(
+    uuid: string,
+    {contentType, bytes}: ServedIcon,
+    options: CallOptions = {},
+  ): Promise<ImageManifest> {
+    const answer = await this.#http.request(this.#urlOf(`${imagePath(uuid)}/icon`), {
+      ...options,
+      method: 'PUT',
+      body: bytes,
+      headers: {...writeHeaders, 'content-type': contentType},
+      limitBytes: this.#limits.documentBytes,
+      shownUrl: this.#shownUrl,
+      authorize: this.#authorize,
+    });
+    return this.#manifestIn(answer);
+  }
+
+  /** Where there are channels, from the client's one; the last one takes the image with it, and so does `allChannels`. */
+  async deleteImage(uuid: string, options: CallOptions & {allChannels?: boolean} = {}): Promise<void> {
+    const {allChannels, ...rest} = options;
+    const query: Query = allChannels ? {force_all_channels: 'true'} : {};
+    const answer = await this.#http.request(this.#urlOf(imagePath(uuid), query), {
       method: 'DELETE',
       headers: writeHeaders,
       limitBytes: this.#limits.documentBytes,
       shownUrl: this.#shownUrl,
       authorize: this.#authorize,
-      ...options,
+      ...rest,
     });
     if (answer.status < 200 || answer.status > 299) throw serverError(answer, this.#shownUrl);
   }

@@ -39,3 +39,15 @@ only_source() {
 change() {
 	curl -s -f -o /dev/null -X POST -H 'Content-Type: application/json' -d "$2" "$URL/images/$1?action=update"
 }
+
+# serve_signed: serves ./signed on $SIGNED until end_signed
+serve_signed() {
+	: >address
+	imgctl serve --listen 127.0.0.1:0 signed >address &
+	signed_pid=$!
+	while ! grep -q ' on ' address; do sleep 0.05; done
+	SIGNED=$(sed 's/.* on //' address)
+}
+end_signed() {
+	kill "$signed_pid" && wait "$signed_pid"
+}
