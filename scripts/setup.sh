@@ -56,6 +56,7 @@ if [ "${1:-}" = test ]; then
 	need curl curl
 	need chromium chromium
 	need ssh-agent openssh-client
+	need ansible-playbook ansible
 	need script bsdutils
 fi
 install_missing
