@@ -2,13 +2,22 @@
  * The reference client library (npm `sdc-clients`, lib/imgapi.js) against our server. It is CommonJS for Node 0.8 and
  * later, and loads on Node 26 as it is: its logger does without the native part of dtrace-provider.
  */
-import {createHash} from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  scryptSync,
+  sign,
+} from 'node:crypto';
 import {mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {promisify} from 'node:util';
 import {afterAll, beforeAll, expect, test} from 'vitest';
+import {sshString} from '../../src/imgapi/openssh-key.ts';
 import type {ImageManifest} from '../../src/manifest/manifest.ts';
 import {createImageServer, type ImageServer} from '../../src/server/image-server.ts';
 
@@ -55,10 +64,10 @@ afterAll(async () => {
 });
 
 /** The library's methods take callbacks; their first result is what counts here. */
-async function loadClient(url: string): Promise<ReferenceClient> {
+async function loadClient(url: string, more: object = {}): Promise<ReferenceClient> {
   const require = createRequire(import.meta.url);
   const {createClient} = require('sdc-clients/lib/imgapi.js');
-  const made = createClient({url, version: '~2', agent: false, retry: false});
+  const made = createClient({url, version: '~2', agent: false, retry: false, ...more});
   const names = [
     ...['ping', 'listImages', 'getImage', 'getImageFile', 'adminImportImage', 'addImageFile'],
     ...['activateImage', 'disableImage', 'enableImage', 'deleteImage'],
@@ -98,6 +107,70 @@ test('the reference client publishes, lists, downloads and deletes an image', as
     body: {code: 'ResourceNotFound', message: `image ${uuid} not found`},
   });
 });
+
+test('the reference client publishes with a signature, and with a password', async () => {
+  const keys = generateKeyPairSync('rsa', {modulusLength: 2048});
+  const folder = path.join(directory, 'signed');
+  const usersFile = path.join(directory, 'users.json');
+  const password = {salt: randomBytes(16), text: 'correct horse'};
+  const hash = scryptSync(password.text, password.salt, 32, {N: 1024, r: 8, p: 1});
+  writeFileSync(
+    usersFile,
+    JSON.stringify({
+      alice: {keys: [authorizedKey(keys.publicKey)]},
+      bob: {password: `scrypt:1024:8:1:${password.salt.toString('base64')}:${hash.toString('base64')}`},
+    }),
+  );
+  const signed = await createImageServer({directory: folder, usersFile});
+  const {url} = await signed.listen({host: '127.0.0.1', port: 0});
+  const pem = keys.privateKey.export({type: 'pkcs1', format: 'pem'});
+  const signer = (key: typeof pem) => (text: string, done: (error: null, signature: object) => void) => {
+    const signature = sign('sha256', Buffer.from(text), createPrivateKey(key)).toString('base64');
+    done(null, {algorithm: 'rsa-sha256', signature});
+  };
+  const stranger = generateKeyPairSync('rsa', {modulusLength: 2048}).privateKey.export({
+    type: 'pkcs1',
+    format: 'pem',
+  });
+  const cases = [
+    {who: {user: 'alice', sign: signer(pem)}, accepted: true},
+    {who: {user: 'bob', password: password.text}, accepted: true},
+    {who: {user: 'alice', sign: signer(stranger)}, accepted: false},
+    {who: {user: 'bob', password: 'wrong horse'}, accepted: false},
+    {who: {}, accepted: false},
+  ];
+  const source = path.join(directory, 'signed-source');
+  writeFileSync(source, content);
+  try {
+    for (const {who, accepted} of cases) {
+      const writer = await loadClient(url, who);
+      const imported = writer.adminImportImage(manifest, {});
+      if (accepted) {
+        await imported;
+        await writer.addImageFile({uuid, file: source, size: content.length, compression: 'none', sha1});
+        expect((await writer.activateImage(uuid)).state).toBe('active');
+        await writer.deleteImage(uuid);
+      } else {
+        await expect(imported).rejects.toMatchObject({statusCode: 401, body: {code: 'UnauthorizedError'}});
+      }
+      writer.close();
+    }
+  } finally {
+    await signed.close();
+  }
+});
+
+/** As authorized_keys(5) has it. */
+function authorizedKey(key: KeyObject): string {
+  const {n = '', e = ''} = key.export({format: 'jwk'});
+  const number = (text: string): Buffer => Buffer.concat([Buffer.of(0), Buffer.from(text, 'base64url')]);
+  const blob = Buffer.concat([
+    sshString('ssh-rsa'),
+    sshString(Buffer.from(e, 'base64url')),
+    sshString(number(n)),
+  ]);
+  return `ssh-rsa ${blob.toString('base64')} alice@example`;
+}
 
 test('the reference client sees validation items as it expects them', async () => {
   const invalid = {...manifest, os: 'plan9'};
