@@ -24,7 +24,7 @@ const firstDelayMs = 1000;
 export async function runStep<Result>(
   {report, signal}: StepContext,
   step: PublishStep<Result>,
-  {retries, retryDelayMs = firstDelayMs}: {retries: number; retryDelayMs?: number},
+  {retries = 4, retryDelayMs = firstDelayMs}: {retries?: number; retryDelayMs?: number},
 ): Promise<Result> {
   for (let attempt = 0; ; attempt += 1) {
     try {

@@ -22,8 +22,8 @@ export interface PublishOptions {
   client: ImgapiClient;
   /** Leave a half-published image on the server. */
   keep: boolean;
-  /** How often a step that failed for a passing reason is tried again. */
-  retries: number;
+  /** How often a step that failed for a passing reason is tried again; default 4 times. */
+  retries?: number;
   /** Before the first retry; doubles each time. */
   retryDelayMs?: number;
 }

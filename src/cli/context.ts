@@ -304,16 +304,20 @@ export class CommandContext {
   }
 
   /** A client that may write. A configured source is found by its URL or name, and its settings hold. */
-  async imgapi(text: string, channel?: string): Promise<{url: string; client: ImgapiClient}> {
+  async imgapi(text: string, channel?: string): Promise<ImgapiClient> {
     const {ImgapiClient: Client} = await import('../imgapi/imgapi-client.ts');
     const settings = await this.#writable(text);
     const wanted = channel ?? settings.channel;
-    const client = new Client(await this.http(settings), settings.url, {
+    return new Client(await this.http(settings), settings.url, {
       limits: await this.#imgapiLimits(),
       authentication: await this.#authentication(settings),
       ...(wanted !== undefined && {channel: wanted}),
     });
-    return {url: settings.url, client};
+  }
+
+  /** The URL of the server that the text is the URL or the source's name of. */
+  async serverUrl(text: string): Promise<string> {
+    return (await this.#writable(text)).url;
   }
 
   /** Channels do not count: a server has the same users for all of them. A URL as typed keeps its own channel. */

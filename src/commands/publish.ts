@@ -25,7 +25,9 @@ export default defineCommand({
     if (flags.manifest === undefined || flags.file === undefined) {
       throw new ImgctlError('Usage', 'both -m MANIFEST and -f FILE are required');
     }
-    const {url, client} = await context.imgapi(args[0] ?? '', flags.channel);
+    const server = args[0] ?? '';
+    const url = await context.serverUrl(server);
+    const client = await context.imgapi(server, flags.channel);
     return publishImage(
       {report: context.reporter(), signal: context.signal, program: context.program},
       {
