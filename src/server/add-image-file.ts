@@ -1,6 +1,7 @@
 import {rm} from 'node:fs/promises';
 import type {ManifestFile} from '../manifest/manifest.ts';
 import type {Endpoint, Exchange} from './exchange.ts';
+import {readJsonBody} from './json-body.ts';
 import {announcedSize, receiveUpload, type Upload} from './receive-upload.ts';
 import {refusals} from './refusals.ts';
 import type {ServerContext} from './server-context.ts';
@@ -38,6 +39,21 @@ export const addImageFile: Endpoint = async (exchange, context) => {
   } finally {
     await rm(temporary, {force: true});
   }
+};
+
+/** AddImageFileFromUrl: everything is checked, and nothing is fetched: writers would choose whom this server asks. */
+export const addImageFileFromUrl: Endpoint = async (exchange, context) => {
+  const {uuid} = ownImage(exchange, context);
+  checkNotActivated(context, uuid);
+  compressionOf(exchange);
+  const {file_url: fileUrl} = Object(await readJsonBody(exchange)) as {file_url?: unknown};
+  if (typeof fileUrl !== 'string' || fileUrl === '') {
+    throw refusals.invalidParameter('file_url', 'missing "file_url" field from request body', 'Missing');
+  }
+  if (!fileUrl.startsWith('https:')) {
+    throw refusals.invalidParameter('file_url', 'Only URLs using the https: scheme are supported');
+  }
+  throw refusals.notAvailable('upload from a URL is not available');
 };
 
 function checkNotActivated(context: ServerContext, uuid: string): void {

@@ -3,6 +3,7 @@ import {activateImage, disableImage, enableImage} from './change-state.ts';
 import type {Endpoint} from './exchange.ts';
 import {importImage} from './import-image.ts';
 import {refusals} from './refusals.ts';
+import {changeStorage, exportImage} from './storage-actions.ts';
 import {updateImage} from './update-image.ts';
 
 /** `POST /images/:uuid?action=…`: one line for each action (spec/imgapi.md §3). */
@@ -13,10 +14,12 @@ const actions: Record<string, Endpoint> = {
   disable: disableImage,
   update: updateImage,
   'channel-add': addToChannel,
+  'change-stor': changeStorage,
+  export: exportImage,
 };
 
 /** Actions of other servers that this one does not have. */
-const foreignActions = new Set([...['change-stor', 'export', 'import-remote', 'import-from-datacenter']]);
+const foreignActions = new Set(['import-remote', 'import-from-datacenter']);
 
 export const imageAction: Endpoint = (exchange, context) => {
   void exchange.uuid;

@@ -1,4 +1,4 @@
-import {addImageFile} from './add-image-file.ts';
+import {addImageFile, addImageFileFromUrl} from './add-image-file.ts';
 import {reloadAuthKeys} from './auth-keys.ts';
 import {catalogue, catalogueStyle, redirectToImages} from './catalogue.ts';
 import {changeAcl} from './change-acl.ts';
@@ -31,6 +31,7 @@ const routes: readonly Route[] = [
   {path: /^\/images$/, methods: {GET: listImages, POST: createImage}, page: catalogue},
   {path: /^\/images\/[^/]+$/, methods: {GET: getImage, POST: imageAction, DELETE: deleteImage}},
   {path: /^\/images\/[^/]+\/file$/, methods: {PUT: addImageFile, GET: getImageFile}, isOpen: true},
+  {path: /^\/images\/[^/]+\/file\/from-url$/, methods: {POST: addImageFileFromUrl}},
   {path: /^\/images\/[^/]+\/icon$/, methods: {PUT: addIcon, GET: getIcon, DELETE: deleteIcon}, isOpen: true},
   {path: /^\/images\/[^/]+\/acl$/, methods: {POST: changeAcl}},
   {path: /^\/authkeys\/reload$/, methods: {POST: reloadAuthKeys}},

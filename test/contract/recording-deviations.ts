@@ -47,6 +47,9 @@ export const serverDeviations: Readonly<Record<string, string>> = {
   'import-source-export-admin#006': nothingFetched,
   'import-source-export-admin#007': nothingFetched,
   'import-source-export-admin#008': nothingFetched,
+  'import-source-export-admin#018': nothingFetched,
+  'import-source-export-admin#021': nothingFetched,
+  'upload-errors#023': nothingFetched,
   'import-source-export-admin#010': 'an image of an earlier recording',
   'import-source-export-admin#015': otherPlaces,
   'import-source-export-admin#016': otherPlaces,
@@ -89,6 +92,7 @@ export const serverAnswers: Readonly<Record<string, {status: number | 'none'; re
   'server-crashes#012': {status: 422, reason: 'the body is no object'},
   'server-crashes#015': {status: 422, reason: 'there is no body'},
   'server-crashes#016': {status: 404, reason: 'there are no jobs here'},
+  'server-crashes#018': {status: 404, reason: 'the image has no file to keep elsewhere'},
   'server-crashes#019': {status: 422, reason: 'the image has no file whose digests could change'},
   'upload-errors#010': {
     status: 'none',

@@ -69,12 +69,11 @@ const channels = [
   {name: 'release', description: 'released builds'},
 ];
 
-/** Endpoints that need a workflow service, a second data centre or another store. */
+/** What needs a workflow service. */
 function isOutOfScope({request: {method, target}}: RecordedExchange): boolean {
-  const [pathname = '', query = ''] = target.split('?');
+  const [, query = ''] = target.split('?');
   const action = new URLSearchParams(query).get('action') ?? '';
-  if (/^\/images\/[^/]+\/file\/from-url$/.test(pathname)) return true;
-  return method === 'POST' && ['export', 'change-stor', 'import-remote'].includes(action);
+  return method === 'POST' && action === 'import-remote';
 }
 
 /** Of the one key whose public half was kept with the recordings. */
