@@ -17,10 +17,17 @@ export interface ServeResult {
 /** Prints the address it listens on as its one line of stdout, so that scripts can wait for it. */
 export async function serve(
   context: CommandContext,
-  options: {directory: string; listen: string; mode: string; usersFile: string | undefined},
+  options: {
+    directory: string;
+    listen: string;
+    mode: string;
+    usersFile: string | undefined;
+    maxFile: string | undefined;
+  },
 ): Promise<ServeResult> {
   const {host, port} = parseAddress(options.listen);
   const mode = parseMode(options.mode);
+  const maxFileBytes = options.maxFile === undefined ? undefined : parseSize(options.maxFile);
   const {createImageServer} = await import('../server/image-server.ts');
   await mkdir(options.directory, {recursive: true});
   const lock = tryLock(path.join(options.directory, '.serve.lock'));
@@ -28,7 +35,9 @@ export async function serve(
   const logger = {info: () => undefined, warn: (text: string) => context.output.warn(text)};
   const ownUsers = path.join(options.directory, 'users.json');
   const usersFile = options.usersFile ?? (existsSync(ownUsers) ? ownUsers : undefined);
-  const server = await createImageServer({directory: options.directory, mode, logger, usersFile});
+  const {directory} = options;
+  const limits = maxFileBytes === undefined ? {} : {maxFileBytes};
+  const server = await createImageServer({directory, mode, logger, usersFile, ...limits});
   const {url} = await listen(server, host, port);
   context.output.data(
     context.output.json ? JSON.stringify({url}) : `Serving "${options.directory}" on ${url}`,
@@ -54,6 +63,14 @@ async function listen(server: ImageServer, host: string, port: number): Promise<
 function parseMode(text: string): ServerMode {
   if (text === 'public' || text === 'private') return text;
   throw new ImgctlError('Usage', `invalid --mode "${text}": must be public or private`);
+}
+
+/** `500M`, `20G`; base 1024. */
+function parseSize(text: string): number {
+  const [, amount, unit = ''] = /^(\d{1,9})([KMGT]?)$/.exec(text) ?? [];
+  const sizeBytes = Number(amount) * 1024 ** ' KMGT'.indexOf(unit || ' ');
+  if (sizeBytes > 0 && Number.isSafeInteger(sizeBytes)) return sizeBytes;
+  throw new ImgctlError('Usage', `invalid --max-file "${text}": must be a size, as 500M or 20G`);
 }
 
 function parseAddress(text: string): {host: string; port: number} {

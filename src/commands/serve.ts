@@ -19,6 +19,11 @@ export default defineCommand({
       summary:
         'public (the default): images are for everybody; private: for their owners and those they share them with',
     },
+    'max-file': {
+      kind: 'string',
+      value: 'SIZE',
+      summary: 'largest file of an image that is taken (default 20G)',
+    },
     users: {kind: 'string', value: 'FILE', summary: 'who may write (default DIR/users.json, if it is there)'},
   },
   args: [{name: 'DIR', summary: 'directory of the images; made when missing'}],
@@ -33,5 +38,6 @@ export default defineCommand({
       listen: flags.listen ?? '127.0.0.1:8080',
       mode: flags.mode ?? 'public',
       usersFile: flags.users,
+      maxFile: flags['max-file'],
     }),
 });

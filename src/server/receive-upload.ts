@@ -39,6 +39,10 @@ export async function receiveUpload(
   const body = exchange.request.iterator({destroyOnReturn: false});
   await pipeline(body, limit, tap, createWriteStream(path, {flags: 'wx', flush: true}));
   const contentMD5 = Buffer.from(tap.digest('md5'), 'hex').toString('base64');
+  const stated = exchange.request.headers['content-md5'];
+  if (stated !== undefined && stated !== contentMD5) {
+    throw refusals.badDigest(`Content-MD5 '${stated}' didn't match '${contentMD5}'`);
+  }
   return {sizeBytes: tap.sizeBytes, sha1: tap.digest('sha1'), contentMD5};
 }
 
