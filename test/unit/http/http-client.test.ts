@@ -441,3 +441,45 @@ describe('TLS', () => {
     );
   });
 });
+
+describe('authorize', () => {
+  const counting = (): {authorize: () => Promise<Record<string, string>>} => {
+    let count = 0;
+    return {
+      authorize: async () => {
+        count += 1;
+        return {authorization: `try ${count}`};
+      },
+    };
+  };
+
+  test('is asked anew for each try', async () => {
+    const seen: (string | undefined)[] = [];
+    const server = await serve((request, response) => {
+      seen.push(request.headers.authorization);
+      response.writeHead(seen.length < 3 ? 503 : 200).end('{}');
+    });
+    await client().request(server.url, {...counting(), limitBytes: 100});
+    expect(seen).toEqual(['try 1', 'try 2', 'try 3']);
+  });
+
+  test('is not sent to another origin that a redirect leads to', async () => {
+    const seen: [place: string, authorization: string | undefined][] = [];
+    const other = await serve((request, response) => {
+      seen.push(['other', request.headers.authorization]);
+      response.end('file');
+    });
+    const server = await serve((request, response) => {
+      seen.push(['server', request.headers.authorization]);
+      const location = request.url === '/a' ? '/b' : `${other.url}/c`;
+      response.writeHead(302, {location}).end();
+    });
+    const answer = await client().openStream(`${server.url}/a`, counting());
+    expect((await buffer(answer.body)).toString()).toBe('file');
+    expect(seen).toEqual([
+      ['server', 'try 1'],
+      ['server', 'try 2'],
+      ['other', undefined],
+    ]);
+  });
+});
