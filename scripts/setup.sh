@@ -55,6 +55,8 @@ if [ "${1:-}" = test ]; then
 	need busybox busybox-static
 	need curl curl
 	need chromium chromium
+	need dbus-daemon dbus-daemon
+	/usr/bin/python3 -c 'import dbus, gi' 2>/dev/null || missing="$missing python3-dbus python3-gi"
 	need ssh-agent openssh-client
 	need ansible-playbook ansible
 	need script bsdutils

@@ -295,12 +295,14 @@ export class CommandContext {
   async openSource(settings: SourceSettings): Promise<VerifiedSource> {
     const {openSource} = await import('../sources/index.ts');
     const limits = await this.#imgapiLimits();
-    return openSource(settings, {
+    const source = openSource(settings, {
       http: await this.http(settings),
       cache: await this.downloads(),
       limits,
       authentication: await this.#authentication(settings),
     });
+    this.#cosmicRays ??= new CosmicRays(this.environment.env);
+    return this.#cosmicRays.over(source);
   }
 
   /** A client that may write. A configured source is found by its URL or name, and its settings hold. */

@@ -11,7 +11,21 @@ const groups: readonly (readonly [string, readonly string[]])[] = [
   ['FIND', ['avail', 'show', 'sources']],
   ['GET', ['import', 'install', 'migrate-imgadm']],
   ['KEEP', ['list', 'get', 'ancestry', 'update', 'delete', 'vacuum', 'ignore', 'cache prune']],
-  ['MAKE', ['clone', 'publish', 'serve', 'manifest check', 'manifest upgrade']],
+  [
+    'BY URL',
+    [
+      'pull-tar',
+      'pull-raw',
+      'import-tar',
+      'import-raw',
+      'import-fs',
+      'export-tar',
+      'export-raw',
+      'list-images',
+    ],
+  ],
+  ['TRANSFERS', ['list-transfers', 'cancel-transfer']],
+  ['MAKE', ['clone', 'create', 'convert', 'publish', 'serve', 'manifest check', 'manifest upgrade']],
   [
     'ON SERVERS',
     [

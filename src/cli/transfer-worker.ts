@@ -44,19 +44,18 @@ function tell(level: number, line: string): void {
   send({type: 'log', level, line});
 }
 
-/** The bus and the old name get what importd and importctl say; imgctl also why. */
+/** The old name and the bus say what importd says; imgctl also why. */
 function failureLines(error: unknown, order: TransferOrder): string[] {
   const own = error instanceof Error ? error.message : String(error);
-  if (task.program !== 'importctl' && !task.isFromBus) return [own];
-  if (!told.isStarted && !task.isFromBus) return [importdRefusal(error, order)];
-  return told.hasError ? [] : importdWords(error, order);
+  if (task.program === 'imgctl') return [own];
+  if (told.isStarted) return told.hasError ? [] : importdWords(error, order);
+  return task.isFromBus ? importdWords(error, order) : [importdRefusal(error, order)];
 }
 
-/** As the programs below importd end, which are not the ones that fail an export or refuse a name. */
-function sayExiting(order: TransferOrder, error?: unknown): void {
-  const isSilent =
-    error !== undefined && (!told.isStarted || isRefusal(error) || order.verb.startsWith('export-'));
-  if (!isSilent) send({type: 'log', level: 6, line: 'Exiting.'});
+/** The programs below importd do not say so when they fail an export or refuse an order. */
+function saysExiting(error: unknown, {verb}: TransferOrder): boolean {
+  if (isRefusal(error) || verb.startsWith('export-')) return false;
+  return told.isStarted || task.isFromBus === true;
 }
 
 async function main(): Promise<number> {
@@ -74,12 +73,12 @@ async function main(): Promise<number> {
   try {
     if (task.isFromBus) order = settleBusOrder(order);
     await transfer(context, order);
-    sayExiting(order);
+    send({type: 'log', level: 6, line: 'Exiting.'});
     send({type: 'end', status: 0});
     return 0;
   } catch (error) {
     for (const line of failureLines(error, order)) send({type: 'log', level: levelOf(error), line});
-    sayExiting(order, error);
+    if (saysExiting(error, order)) send({type: 'log', level: 6, line: 'Exiting.'});
     send({type: 'end', status: 1});
     return 1;
   } finally {
@@ -89,8 +88,8 @@ async function main(): Promise<number> {
 
 /** Tells fractions; to the bus as importd does, which speaks of whole percents and never of the last one. */
 function progressOf({verb}: TransferOrder): (fraction: number | undefined) => void {
-  const sendFraction = (fraction: number | undefined) => send({type: 'progress', fraction: fraction ?? null});
-  if (!task.isFromBus) return sendFraction;
+  const tellFraction = (fraction: number | undefined) => send({type: 'progress', fraction: fraction ?? null});
+  if (!task.isFromBus) return tellFraction;
   const minMs = verb === 'pull-raw' ? 1000 : 100; // spec/import1-dbus.md §8
   let last = {percent: -1, atMs: Number.NEGATIVE_INFINITY};
   return (fraction = 0) => {
@@ -98,7 +97,7 @@ function progressOf({verb}: TransferOrder): (fraction: number | undefined) => vo
     const atMs = performance.now();
     if (percent === last.percent || percent >= 100 || atMs - last.atMs < minMs) return;
     last = {percent, atMs};
-    sendFraction(percent / 100);
+    tellFraction(percent / 100);
   };
 }
 

@@ -269,7 +269,8 @@ test('what a killed import left is cleared away by the next', async () => {
   const left = path.join(store().directory, '.#image0123456789abcdef');
   mkdirSync(path.join(left, 'objects'), {recursive: true});
   chmodSync(left, 0o700);
-  for (const name of ['objects/7', 'raw', 'side.unnamed', 'side.zfs']) writeFileSync(path.join(left, name), '');
+  for (const name of ['objects/7', 'raw', 'side.unnamed', 'side.zfs'])
+    writeFileSync(path.join(left, name), '');
   await run(recorded('zvol-16K-c'));
   expect(namesIn()).toEqual(['.image.zfs', 'image.raw']);
 });

@@ -3,7 +3,7 @@
  * own, and leaves when nothing has gone on for a while (spec/import1-dbus.md §8, §9).
  */
 
-import {readFileSync, statSync} from 'node:fs';
+import {readFileSync} from 'node:fs';
 import {setTimeout} from 'node:timers/promises';
 import {busAddress} from '../../dbus/bus-address.ts';
 import {BusConnection} from '../../dbus/bus-connection.ts';
@@ -151,26 +151,10 @@ async function listImages(context: CommandContext, named: ImageClass | undefined
   const engine = await context.engine();
   const lists = (named ? [named] : imageClasses).map(async (imageClass) => {
     const store = {imageClass, directory: context.paths.imageDirectory(imageClass)};
-    const list = engine.listImages(store);
+    const list = engine.listImages(store, {withHidden: true});
     return named ? list : list.catch(() => []);
   });
-  const images = (await Promise.all(lists)).flat();
-  return named === undefined || named === 'machine' ? [hostImage(), ...images] : images;
-}
-
-/** The host's own tree, which systemd counts among the machine images. */
-function hostImage(): StoredImage {
-  return {
-    imageClass: 'machine',
-    name: '.host',
-    type: 'directory',
-    path: '/',
-    readOnly: true,
-    createdUs: Number(statSync('/', {bigint: true}).birthtimeNs / 1000n),
-    modifiedUs: 0,
-    usageBytes: undefined,
-    limitBytes: undefined,
-  };
+  return (await Promise.all(lists)).flat();
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

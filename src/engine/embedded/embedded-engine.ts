@@ -2,7 +2,7 @@
  * The engine that stores images itself, without a daemon. Untrusted bytes are decoded only in a child process with
  * few rights; nothing is visible under an image's name before it is whole and synced (design.md §6).
  */
-import {fstatSync, mkdirSync, readlinkSync, realpathSync} from 'node:fs';
+import {fstatSync, mkdirSync, realpathSync} from 'node:fs';
 import path from 'node:path';
 import {ImgctlError} from '../../errors.ts';
 import {type DecompressLimits, defaultDecompressLimits} from '../../formats/decompress.ts';
@@ -235,7 +235,7 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
     });
     const finished = run.finished.finally(() => record.close());
     const transfer = new EmbeddedTransfer(description, record, {...run, finished});
-    transfer.reportLog(6, `Importing '${nameOf(sourcePath)}', saving as '${localName}'.`);
+    transfer.reportLog(6, `Importing '${sourcePath}', saving as '${localName}'.`);
     transfer.reportLog(6, `Operating on image directory '${store.directory}'.`);
     job.listen(transfer);
     return transfer;
@@ -256,11 +256,6 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
     );
     return {...this.#limits, maxOutputBytes};
   }
-}
-
-/** A descriptor's path says nothing to a reader of the log; what it leads to does. */
-function nameOf(sourcePath: string): string {
-  return sourcePath.startsWith('/proc/self/fd/') ? readlinkSync(sourcePath) : sourcePath;
 }
 
 /** A controller of its own that also follows the caller's signal, until it is released. */
