@@ -14,23 +14,32 @@ export type Lack =
   | 'sortedArchives'
   | 'tellsAcquired'
   | 'sideFilesTwice'
-  | 'digestOfPull';
+  | 'digestOfPull'
+  | 'lastWord';
 
 export type Lacks = Readonly<Partial<Record<Lack, string>>>;
 
-const importd: Lacks = {
-  qcow2: 'importd reads no zstd clusters and no disk that ends within a cluster; the client refuses them',
-  unpackedLimit: 'import1 has no argument for it; importd has 64 GiB',
-  replacesOtherForms: 'importd replaces a directory by a directory and a disk by a disk',
-  replacesReadOnly: 'importd does not lift the immutable attribute of the directory it replaces',
-  seesEveryForm: 'importd lists what is an image: no empty version directory, no directory called NAME.raw',
+const anyService: Lacks = {
+  unpackedLimit: 'import1 has no argument for it; services have a limit of their own',
   lateCommit: 'nothing can be inserted into a running transfer: beforeCommit is called before it starts',
-  sideFilesTwice: 'importd cannot store a second copy of a file beside the image',
+  seesEveryForm: 'services list what is an image: no empty version directory, no directory called NAME.raw',
   digestOfPull: 'import1 does not tell the digest of what it verified',
 };
 
-/** By suite of the oracle. */
-export const importdLacks: Readonly<Record<string, Lacks>> = {
+const importd: Lacks = {
+  ...anyService,
+  qcow2: 'importd reads no zstd clusters and no disk that ends within a cluster; the client refuses them',
+  replacesOtherForms: 'importd replaces a directory by a directory and a disk by a disk',
+  replacesReadOnly: 'importd does not lift the immutable attribute of the directory it replaces',
+  sideFilesTwice: 'importd cannot store a second copy of a file beside the image',
+};
+
+/** By suite of the oracle, or `ours`. */
+export const serviceLacks: Readonly<Record<string, Lacks>> = {
+  ours: {
+    ...anyService,
+    lastWord: 'imgctl-importd says once more why, in its own words, when importd would be silent',
+  },
   sid: importd,
   trixie: {
     ...importd,

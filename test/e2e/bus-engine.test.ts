@@ -16,6 +16,8 @@ import {hasOracle, runVitestInOracle} from '../support/oracle.ts';
 import {World} from '../support/world.ts';
 
 const version = process.env.IMGCTL_TEST_INSIDE_ORACLE;
+/** A whole run of the tests in there. */
+const insideMs = 300_000;
 const machines = '/var/lib/machines';
 const service = 'org.freedesktop.import1';
 
@@ -219,7 +221,7 @@ describe.runIf(version)('inside', () => {
 
 describe.skipIf(version)('the commands over the real importd', () => {
   for (const suite of ['trixie', 'sid']) {
-    test.runIf(hasOracle(suite))(`of ${suite}`, async () => {
+    test.runIf(hasOracle(suite))(`of ${suite}`, {timeout: insideMs}, async () => {
       await runVitestInOracle(suite, import.meta.filename);
     });
   }

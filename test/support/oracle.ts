@@ -19,13 +19,25 @@ export function runInOracle(suite: string, lib: string, script: string): string 
   });
 }
 
-/** Runs a test file once more, in there; it sees IMGCTL_TEST_INSIDE_ORACLE, the suite. Rejects with its output. */
-export async function runVitestInOracle(suite: string, file: string): Promise<void> {
+/**
+ * Runs a test file once more, in there; it sees IMGCTL_TEST_INSIDE_ORACLE, the suite, or `ours` where nobody owns
+ * org.freedesktop.import1, for imgctl-importd. Rejects with its output.
+ */
+export async function runVitestInOracle(
+  suite: string,
+  file: string,
+  options: {ours?: boolean} = {},
+): Promise<void> {
   const program = path.join(import.meta.dirname, '../oracle/run.sh');
   const root = path.join(import.meta.dirname, '../..');
   const vitest = path.join(root, 'node_modules/.bin/vitest');
-  const env = {...process.env, IMGCTL_TEST_INSIDE_ORACLE: suite, IMGCTL_TEST_NO_BUILD: '1'};
-  const list = [program, suite, '--', process.execPath, vitest, 'run', '--no-color', file];
+  const env = {
+    ...process.env,
+    IMGCTL_TEST_INSIDE_ORACLE: options.ours ? 'ours' : suite,
+    IMGCTL_TEST_NO_BUILD: '1',
+  };
+  const free = options.ours ? ['--no-importd'] : [];
+  const list = [program, ...free, suite, '--', process.execPath, vitest, 'run', '--no-color', file];
   await promisify(execFile)('bash', list, {cwd: root, env, maxBuffer: 1 << 24}).catch((error) => {
     throw new Error(`${error.stdout}\n${error.stderr}`);
   });

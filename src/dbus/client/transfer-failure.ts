@@ -1,17 +1,18 @@
 /**
  * Why a transfer failed. import1 says only that it did; the reason stands in the log lines of the worker, in systemd's
- * words (spec/engine.md). The last line that is an error decides, and is shown.
+ * words (spec/engine.md), or in ours when that is the service. The last line that is an error decides, and is shown.
  */
 import {type ErrorCode, ImgctlError} from '../../errors.ts';
 
 const errorLevel = 3;
 
 const codeByText: readonly [pattern: RegExp, code: ErrorCode, errno?: string][] = [
-  [/already exists\.?$|: File exists$/, 'ImageAlreadyExists'],
+  [/already exists( in ".*")?\.?$|: File exists$/, 'ImageAlreadyExists'],
   [/No space left on device|Disk quota exceeded/, 'NoSpace'],
   [/^Image .* not found\.?$/, 'ImageNotInstalled'],
   [/: Is a directory$/, 'InvalidArgument', 'EISDIR'],
   [/: Not a directory$/, 'InvalidArgument', 'ENOTDIR'],
+  [/^The qcow2 image is truncated/, 'InvalidArchive', 'EIO'],
   [/qcow2 image: (Input\/output error|Bad message)/i, 'InvalidArchive', 'EIO'],
   [/: Broken pipe$/, 'FileSystem', 'EPIPE'],
   [/^DOWNLOAD INVALID: Checksum/, 'ChecksumError'],
