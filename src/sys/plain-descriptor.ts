@@ -1,9 +1,7 @@
 /** Descriptors for programs that take only plain ones: without O_NONBLOCK, O_APPEND and the like. */
-import {closeSync, constants, fstatSync, openSync, readFileSync} from 'node:fs';
-import {moveTo, positionOf} from './contents.ts';
-
-/** Access mode, O_NOFOLLOW, O_LARGEFILE, O_CLOEXEC. */
-const accepted = 0o3 | constants.O_NOFOLLOW | 0o100000 | 0o2000000;
+import {closeSync, constants, fstatSync, openSync} from 'node:fs';
+import {moveTo} from './contents.ts';
+import {descriptorFlags} from './descriptors.ts';
 
 /**
  * A second opening, for writing, of what `fd` is open for, without flags: of a file at the place where `fd` would write,
@@ -11,21 +9,15 @@ const accepted = 0o3 | constants.O_NOFOLLOW | 0o100000 | 0o2000000;
  * caller closes it.
  */
 export function plainOutput(fd: number): number | undefined {
-  const flags = flagsOf(fd);
+  const {others, position} = descriptorFlags(fd);
   const stats = fstatSync(fd);
-  if ((flags & ~accepted) === 0 || !(stats.isFile() || stats.isFIFO())) return undefined;
+  if (others === 0 || !(stats.isFile() || stats.isFIFO())) return undefined;
   const plain = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY);
   try {
-    if (stats.isFile()) moveTo(plain, flags & constants.O_APPEND ? stats.size : positionOf(fd));
+    if (stats.isFile()) moveTo(plain, others & constants.O_APPEND ? stats.size : position);
     return plain;
   } catch (error) {
     closeSync(plain);
     throw error;
   }
-}
-
-/** proc(5), fdinfo: octal. */
-function flagsOf(fd: number): number {
-  const [, octal = '0'] = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8')) ?? [];
-  return Number.parseInt(octal, 8);
 }

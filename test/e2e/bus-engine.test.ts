@@ -191,6 +191,11 @@ describe.runIf(version)('inside', () => {
     );
     const names = JSON.parse(run('list-images', '-j').stdout).map((image: {name: string}) => image.name);
     expect(names).toEqual(['one', 'three', 'two']);
+    execFileSync('sh', ['-c', 'cat disk.raw | imgctl import-raw -q -m - four'], {
+      env: world.env,
+      cwd: world.directory,
+    });
+    expect(readFileSync(path.join(machines, 'four.raw')).equals(readFileSync(disk))).toBe(true);
     run('export-raw', '-m', 'one', path.join(world.directory, 'out'));
     expect(readFileSync(path.join(world.directory, 'out')).equals(readFileSync(disk))).toBe(true);
     const archive = execFileSync('sh', ['-c', 'imgctl export-tar -m two 2>/dev/null | tar -t'], {

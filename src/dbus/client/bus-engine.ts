@@ -67,7 +67,7 @@ export class BusEngine implements Engine, ImageRemover, ImageMarker, ImageCloner
   async import(request: ImportRequest): Promise<Transfer> {
     const {localName, sourcePath, store, force = false, readOnly = false, signal} = request;
     checkName(localName);
-    if (!path.isAbsolute(sourcePath)) {
+    if (request.sourceFd === undefined && !path.isAbsolute(sourcePath)) {
       throw new ImgctlError('InvalidArgument', `"${sourcePath}" is not an absolute path`);
     }
     const attempted = `Importing "${sourcePath}" as "${localName}"`;

@@ -11,6 +11,7 @@ import {errnoOf, ImgctlError} from '../../errors.ts';
 import {decompress} from '../../formats/decompress.ts';
 import {readQcow2Header} from '../../formats/qcow2/header.ts';
 import {type Payload, sniffBytes, sniffCompression, sniffPayload} from '../../formats/sniff.ts';
+import {moveTo, positionOf} from '../../sys/contents.ts';
 import {copyFileContents} from '../../sys/copy-file.ts';
 import type {ServiceTraits} from './import1-service.ts';
 
@@ -52,24 +53,35 @@ export async function openSource(options: SourceOptions): Promise<OpenSource> {
   }
 }
 
-async function openInput({format, sourcePath}: ImportRequest): Promise<number> {
+/** A descriptor of its own, without flags, at the place where that of the request stands. */
+async function openInput({format, sourcePath, sourceFd}: ImportRequest): Promise<number> {
+  const place = sourceFd === undefined ? sourcePath : `/proc/self/fd/${sourceFd}`;
+  if (sourceFd !== undefined && fstatSync(sourceFd).isSocket()) {
+    throw new ImgctlError('NotSupported', `"${sourcePath}" is a socket, which services do not take`);
+  }
   const flags = format === 'directory' ? constants.O_DIRECTORY : constants.O_NONBLOCK;
-  const probe = openSync(sourcePath, constants.O_RDONLY | flags);
-  const stats = fstatSync(probe);
+  const probe = openSync(place, constants.O_RDONLY | flags);
   if (format === 'directory') return probe;
   try {
+    const stats = fstatSync(probe);
     if (!stats.isFile() && !stats.isFIFO()) {
       throw new ImgctlError('InvalidArgument', `"${sourcePath}" is not a regular file`);
     }
-    // Services refuse descriptors that do not block. The first one of a pipe waits for its writer.
-    const handle = await open(`/proc/self/fd/${probe}`, constants.O_RDONLY);
-    try {
-      return openSync(`/proc/self/fd/${handle.fd}`, constants.O_RDONLY);
-    } finally {
-      await handle.close();
-    }
+    const fd = await openBlocking(probe);
+    if (sourceFd !== undefined && stats.isFile()) moveTo(fd, positionOf(sourceFd));
+    return fd;
   } finally {
     closeSync(probe);
+  }
+}
+
+/** Services refuse descriptors that do not block. The first one of a pipe waits for its writer. */
+async function openBlocking(probe: number): Promise<number> {
+  const handle = await open(`/proc/self/fd/${probe}`, constants.O_RDONLY);
+  try {
+    return openSync(`/proc/self/fd/${handle.fd}`, constants.O_RDONLY);
+  } finally {
+    await handle.close();
   }
 }
 
@@ -183,9 +195,9 @@ async function decompressedHead(
   return Buffer.concat(parts).subarray(0, headBytes);
 }
 
-/** From the start, without moving the descriptor's own position, which is the receiver's. */
+/** From where the descriptor stands, without moving it: that place is the receiver's. */
 async function* chunksOf(fd: number): AsyncGenerator<Buffer> {
-  for (let position = 0; ; ) {
+  for (let position = positionOf(fd); ; ) {
     const buffer = Buffer.allocUnsafeSlow(chunkBytes);
     const length = readSync(fd, buffer, 0, chunkBytes, position);
     if (length === 0) return;
@@ -196,7 +208,7 @@ async function* chunksOf(fd: number): AsyncGenerator<Buffer> {
 
 function readStart(fd: number, length: number): Buffer {
   const buffer = Buffer.alloc(length);
-  return buffer.subarray(0, readSync(fd, buffer, 0, length, 0));
+  return buffer.subarray(0, readSync(fd, buffer, 0, length, positionOf(fd)));
 }
 
 /** What went wrong before anything was asked of the service. */
