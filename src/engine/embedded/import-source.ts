@@ -88,16 +88,21 @@ function directorySource({sourcePath, sourceFd}: ImportRequest): ImportSource {
   return {fd: undefined, directory, ...nothingToClose};
 }
 
-/** A stream that owns its descriptor; a pipe is opened anew, so that the other end's is not made non-blocking. */
-function inputOf(fd: number, stats: Stats): Readable | undefined {
-  if (stats.isFile()) return createReadStream('', {fd, autoClose: false});
-  if (stats.isFIFO())
-    return socketOn(openSync(`/proc/self/fd/${fd}`, constants.O_RDONLY | constants.O_NONBLOCK));
-  return stats.isSocket() ? socketOn(duplicate(fd)) : undefined;
+function openFile(file: string): number {
+  const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  if (fstatSync(fd).isFile()) return fd;
+  closeSync(fd);
+  throw new ImgctlError('InvalidArgument', `"${file}" is not a regular file`);
 }
 
-function socketOn(fd: number): Socket {
-  return new Socket({fd, readable: true, writable: false});
+/**
+ * A stream that owns its descriptor. A pipe must not be opened anew: one whose writers have gone by then never tells
+ * that it has ended.
+ */
+function inputOf(fd: number, stats: Stats): Readable | undefined {
+  if (stats.isFile()) return createReadStream('', {fd, autoClose: false});
+  if (!stats.isFIFO() && !stats.isSocket()) return undefined;
+  return new Socket({fd: duplicate(fd), readable: true, writable: false});
 }
 
 async function spool(input: Readable, directory: string, options: SpoolOptions): Promise<number> {

@@ -11,6 +11,7 @@ import {
   readSync,
   renameSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
@@ -58,6 +59,16 @@ describe.runIf(process.geteuid?.() === 0)('an import from a descriptor', () => {
     spawn('sh', ['-c', 'cat "$1"/file > "$1"/fifo', 'sh', directory]);
     expect(readFileSync(await importFrom(openSync(fifo, 'r'))).equals(contents)).toBe(true);
     expect(leftovers()).toEqual([]);
+  });
+
+  test('reads a pipe whose writer has gone already', async () => {
+    const fifo = path.join(directory, 'fifo');
+    execFileSync('mkfifo', [fifo]);
+    const writer = openSync(fifo, 'r+');
+    const reader = openSync(fifo, 'r');
+    writeSync(writer, 'short');
+    closeSync(writer);
+    expect(readFileSync(await importFrom(reader), 'utf8')).toBe('short');
   });
 
   test('a cancelled import gives up a pipe that never ends', async () => {
