@@ -3,7 +3,8 @@
  * own, and leaves when nothing has gone on for a while (spec/import1-dbus.md §8, §9).
  */
 
-import {readFileSync} from 'node:fs';
+import {readFileSync, statSync} from 'node:fs';
+import path from 'node:path';
 import {setTimeout} from 'node:timers/promises';
 import {busAddress} from '../../dbus/bus-address.ts';
 import {BusConnection} from '../../dbus/bus-connection.ts';
@@ -17,12 +18,13 @@ import {ImportVarlink} from '../../dbus/varlink/import-service.ts';
 import {hasPassedSocket, VarlinkServer} from '../../dbus/varlink/server.ts';
 import type {StoredImage} from '../../engine/engine.ts';
 import {ImgctlError} from '../../errors.ts';
-import {classDirectoryNames, type ImageClass, imageClasses} from '../../import1/image-class.ts';
+import {type ImageClass, imageClasses} from '../../import1/image-class.ts';
 import {notifySupervisor} from '../../sys/notify.ts';
 import {CommandContext} from '../context.ts';
 import type {Environment} from '../environment.ts';
 import {Output} from '../output.ts';
 import {packageVersion} from '../package-root.ts';
+import type {StatePaths} from '../paths.ts';
 import {RunLog} from '../run-log.ts';
 import {ServiceLog} from './service-log.ts';
 import {transferStarter} from './start-transfer.ts';
@@ -39,7 +41,8 @@ const idleMs = 30_000;
 const shutdownMs = 5000;
 const errorLevel = 3;
 const warningLevel = 4;
-const varlinkSocket = '/run/systemd/io.systemd.Import';
+/** Beside imgctl's own directory of the same root. */
+const varlinkSocket = '../systemd/io.systemd.Import';
 
 /** Serves until it is idle, asked to end, or loses the bus; resolves with the exit status. */
 export async function runImportd({environment, signal}: ImportdOptions): Promise<number> {
@@ -74,19 +77,24 @@ async function serve(
     listImages: (imageClass) => listImages(context, imageClass),
   });
   watchTransfers(transfers, {idle, log});
-  const varlink = await startVarlink({environment, transfers, authority, idle, log});
-  if (!(await service.start())) throw new ImgctlError('BusUnavailable', `The name ${busName} is taken`);
+  if (!(await service.start())) {
+    await idle.stop();
+    await bus.close();
+    throw new ImgctlError('BusUnavailable', `The name ${busName} is taken`);
+  }
+  const varlink = await startVarlink({environment, paths: context.paths, transfers, authority, idle, log});
   notifySupervisor(env.NOTIFY_SOCKET, 'READY=1\nSTATUS=Processing requests...');
   const lost = await Promise.race([idled, aborted(signal), bus.closed]);
   notifySupervisor(env.NOTIFY_SOCKET, 'STOPPING=1\nSTATUS=Shutting down...');
-  // A call may have come between the last one and here; it is answered, and what it began goes on to its end.
   varlink?.close();
+  if (lost || signal.aborted) {
+    // Signals of their end are only told to those who know us by our name.
+    transfers.cancelAll();
+    await Promise.race([idle.stop(), setTimeout(shutdownMs, undefined, {ref: false})]);
+  }
   if (!lost) await bus.releaseName(busName);
-  if (lost || signal.aborted) transfers.cancelAll();
-  await Promise.race([
-    idle.stop(),
-    aborted(signal).then(() => setTimeout(shutdownMs, undefined, {ref: false})),
-  ]);
+  // A call may have come between the last one and the release; it is answered, and what it began goes on to its end.
+  if (!lost && !signal.aborted) await Promise.race([idle.stop(), aborted(signal)]);
   await bus.close();
   await context.close();
   if (lost) throw lost;
@@ -95,6 +103,7 @@ async function serve(
 
 interface VarlinkParts {
   environment: Environment;
+  paths: StatePaths;
   transfers: TransferTable;
   authority: Authority;
   idle: IdleWatch;
@@ -103,22 +112,23 @@ interface VarlinkParts {
 
 /** Undefined where the socket cannot be had: the service on the bus does not need it. */
 async function startVarlink(parts: VarlinkParts): Promise<VarlinkServer | undefined> {
-  const {environment, idle, log, transfers, authority} = parts;
+  const {environment, paths, idle, log, transfers, authority} = parts;
   const {env} = environment;
+  const socket = path.join(paths.runtimeDirectory, varlinkSocket);
   const service = new ImportVarlink({
     transfers,
     authority,
     logSettings: log,
-    imageRoots: Object.values(classDirectoryNames).flatMap((name) => [`/var/lib/${name}`, `/run/${name}`]),
+    imageRoots: imageClasses.flatMap((one) => [paths.imageDirectory(one), paths.runtimeImageDirectory(one)]),
     version: packageVersion(),
     environment: env,
   });
   const server = new VarlinkServer({idle, handler: (call) => service.answer(call)});
   try {
-    await server.listen(varlinkSocket, hasPassedSocket(env, process.pid));
+    await server.listen(socket, hasPassedSocket(env, process.pid));
     return server;
   } catch (error) {
-    log.write(warningLevel, `Ignoring that "${varlinkSocket}" cannot be served: ${(error as Error).message}`);
+    log.write(warningLevel, `Ignoring that "${socket}" cannot be served: ${(error as Error).message}`);
     return undefined;
   }
 }
