@@ -69,13 +69,13 @@ async function start(context: RunTransferContext, order: TransferOrder): Promise
   });
 }
 
+function sourceOf(input: RunTransferContext['input']): Pick<ImportRequest, 'sourcePath' | 'sourceFd'> {
+  return 'fd' in input ? {sourcePath: input.name, sourceFd: input.fd} : {sourcePath: input.path};
+}
+
 /** One pull of a URL at a time, as importd has it: the second would only wait for the first. */
 async function checkIsAlone({engine, shownRemote}: RunTransferContext, type: TransferType): Promise<void> {
   const running = await engine.listTransfers();
   if (!running.some((transfer) => transfer.type === type && transfer.remote === shownRemote)) return;
   throw new ImgctlError('FileSystem', `Transfer for ${shownRemote} already in progress.`);
-}
-
-function sourceOf(input: RunTransferContext['input']): Pick<ImportRequest, 'sourcePath' | 'sourceFd'> {
-  return 'fd' in input ? {sourcePath: input.name, sourceFd: input.fd} : {sourcePath: input.path};
 }

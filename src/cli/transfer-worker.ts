@@ -44,18 +44,19 @@ function tell(level: number, line: string): void {
   send({type: 'log', level, line});
 }
 
-/** The old name and the bus say what importd says; imgctl also why. */
+/** The bus and the old name get what importd and importctl say; imgctl also why. */
 function failureLines(error: unknown, order: TransferOrder): string[] {
   const own = error instanceof Error ? error.message : String(error);
-  if (task.program === 'imgctl') return [own];
-  if (told.isStarted) return told.hasError ? [] : importdWords(error, order);
-  return task.isFromBus ? importdWords(error, order) : [importdRefusal(error, order)];
+  if (task.program !== 'importctl' && !task.isFromBus) return [own];
+  if (!told.isStarted && !task.isFromBus) return [importdRefusal(error, order)];
+  return told.hasError ? [] : importdWords(error, order);
 }
 
-/** The programs below importd do not say so when they fail an export or refuse an order. */
-function saysExiting(error: unknown, {verb}: TransferOrder): boolean {
-  if (isRefusal(error) || verb.startsWith('export-')) return false;
-  return told.isStarted || task.isFromBus === true;
+/** As the programs below importd end, which are not the ones that fail an export or refuse a name. */
+function sayExiting(order: TransferOrder, error?: unknown): void {
+  const isSilent =
+    error !== undefined && (!told.isStarted || isRefusal(error) || order.verb.startsWith('export-'));
+  if (!isSilent) send({type: 'log', level: 6, line: 'Exiting.'});
 }
 
 async function main(): Promise<number> {
@@ -78,7 +79,7 @@ async function main(): Promise<number> {
     return 0;
   } catch (error) {
     for (const line of failureLines(error, order)) send({type: 'log', level: levelOf(error), line});
-    if (saysExiting(error, order)) send({type: 'log', level: 6, line: 'Exiting.'});
+    sayExiting(order, error);
     send({type: 'end', status: 1});
     return 1;
   } finally {
@@ -88,8 +89,8 @@ async function main(): Promise<number> {
 
 /** Tells fractions; to the bus as importd does, which speaks of whole percents and never of the last one. */
 function progressOf({verb}: TransferOrder): (fraction: number | undefined) => void {
-  const tellFraction = (fraction: number | undefined) => send({type: 'progress', fraction: fraction ?? null});
-  if (!task.isFromBus) return tellFraction;
+  const sendFraction = (fraction: number | undefined) => send({type: 'progress', fraction: fraction ?? null});
+  if (!task.isFromBus) return sendFraction;
   const minMs = verb === 'pull-raw' ? 1000 : 100; // spec/import1-dbus.md §8
   let last = {percent: -1, atMs: Number.NEGATIVE_INFINITY};
   return (fraction = 0) => {
@@ -97,7 +98,7 @@ function progressOf({verb}: TransferOrder): (fraction: number | undefined) => vo
     const atMs = performance.now();
     if (percent === last.percent || percent >= 100 || atMs - last.atMs < minMs) return;
     last = {percent, atMs};
-    tellFraction(percent / 100);
+    sendFraction(percent / 100);
   };
 }
 

@@ -45,8 +45,14 @@ export interface ImportRequest {
    */
   sourcePath: string;
   /**
+   * Of a file that has been verified: what is handed to another process is compared with it again, through the very
+   * descriptor that is sent, in a place where nobody else can write (design.md §6).
+   */
+  facts?: FileFacts;
+  /**
    * The source as an open descriptor: a file, read from its position; a pipe or socket, made non-blocking and read to
-   * its end before it is looked at; or a directory, which must be reachable by path too. The caller closes it when `finished` has settled.
+   * its end before it is looked at; or a directory, which must be reachable by path too. The caller closes it when
+   * `finished` has settled.
    */
   sourceFd?: number;
   /** Replace every form of the name that is there. */

@@ -6,8 +6,8 @@ import type {PlaceFlags, ProgramName} from '../context.ts';
 /** The worker's one argument, as JSON. */
 export interface TransferTask {
   order: TransferOrder;
-  /** Whose words a failure is told in; importd's for orders of the bus. */
-  program?: ProgramName;
+  /** Whose words a failure is told in. */
+  program: ProgramName;
   /** What relative paths start from. */
   cwd: string;
   flags: PlaceFlags;

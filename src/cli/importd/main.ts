@@ -3,7 +3,7 @@
  * own, and leaves when nothing has gone on for a while (spec/import1-dbus.md §8, §9).
  */
 
-import {readFileSync, statSync} from 'node:fs';
+import {readFileSync} from 'node:fs';
 import path from 'node:path';
 import {setTimeout} from 'node:timers/promises';
 import {busAddress} from '../../dbus/bus-address.ts';

@@ -88,13 +88,6 @@ function directorySource({sourcePath, sourceFd}: ImportRequest): ImportSource {
   return {fd: undefined, directory, ...nothingToClose};
 }
 
-function openFile(file: string): number {
-  const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
-  if (fstatSync(fd).isFile()) return fd;
-  closeSync(fd);
-  throw new ImgctlError('InvalidArgument', `"${file}" is not a regular file`);
-}
-
 /**
  * A stream that owns its descriptor. A pipe must not be opened anew: one whose writers have gone by then never tells
  * that it has ended.
