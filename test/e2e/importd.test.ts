@@ -47,7 +47,9 @@ describe.runIf(isRoot && hasBusDaemon)('imgctl-importd', () => {
       ['TransferNew', 1, '/org/freedesktop/import1/transfer/_1'],
       ['TransferRemoved', 1, '/org/freedesktop/import1/transfer/_1', 'done'],
     ]);
-    expect(service.signals.filter(({member}) => member === 'LogMessage').map(({body}) => body)).toEqual([
+    const lines = service.signals.filter(({member}) => member === 'LogMessage').map(({body}) => body);
+    // How often there is something to tell of progress depends on the time it takes.
+    expect(lines.filter(([, line]) => !/^Imported \d+%\.$/.test(String(line)))).toEqual([
       [30, `Importing '${file}', saving as 'image'.`],
       [30, `Operating on image directory '${service.root}/var/lib/machines'.`],
       [30, 'Wrote 97.6K.'],

@@ -27,7 +27,8 @@ function firstLine(file: string): string {
 export interface CaptureRun {
   suite: string;
   cases: string;
-  program: string;
+  /** In place of importctl, or of the service that the real importctl asks. */
+  program: {importctl: string} | {importd: string};
   ids: readonly string[];
   fileSystem: string;
   output: string;
@@ -49,12 +50,13 @@ async function captureShare(
   {suite, cases, program, fileSystem, output}: Omit<CaptureRun, 'ids'>,
 ): Promise<void> {
   const escaped = ids.map((id) => id.replaceAll('.', '\\.'));
-  const ours = path.join(oracle, 'cases-of-ours.sh');
-  await promisify(execFile)('bash', [path.join(oracle, 'capture.sh'), suite, output, ours], {
+  const isClient = 'importctl' in program;
+  const script = isClient ? path.join(oracle, 'cases-of-ours.sh') : cases;
+  await promisify(execFile)('bash', [path.join(oracle, 'capture.sh'), suite, output, script], {
     env: {
       ...process.env,
       IMGCTL_CASES: cases,
-      CAPTURE_IMPORTCTL: program,
+      ...(isClient ? {CAPTURE_IMPORTCTL: program.importctl} : {CAPTURE_IMPORTD: program.importd}),
       CAPTURE_ONLY: `^(${escaped.join('|')})$`,
       CAPTURE_FS: fileSystem,
     },
