@@ -5,13 +5,9 @@
 
 import {ImgctlError} from '../errors.ts';
 import type {ImageManifest} from '../manifest/manifest.ts';
+import {type DeltaKind, deltaOriginTag, deltaTag} from './delta.ts';
 
 export type GivenFields = Record<string, unknown>;
-
-/** How the file of an incremental image is to be read (design.md §5); no tag: it is a whole image. */
-export const deltaTag = 'imgctl:delta';
-/** Digest of the origin's contents, which must be the same where the image is installed. */
-export const deltaOriginTag = 'imgctl:delta-origin';
 
 /** Taken from the origin where not given (spec/imgadm.md §9.2 step 4). */
 const inheritedFields = [
@@ -96,7 +92,7 @@ export interface DraftInputs {
   /** What the instance tells of itself. */
   defaults: GivenFields;
   /** Set for an incremental image. */
-  delta: 'oci-layer' | 'qcow2' | undefined;
+  delta: DeltaKind | undefined;
 }
 
 /** Not validated. `files` and the marks of incremental images are ours to write: given ones are dropped. */

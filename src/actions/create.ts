@@ -6,12 +6,17 @@
 import {randomUUID} from 'node:crypto';
 import {statSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
+import type {BaseImage} from '../engine/engine.ts';
+import {ImgctlError} from '../errors.ts';
 import {readOsRelease} from '../instances/os-release.ts';
 import type {ImageManifest, ManifestFile} from '../manifest/manifest.ts';
 import {checkManifest} from '../manifest/parse.ts';
 import type {ActionContext} from './context.ts';
 import {diskDefaults, draftManifest, filePrefix, type GivenFields, treeDefaults} from './create-manifest.ts';
+import {deltaOriginTag} from './delta.ts';
 import {checkOriginDepth, type FoundInstance, findInstance, requireStopped} from './find-instance.ts';
+import {lockImport} from './import.ts';
+import type {InstalledImage} from './installed.ts';
 import {poolText} from './pools.ts';
 import {writeImageFile} from './write-image-file.ts';
 
@@ -21,6 +26,8 @@ export interface CreateOptions {
   given: GivenFields;
   compression: ManifestFile['compression'];
   maxOriginDepth?: number | undefined;
+  /** Only what differs from the image that the instance was made from. */
+  incremental?: boolean;
   outputs: CreateOutputs;
   /** Where the files go, as typed: a directory, or their common beginning; undefined: a name of their own here. */
   outputTemplate?: string | undefined;
@@ -64,26 +71,58 @@ export async function createImage(context: ActionContext, options: CreateOptions
   context.report.step('Manifest:');
   for (const line of JSON.stringify(draft, null, 2).split('\n')) context.report.step(`    ${line}`);
   checkManifest(draft, 'minimal');
+  if (!options.incremental || !instance.origin) return makeImage(context, {instance, draft, options});
+  const {record} = instance.origin;
+  const lock = await lockImport(context, record.manifest.uuid);
+  try {
+    const base = await requireBase(context, instance.origin);
+    return await makeImage(context, {instance, draft, options, base});
+  } finally {
+    lock.release();
+  }
+}
+
+/** The origin as it was when it was installed: nobody may have been able to write to it. */
+async function requireBase(context: ActionContext, {pool, record}: InstalledImage): Promise<BaseImage> {
+  const {localName, manifest} = record;
+  const stored = (await context.engine.listImages(pool.store)).find((image) => image.name === localName);
+  if (stored?.readOnly) return {store: pool.store, localName};
+  throw new ImgctlError(
+    'OriginHasNoFinalSnapshot',
+    `cannot create an incremental image: origin image "${manifest.uuid}" has no "@final" snapshot (sometimes this can be fixed by "${context.program} update")`,
+    {hint: 'the origin is not read-only, so that it may have been changed'},
+  );
+}
+
+async function makeImage(context: ActionContext, order: Omit<SaveOrder, 'prefix'>): Promise<CreateResult> {
+  const {draft, options} = order;
   const {publish} = options;
   if (!publish) {
-    const made = await saveImage(context, {instance, draft, options, prefix: prefixFor(draft, options)});
+    const made = await saveImage(context, {...order, prefix: prefixFor(draft, options)});
     return resultOf(made, {manifestPath: made.manifestPath, filePath: made.filePath});
   }
   return options.outputs.withTemporary(async (prefix) => {
-    const made = await saveImage(context, {instance, draft, options, prefix});
+    const made = await saveImage(context, {...order, prefix});
     return resultOf(made, await publish(made));
   });
 }
 
 function describe(context: ActionContext, instance: FoundInstance, options: CreateOptions): ImageManifest {
   const origin = instance.origin?.record.manifest;
+  if (options.incremental && !origin) {
+    throw new ImgctlError(
+      'VmHasNoOrigin',
+      `cannot create an incremental image: vm "${options.machine}" has no origin`,
+    );
+  }
   if (origin) {
     context.report.step(`Inheriting from origin image ${origin.uuid} (${origin.name} ${origin.version})`);
   }
   const defaults = instance.isDisk
     ? diskDefaults(statSync(instance.path).size)
     : treeDefaults(readOsRelease(instance.path));
-  return draftManifest({given: options.given, uuid: randomUUID(), origin, defaults, delta: undefined});
+  const delta = options.incremental ? (instance.isDisk ? 'qcow2' : 'oci-layer') : undefined;
+  return draftManifest({given: options.given, uuid: randomUUID(), origin, defaults, delta});
 }
 
 /** An existing directory takes files of the image's name; anything else is the beginning of theirs. */
@@ -98,6 +137,7 @@ interface SaveOrder {
   draft: ImageManifest;
   options: CreateOptions;
   prefix: string;
+  base?: BaseImage;
 }
 
 interface SavedImage extends CreatedFiles {
@@ -106,9 +146,9 @@ interface SavedImage extends CreatedFiles {
 }
 
 async function saveImage(context: ActionContext, order: SaveOrder): Promise<SavedImage> {
-  const {instance, draft, options, prefix} = order;
+  const {instance, draft, options, prefix, base} = order;
   const {compression, outputs} = options;
-  const plainPath = `${prefix}.${instance.isDisk ? 'raw' : 'tar'}`;
+  const plainPath = `${prefix}.${instance.isDisk ? (base ? 'qcow2' : 'raw') : 'tar'}`;
   const filePath = `${plainPath}${suffixes[compression]}`;
   const storageName = `${poolText(context.pools, instance.pool.name)}/${instance.name}`;
   context.report.step(`Snapshotting to "${storageName}@final"`);
@@ -118,14 +158,20 @@ async function saveImage(context: ActionContext, order: SaveOrder): Promise<Save
       source: {store: instance.pool.store, localName: instance.name, isDisk: instance.isDisk},
       manifest: draft,
       compression,
+      base,
       fd,
     }),
   );
-  const manifest = {...draft, files: [{size: written.sizeBytes, compression, sha1: written.sha1}]};
+  const tagged = withOriginDigest(draft, written.baseDigest);
+  const manifest = {...tagged, files: [{size: written.sizeBytes, compression, sha1: written.sha1}]};
   const manifestPath = `${prefix}.imgmanifest`;
   context.report.step(`Saving manifest to "${manifestPath}"`);
   await outputs.writeFile(manifestPath, async (fd) => writeFileSync(fd, JSON.stringify(manifest, null, 2)));
   return {manifest, manifestPath, filePath, sha256: written.sha256};
+}
+
+function withOriginDigest(draft: ImageManifest, digest: string | undefined): ImageManifest {
+  return digest === undefined ? draft : {...draft, tags: {...draft.tags, [deltaOriginTag]: digest}};
 }
 
 function resultOf(

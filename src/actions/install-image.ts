@@ -4,10 +4,13 @@
  */
 
 import type {ImageRecord} from '../catalog/records.ts';
+import {canDelta, type ImageStore, type ImportRequest, type Transfer} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import {type ImageManifest, imageTitle} from '../manifest/manifest.ts';
 import type {ActionContext, Pool} from './context.ts';
-import {findInstalled, type InstalledImage} from './installed.ts';
+import {deltaOf} from './delta.ts';
+import {findInstalled} from './installed.ts';
+import {poolText} from './pools.ts';
 
 export interface InstallOrder {
   manifest: ImageManifest;
@@ -25,7 +28,6 @@ const defaultMaxUnpackedBytes = 64 * 2 ** 30;
 
 export async function installImage(context: ActionContext, order: InstallOrder): Promise<ImageRecord> {
   const {manifest, pool} = order;
-  refuseIncremental(manifest);
   const record: ImageRecord = {
     manifest,
     pool: pool.name,
@@ -39,8 +41,7 @@ export async function installImage(context: ActionContext, order: InstallOrder):
   const origin = await originOf(context, manifest);
   let recorded = false;
   try {
-    const transfer = await context.engine.import({
-      format: 'auto',
+    const transfer = await startImport(context, manifest, {
       store: pool.store,
       localName: order.localName,
       sourcePath: order.filePath,
@@ -67,9 +68,8 @@ export async function installImage(context: ActionContext, order: InstallOrder):
     const result = await transfer.finished;
     for (const notice of result.notices) context.report.notice(`${imageTitle(manifest)}: ${notice}`);
   } catch (error) {
-    // A record without data is no image; with data that comes later it must be there.
-    if (recorded && !isOutcomeUnknown(error)) await context.records.remove(manifest.uuid);
-    throw error;
+    if (recorded) await context.records.remove(manifest.uuid);
+    throw explained(error, manifest);
   } finally {
     context.report.progressEnd(manifest.uuid);
   }
@@ -77,16 +77,57 @@ export async function installImage(context: ActionContext, order: InstallOrder):
   return record;
 }
 
-/** Only the bytes tell whether they are changes; what they would be changes of is known here. */
-async function originOf(
+/** A whole image, or one over its origin, which is installed by then. */
+async function startImport(
   context: ActionContext,
-  {origin}: ImageManifest,
-): Promise<InstalledImage | undefined> {
-  return origin === undefined ? undefined : await findInstalled(context, origin);
+  manifest: ImageManifest,
+  request: Omit<ImportRequest, 'format'>,
+): Promise<Transfer> {
+  const delta = deltaOf(manifest);
+  const {engine} = context;
+  if (!delta) return engine.import({...request, format: 'auto'});
+  if (!canDelta(engine)) {
+    throw new ImgctlError(
+      'NotSupported',
+      `image "${manifest.uuid}" is incremental, which this engine cannot install`,
+    );
+  }
+  const origin = await findInstalled(context, delta.origin);
+  if (!origin) throw originNotInstalled(context, manifest, request.store);
+  return engine.importDelta({
+    ...request,
+    format: delta.kind === 'oci-layer' ? 'tar' : 'raw',
+    base: {store: origin.pool.store, localName: origin.record.localName},
+    ...(delta.originDigest === undefined ? {} : {baseDigest: delta.originDigest}),
+  });
 }
 
-function isOutcomeUnknown(error: unknown): boolean {
-  return error instanceof ImgctlError && error.details?.outcome === 'unknown';
+/** `OriginNotInstalled`, naming the pool that the image was meant for. */
+export function originNotInstalled(
+  context: Pick<ActionContext, 'pools' | 'program'>,
+  manifest: ImageManifest,
+  store: ImageStore,
+): ImgctlError {
+  const pool = context.pools.find((candidate) => candidate.store === store);
+  return new ImgctlError(
+    'OriginNotInstalled',
+    `origin image "${manifest.origin}" was not found on zpool "${poolText(context.pools, pool?.name ?? '')}"`,
+    {hint: `install it first: ${context.program} import ${manifest.origin}`},
+  );
+}
+
+/** What the engine says of the base is said of the images. */
+function explained(error: unknown, manifest: ImageManifest): unknown {
+  if (!(error instanceof ImgctlError) || error.code !== 'OriginMismatch') return error;
+  return new ImgctlError(
+    'OriginMismatch',
+    `origin image "${manifest.origin}" is not what image "${manifest.uuid}" was made over: its contents are others`,
+    {
+      cause: error,
+      hint: 'if the origin was changed here, delete it and import it again',
+      ...(error.details ? {details: error.details} : {}),
+    },
+  );
 }
 
 /**
@@ -103,14 +144,4 @@ async function forgetNamesakes(context: ActionContext, record: ImageRecord): Pro
     await context.catalog.images.remove(uuid);
     await context.records.remove(uuid);
   }
-}
-
-/** The bytes of an incremental image are no whole image (design.md §5); taking them for one would lose data. */
-export function refuseIncremental(manifest: ImageManifest): void {
-  const delta = manifest.tags?.['imgctl:delta'];
-  if (!manifest.origin || delta === undefined) return;
-  throw new ImgctlError(
-    'NotSupported',
-    `image "${manifest.uuid}" is incremental (${String(delta)} over origin "${manifest.origin}"), which this version cannot install`,
-  );
 }

@@ -9,13 +9,13 @@ import {type ImageManifest, imageTitle, isUuid} from '../manifest/manifest.ts';
 import {checkManifest, parseManifest} from '../manifest/parse.ts';
 import {checkPlatform} from '../manifest/platform.ts';
 import {FileDigester} from '../verify/digester.ts';
-import type {ActionContext, Pool} from './context.ts';
-import {lockImport, lockOrigin} from './image-locks.ts';
-import {refuseOtherPool} from './import.ts';
-import {installImage} from './install-image.ts';
+import type {ActionContext, HeldLock, Pool} from './context.ts';
+import {deltaOf} from './delta.ts';
+import {lockImport, refuseOtherPool} from './import.ts';
+import {installImage, originNotInstalled} from './install-image.ts';
 import {findInstalled} from './installed.ts';
 import {checkLocalName, localNameFor, refuseTakenNames} from './local-name.ts';
-import {getPool, poolText} from './pools.ts';
+import {getPool} from './pools.ts';
 import {readHead} from './read-head.ts';
 import {readManifestFile} from './read-manifest-file.ts';
 
@@ -60,13 +60,16 @@ export async function installFromFile(
   context.report.step(`Installing image ${uuid} (${imageTitle(manifest)})`);
   checkManifest(manifest, 'minimal');
   if (context.platform !== undefined) checkPlatform(manifest, context.platform);
-  const locks = [await lockImport(context, uuid)];
+  const lock = await lockImport(context, uuid);
+  let originLock: HeldLock | undefined;
   try {
     if (await findInstalled(context, uuid)) {
       context.report.step(`Image ${uuid} (${imageTitle(manifest)}) was installed while waiting on lock`);
       return {action: 'installed', uuid, changed: false};
     }
-    if (manifest.origin) locks.push(await lockOrigin(context, manifest.origin));
+    const delta = deltaOf(manifest);
+    // It is copied, and must not be deleted meanwhile.
+    if (delta) originLock = await lockImport(context, delta.origin);
     await requireOrigin(context, manifest, pool);
     const localName = localNameFor(manifest, pool, options.localName);
     await refuseTakenNames(context, pool, [localName]);
@@ -80,7 +83,8 @@ export async function installFromFile(
       digests,
     });
   } finally {
-    for (const lock of locks) lock.release();
+    originLock?.release();
+    lock.release();
   }
   context.report.step(`Installed image ${uuid} (${imageTitle(manifest)})`);
   return {action: 'installed', uuid, changed: true};
@@ -106,11 +110,7 @@ async function requireFile(filePath: string): Promise<void> {
 
 async function requireOrigin(context: ActionContext, manifest: ImageManifest, pool: Pool): Promise<void> {
   if (!manifest.origin || (await findInstalled(context, manifest.origin))) return;
-  throw new ImgctlError(
-    'OriginNotInstalled',
-    `origin image "${manifest.origin}" was not found on zpool "${poolText(context.pools, pool.name)}"`,
-    {hint: `install it first: ${context.program} import ${manifest.origin}`},
-  );
+  throw originNotInstalled(context, manifest, pool.store);
 }
 
 /**

@@ -1,5 +1,13 @@
 import {createReadStream} from 'node:fs';
-import type {ExportCompression, ImageStore} from '../engine/engine.ts';
+import {
+  type BaseImage,
+  canDelta,
+  type ExportCompression,
+  type ExportRequest,
+  type ImageStore,
+  type Transfer,
+} from '../engine/engine.ts';
+import {ImgctlError} from '../errors.ts';
 import {type ImageManifest, imageTitle, type ManifestFile} from '../manifest/manifest.ts';
 import {FileDigester, type FileDigests} from '../verify/digester.ts';
 import type {ActionContext} from './context.ts';
@@ -10,39 +18,55 @@ export interface WriteOrder {
   /** For progress and notices. */
   manifest: ImageManifest;
   compression: ManifestFile['compression'];
+  /** Write only what differs from it. */
+  base?: BaseImage | undefined;
   /** An empty file, open for reading and writing; the caller closes and syncs it. */
   fd: number;
 }
 
 export interface WrittenFile extends FileDigests {
   sizeBytes: number;
+  /** Of an incremental image: digest of the base's contents. */
+  baseDigest?: string;
 }
 
 /** Has the engine write the image into the file, and tells the digests of what is in the file now. */
 export async function writeImageFile(context: ActionContext, order: WriteOrder): Promise<WrittenFile> {
-  const {manifest, source, fd} = order;
+  const {manifest, fd} = order;
   const title = imageTitle(manifest);
+  let baseDigest: string | undefined;
   try {
-    const transfer = await context.engine.export({
-      format: source.isDisk ? 'raw' : 'tar',
-      store: source.store,
-      localName: source.localName,
-      compression: engineCompression(order.compression),
-      parallel: true,
-      outputFd: fd,
-      signal: context.signal,
-    });
+    const transfer = await startExport(context, order);
     transfer.onProgress((fraction) => {
       if (fraction === undefined) return;
       const doneBytes = Math.round(fraction * 100);
       context.report.progress({uuid: manifest.uuid, title, phase: 'pack', doneBytes, totalBytes: 100});
     });
-    const {notices} = await transfer.finished;
-    for (const notice of notices) context.report.notice(`${title}: ${notice}`);
+    const result = await transfer.finished;
+    for (const notice of result.notices) context.report.notice(`${title}: ${notice}`);
+    baseDigest = result.baseDigest;
   } finally {
     context.report.progressEnd(manifest.uuid);
   }
-  return digestOf(fd, context.signal);
+  const digests = await digestOf(fd, context.signal);
+  return {...digests, ...(baseDigest === undefined ? {} : {baseDigest})};
+}
+
+async function startExport(context: ActionContext, order: WriteOrder): Promise<Transfer> {
+  const {source, base} = order;
+  const {engine} = context;
+  const request: ExportRequest = {
+    format: source.isDisk ? 'raw' : 'tar',
+    store: source.store,
+    localName: source.localName,
+    compression: engineCompression(order.compression),
+    parallel: true,
+    outputFd: order.fd,
+    signal: context.signal,
+  };
+  if (!base) return engine.export(request);
+  if (canDelta(engine)) return engine.exportDelta({...request, base});
+  throw new ImgctlError('NotSupported', 'this engine cannot make incremental images');
 }
 
 function engineCompression(compression: ManifestFile['compression']): ExportCompression {

@@ -37,6 +37,11 @@ export default defineCommand({
       value: 'COMPRESSION',
       summary: 'none, gzip (or gz), bzip2 or xz (default none)',
     },
+    incremental: {
+      kind: 'boolean',
+      char: 'i',
+      summary: 'only what differs from the image that the instance was made from',
+    },
     'max-origin-depth': {
       kind: 'string',
       value: 'N',
@@ -56,6 +61,7 @@ export default defineCommand({
   ],
   examples: [
     'create web1 name=web version=1.0.0',
+    'create -i -c gzip web1 name=web version=1.0.1',
     'create -c xz -o /var/tmp -m web.json web1',
     'create -p http://127.0.0.1:8080 web1 name=web version=1.0.1',
   ],
@@ -71,6 +77,7 @@ export default defineCommand({
       machine,
       given,
       compression,
+      incremental: flags.incremental,
       maxOriginDepth: depthOf(flags['max-origin-depth']),
       outputs: outputPlaces(context.paths.cacheDirectory),
       outputTemplate: flags['output-template'],

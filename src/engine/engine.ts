@@ -145,6 +145,8 @@ export interface TransferResult {
   format: 'tar' | 'raw' | 'directory';
   /** Of pulls. */
   verification?: Verification;
+  /** Of incremental exports: digest of the base's contents, `sha256:HEX`. */
+  baseDigest?: string;
   /** Parts of the input that this user or file system could not keep, a sentence each. */
   notices: string[];
 }
@@ -195,6 +197,23 @@ export interface Engine {
    * machine, the running system as `.host`, come only when asked for.
    */
   listImages(store: ImageStore, options?: {withHidden?: boolean}): Promise<StoredImage[]>;
+}
+
+/** The image that an incremental one is made over; it is not written to, and must not go away meanwhile. */
+export interface BaseImage {
+  store: ImageStore;
+  localName: string;
+}
+
+/**
+ * An engine that makes and stores incremental images (design.md §5): tar as an OCI layer over the base, raw as a qcow2
+ * image of changed clusters. The digest is of the base's contents, the same wherever it was imported.
+ */
+export interface DeltaEngine {
+  /** `finished` resolves with `baseDigest`. */
+  exportDelta(request: ExportRequest & {base: BaseImage}): Promise<Transfer>;
+  /** With a digest that the base does not have it fails with `OriginMismatch`, and nothing is stored. */
+  importDelta(request: ImportRequest & {base: BaseImage; baseDigest?: string}): Promise<Transfer>;
 }
 
 /** An engine that can delete an image, read-only ones too. Resolves false if it was not there. */
@@ -253,6 +272,10 @@ export function canConvert(engine: Engine): engine is Engine & FileConverter {
 
 export function canRemove(engine: Engine): engine is Engine & ImageRemover {
   return 'removeImage' in engine;
+}
+
+export function canDelta(engine: Engine): engine is Engine & DeltaEngine {
+  return 'importDelta' in engine;
 }
 
 export function canMark(engine: Engine): engine is Engine & ImageMarker {

@@ -4,14 +4,11 @@
  */
 
 import {closeSync, constants, fsyncSync, openSync} from 'node:fs';
-import {chmod, lstat, open, readdir} from 'node:fs/promises';
+import {lstat, readdir} from 'node:fs/promises';
 import path from 'node:path';
 import {errnoOf, ImgctlError} from '../errors.ts';
 import {imageNameForms, isImageName} from '../import1/image-name.ts';
-import {isBtrfsSubvolume, snapshotSubvolume} from '../sys/btrfs.ts';
-import {syncFileSystem} from '../sys/contents.ts';
-import {copyFileContents} from '../sys/copy-file.ts';
-import {copyTree} from '../sys/copy-tree.ts';
+import {copyImage} from '../sys/copy-image.ts';
 import {AT_FDCWD, renameAt} from '../sys/files.ts';
 import {makeStaging, stagedRaw, stagedTree} from '../sys/staging.ts';
 
@@ -37,8 +34,8 @@ export async function cloneInstance(request: CloneRequest): Promise<string> {
   const staging = makeStaging(imageClassDirectory, name);
   try {
     const copy = path.join(staging.path, isDirectory ? stagedTree : stagedRaw);
-    if (isDirectory) await copyDirectory(request, copy);
-    else await copyDisk(request, copy);
+    const notices = await copyImage(imagePath, copy, {signal: request.signal});
+    for (const notice of notices) request.onNotice(`instance "${name}": ${notice}`);
     await request.beforeCommit();
     return await putInPlace(copy, path.join(imageClassDirectory, finalName), name);
   } catch (error) {
@@ -59,45 +56,6 @@ function nameTaken(name: string, place: string): ImgctlError {
   return new ImgctlError('InstanceExists', `instance "${name}" already exists: "${place}"`, {
     hint: 'choose another name',
   });
-}
-
-function storageFailure(error: unknown, name: string): unknown {
-  const errno = errnoOf(error);
-  if (error instanceof ImgctlError || errno === undefined) return error;
-  const isFull = errno === 'ENOSPC' || errno === 'EDQUOT';
-  const message = `cannot make instance "${name}": ${(error as Error).message}`;
-  return new ImgctlError(isFull ? 'NoSpace' : 'FileSystem', message, {cause: error, retryable: isFull});
-}
-
-async function copyDirectory(request: CloneRequest, copy: string): Promise<void> {
-  if (isBtrfsSubvolume(request.imagePath)) {
-    snapshotSubvolume(request.imagePath, copy);
-    return;
-  }
-  const {notices} = await copyTree(request.imagePath, copy, {signal: request.signal});
-  for (const notice of notices) request.onNotice(`instance "${request.name}": ${notice}`);
-  const fd = openSync(copy, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    syncFileSystem(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-async function copyDisk(request: CloneRequest, copy: string): Promise<void> {
-  const source = await open(request.imagePath, 'r');
-  try {
-    const target = await open(copy, 'wx', 0o644);
-    try {
-      await copyFileContents(source.fd, target.fd, {signal: request.signal});
-      await target.sync();
-    } finally {
-      await target.close();
-    }
-  } finally {
-    await source.close();
-  }
-  await chmod(copy, 0o644);
 }
 
 async function putInPlace(copy: string, target: string, name: string): Promise<string> {

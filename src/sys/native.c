@@ -226,6 +226,10 @@ CALL(sys_set_xattr, bool is_fd = is_number(&call, 0); int fd = is_fd ? INT(0) : 
      if (!is_fd) text(&call, 0, path); TEXT(name, 1); size_t length; const void *value = bytes(&call, 2, &length);
      RETURN(is_fd ? fsetxattr(fd, name, value, length, 0) : lsetxattr(path, name, value, length, 0));)
 
+CALL(sys_remove_xattr, bool is_fd = is_number(&call, 0); int fd = is_fd ? INT(0) : -1; path_text path;
+     if (!is_fd) text(&call, 0, path); TEXT(name, 1);
+     RETURN(is_fd ? fremovexattr(fd, name) : lremovexattr(path, name));)
+
 static napi_value buffer_or_error(struct call *call, const char *start, ssize_t length) {
   napi_value result = NULL;
   if (call->error || length < 0) return answer(call, -1);
@@ -293,6 +297,7 @@ static const struct {
     {"subvolumeGetFlags", sys_subvolume_get_flags},
     {"subvolumeSetFlags", sys_subvolume_set_flags},
     {"setXattr", sys_set_xattr},
+    {"removeXattr", sys_remove_xattr},
     {"getXattr", sys_get_xattr},
     {"listXattrs", sys_list_xattrs},
     {"fletcher4", sys_fletcher4},

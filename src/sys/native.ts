@@ -46,6 +46,7 @@ export interface NativeBinding {
   subvolumeGetFlags(fd: number): number;
   subvolumeSetFlags(fd: number, flags: number): number;
   setXattr(file: number | PathBytes, name: PathBytes, value: Buffer): number;
+  removeXattr(file: number | PathBytes, name: PathBytes): number;
   getXattr(file: number | PathBytes, name: PathBytes): number | Buffer;
   listXattrs(file: number | PathBytes): number | Buffer;
   fletcher4(state: Buffer, bytes: Buffer): number;

@@ -8,6 +8,12 @@ export function setXattr(file: File, name: string, value: Buffer): void {
   checked(native().setXattr(file, name, value), 'setxattr', subject(file, name));
 }
 
+/** Nothing there is fine. */
+export function removeXattr(file: File, name: string): void {
+  const result = native().removeXattr(file, name);
+  if (result !== -constants.errno.ENODATA) checked(result, 'removexattr', subject(file, name));
+}
+
 /** The value, or undefined where there is none. */
 export function findXattr(file: File, name: string): Buffer | undefined {
   const result = native().getXattr(file, name);

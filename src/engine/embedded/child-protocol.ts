@@ -17,6 +17,8 @@ export interface UnpackTask {
   origin?: OriginPlace;
   /** The parent words its own lines about sizes. */
   isPull?: boolean;
+  /** The staging directory holds a copy of the base that the file goes over; the format says which kind it must be. */
+  base?: {digest?: string};
 }
 
 export interface OriginPlace {
@@ -40,6 +42,8 @@ export type ChildMessage =
   /** Bytes after decompression. */
   | {type: 'decoded'; bytes: number}
   | {type: 'log'; level: number; line: string}
+  /** `sha256:HEX` of the contents of the base. */
+  | {type: 'base'; digest: string}
   | {type: 'done'; notices: string[]}
   | {type: 'error'; code: ErrorCode; message: string; hint?: string; details?: Record<string, unknown>};
 
@@ -52,10 +56,11 @@ const childCodes: readonly ErrorCode[] = [
   'LimitExceeded',
   'NoSpace',
   'NotSupported',
-  'OriginNotInstalled',
+  'OriginMismatch',
   'UncompressionError',
 ];
 
+const digestPattern = /^sha256:[0-9a-f]{64}$/;
 const maxText = 16 * 1024;
 const maxNotices = 64;
 
@@ -71,6 +76,9 @@ export function parseChildMessage(line: string): ChildMessage {
     return {type, fraction: Math.min(Math.max(value.fraction, 0), 1)};
   }
   if (type === 'decoded' && typeof value.bytes === 'number') return {type, bytes: value.bytes};
+  if (type === 'base' && isText(value.digest) && digestPattern.test(value.digest)) {
+    return {type, digest: value.digest};
+  }
   if (type === 'log' && typeof value.level === 'number' && isText(value.line)) {
     return {type, level: value.level, line: printable(value.line)};
   }

@@ -10,8 +10,8 @@ import {maskUrl} from '../../http/mask-url.ts';
 import {isPullUrl} from '../../import1/pull-url.ts';
 import {sweepStaging} from '../../sys/staging.ts';
 import type {
-  ConvertRequest,
-  ConvertResult,
+  BaseImage,
+  DeltaEngine,
   Engine,
   ExportRequest,
   FileConverter,
@@ -34,8 +34,7 @@ import {asImgctlError} from './failure.ts';
 import {freeze, isForbidden} from './freeze.ts';
 import {checkImageName, checkIsFree, existingForms} from './image-forms.ts';
 import {readImages} from './image-list.ts';
-import {ImportJob} from './import-job.ts';
-import {isStream} from './import-source.ts';
+import {type DeltaSource, ImportJob} from './import-job.ts';
 import {PullJob} from './pull/pull-job.ts';
 import type {PullSupport} from './pull/pull-support.ts';
 import {deleteImage} from './remove-image.ts';
@@ -53,7 +52,7 @@ export interface EmbeddedEngineOptions {
 
 const defaultMaxEntries = 5_000_000;
 
-export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, TransferCanceller, FileConverter {
+export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, TransferCanceller, DeltaEngine {
   readonly name = 'embedded';
   readonly #runtimeDirectory: string;
   readonly #limits: DecompressLimits;
@@ -74,7 +73,7 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
   }
 
   /** Also rejects at once for a file that cannot be stored, whatever its format says. */
-  async import(request: ImportRequest): Promise<Transfer> {
+  async import(request: ImportRequest & Partial<DeltaSource>): Promise<Transfer> {
     checkImageName(request.localName);
     if (request.sourceFd === undefined && !path.isAbsolute(request.sourcePath)) {
       throw new ImgctlError('InvalidArgument', `"${request.sourcePath}" is not an absolute path`);
@@ -90,7 +89,15 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
     });
   }
 
-  async export(request: ExportRequest): Promise<Transfer> {
+  async importDelta(request: ImportRequest & DeltaSource): Promise<Transfer> {
+    return await this.import(request);
+  }
+
+  async exportDelta(request: ExportRequest & {base: BaseImage}): Promise<Transfer> {
+    return await this.export(request);
+  }
+
+  async export(request: ExportRequest & {base?: BaseImage}): Promise<Transfer> {
     const {format, store, localName} = request;
     checkImageName(localName);
     checkIsOpen(request.outputFd);
@@ -202,7 +209,7 @@ export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, Transf
     }
   }
 
-  async #start(request: ImportRequest): Promise<Transfer> {
+  async #start(request: ImportRequest & Partial<DeltaSource>): Promise<Transfer> {
     const {controller, release} = abortsWith(request.signal);
     const job = new ImportJob({
       request,

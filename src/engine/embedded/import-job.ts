@@ -1,10 +1,13 @@
 /** One import, from an open source to an image in place. Whatever happens, nothing temporary stays. */
-import {statfsSync} from 'node:fs';
+import {closeSync, constants, fstatSync, lstatSync, openSync, statfsSync, statSync} from 'node:fs';
+import path from 'node:path';
 import {ImgctlError} from '../../errors.ts';
 import type {DecompressLimits} from '../../formats/decompress.ts';
-import {makeStaging, type Staging} from '../../sys/staging.ts';
-import type {ImportRequest, TransferResult} from '../engine.ts';
+import {copyImage} from '../../sys/copy-image.ts';
+import {makeStaging, type Staging, stagedRaw, stagedTree} from '../../sys/staging.ts';
+import type {BaseImage, ImportRequest, TransferResult} from '../engine.ts';
 import type {ChildMessage, StoredFormat} from './child-protocol.ts';
+import {findImage} from './export/find-image.ts';
 import {asImgctlError} from './failure.ts';
 import {type ImportSource, openImportSource} from './import-source.ts';
 import {PercentLog} from './percent-log.ts';
@@ -13,11 +16,17 @@ import type {Sandbox} from './sandbox.ts';
 import {runUnpackChild} from './unpack-process.ts';
 
 export interface ImportJobOptions {
-  request: ImportRequest;
+  request: ImportRequest & Partial<DeltaSource>;
   sandbox: Sandbox;
   limits: DecompressLimits;
   maxEntries: number;
   signal: AbortSignal;
+}
+
+/** For an incremental image: what it goes over. */
+export interface DeltaSource {
+  base: BaseImage;
+  baseDigest?: string;
 }
 
 export interface JobListener {
@@ -105,8 +114,9 @@ export class ImportJob {
       ...(source.directory && {sourceDirectory: source.directory}),
       limits,
       maxEntries,
-      ...(origin && {origin: {directory: origin.store.directory, name: origin.localName}}),
+      ...(request.base ? {base: request.baseDigest === undefined ? {} : {digest: request.baseDigest}} : {}),
     };
+    const lost = request.base ? await this.#copyBase(request.base, staging) : [];
     const onMessage = (message: ChildMessage) => this.#onMessage(message);
     const notices = await runUnpackChild({
       sandbox,
@@ -122,7 +132,13 @@ export class ImportJob {
     const {force = false, readOnly = false} = request;
     const placed = placeImage({staging, store, name, isRaw, force, readOnly});
     this.#listener?.reportProgress(1);
-    return {path: placed.path, format: this.#format, notices: [...notices, ...placed.notices]};
+    return {path: placed.path, format: this.#format, notices: [...lost, ...notices, ...placed.notices]};
+  }
+
+  async #copyBase({store, localName}: BaseImage, staging: Staging): Promise<string[]> {
+    const base = findImage(store, localName);
+    const copy = path.join(staging.path, lstatSync(base).isDirectory() ? stagedTree : stagedRaw);
+    return await copyImage(base, copy, {signal: this.#options.signal});
   }
 
   #onMessage(message: ChildMessage): void {

@@ -31,6 +31,8 @@ export interface TreeWriterOptions {
   maxEntries: number;
   /** Device nodes are required: false for users who cannot make them. */
   needsDevices: boolean;
+  /** The tree holds what the archive is put over; directories that the archive does not name stay as they are. */
+  hasBase?: boolean;
 }
 
 /** What a tree is made of; entries of tar archives are such. */
@@ -69,11 +71,12 @@ export class TreeWriter {
   readonly #directories = new Map<string, Metadata>([['', madeUp()]]);
   #entries = 0;
 
-  /** `top` is an open, empty directory; the caller closes it. The umask must be 0. */
+  /** `top` is an open directory, empty unless it has a base; the caller closes it. The umask must be 0. */
   constructor(top: number, options: TreeWriterOptions) {
     this.#top = top;
     this.#options = options;
     this.#cache = new DirectoryCache(top);
+    if (options.hasBase) this.#directories.clear();
   }
 
   async add(given: TreeEntry): Promise<void> {
@@ -98,8 +101,27 @@ export class TreeWriter {
   finish(): Buffer | undefined {
     this.#cache.clear();
     const lifted = liftOsTree(this.#top);
+    this.#setDirectories(this.#withoutLifted(lifted?.name));
+    return lifted?.name.toString();
+  }
+
+  /** Finishes directories as they are; returns the paths of those that the archive named. */
+  finishDirectories(): ReadonlySet<string> {
+    this.#cache.clear();
+    this.#setDirectories(this.#directories);
+    return new Set(this.#directories.keys());
+  }
+
+  /** Forgets a directory, and all below it, that somebody else is about to remove. */
+  forget(path: string): void {
+    this.#cache.clear();
+    for (const known of this.#directories.keys())
+      if (known === path || known.startsWith(`${path}/`)) this.#directories.delete(known);
+  }
+
+  #setDirectories(directories: ReadonlyMap<string, Metadata>): void {
     const depth = (path: string) => (path === '' ? 0 : path.split('/').length);
-    const deepestFirst = [...this.#withoutLifted(lifted?.name)].sort(([a], [b]) => depth(b) - depth(a));
+    const deepestFirst = [...directories].sort(([a], [b]) => depth(b) - depth(a));
     for (const [path, metadata] of deepestFirst) {
       const fd = openBeneath(this.#top, path === '' ? '.' : Buffer.from(path, 'latin1'), directoryFlags);
       try {
@@ -109,8 +131,6 @@ export class TreeWriter {
         closeSync(fd);
       }
     }
-    this.#trusted.write(lifted?.name);
-    return lifted?.name;
   }
 
   /** Closes what was kept open; needed after a failure too. */

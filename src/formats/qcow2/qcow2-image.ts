@@ -18,6 +18,13 @@ export interface Qcow2Limits {
   maxVirtualBytes: number;
 }
 
+/** A part of the disk that is all zeros. */
+export interface ZeroRun {
+  offset: number;
+  length: number;
+  bytes?: undefined;
+}
+
 /** A part of the disk that lies in the file in one piece. */
 interface Piece {
   offset: number;
@@ -60,6 +67,32 @@ export class Qcow2Image {
       }
     }
     if (waiting) yield* this.#read(waiting);
+  }
+
+  /** What the image says of the disk, in order: data, or zeros where it says so; between them it says nothing. */
+  *changes(): Generator<DataRun | ZeroRun> {
+    for (const place of this.#places()) {
+      if (place.cluster.kind === 'compressed') {
+        yield this.#decompress(place);
+        continue;
+      }
+      yield* this.#zeroRuns(place);
+      for (const piece of this.#pieces(place)) if (piece !== 'compressed') yield* this.#read(piece);
+    }
+  }
+
+  *#zeroRuns({offset, cluster}: ClusterPlace): Generator<ZeroRun> {
+    if (cluster.kind !== 'mapped') return;
+    const {clusterSize, virtualSize} = this.#header;
+    const partBytes = clusterSize / partsPerCluster;
+    for (let part = 0; part < partsPerCluster; part++) {
+      if (((cluster.zeros >>> part) & 1) === 0) continue;
+      const first = part;
+      while (part + 1 < partsPerCluster && ((cluster.zeros >>> (part + 1)) & 1) === 1) part++;
+      const start = offset + first * partBytes;
+      const length = Math.min(offset + (part + 1) * partBytes, virtualSize) - start;
+      if (length > 0) yield {offset: start, length};
+    }
   }
 
   *#places(): Generator<ClusterPlace> {

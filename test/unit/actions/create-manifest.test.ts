@@ -1,6 +1,5 @@
 import {describe, expect, test} from 'vitest';
 import {
-  deltaTag,
   diskDefaults,
   draftManifest,
   filePrefix,
@@ -8,6 +7,7 @@ import {
   parseGiven,
   treeDefaults,
 } from '../../../src/actions/create-manifest.ts';
+import {deltaTag} from '../../../src/actions/delta.ts';
 import {parseOsRelease} from '../../../src/instances/os-release.ts';
 import type {ImageManifest} from '../../../src/manifest/manifest.ts';
 

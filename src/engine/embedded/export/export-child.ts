@@ -11,9 +11,12 @@ import {Losses} from '../../../sys/losses.ts';
 import {findXattr, listXattrs, setXattr} from '../../../sys/xattr.ts';
 import {type ChildMessage, errorMessage} from '../child-protocol.ts';
 import {bzip2Encoder} from '../decoder-tools.ts';
+import {digestDisk, digestTree} from '../delta/content-digest.ts';
+import {readDiskDelta} from '../delta/read-disk-delta.ts';
+import {readLayer} from '../delta/read-layer.ts';
 import {asImgctlError} from '../failure.ts';
 import {batched} from './batched.ts';
-import {type ExportTask, outputFd} from './export-task.ts';
+import {baseFd, type ExportTask, outputFd} from './export-task.ts';
 import {Output} from './output.ts';
 import {copyRawTo, readRaw} from './read-raw.ts';
 import {readTree} from './read-tree.ts';
@@ -33,6 +36,11 @@ async function run(task: ExportTask): Promise<string[]> {
   const output = new Output(outputFd);
   if (directory !== undefined) return await exportTree(directory, task, output);
   const onPosition = progressOf(fstatSync(source).size);
+  if (task.base) {
+    send({type: 'base', digest: digestDisk(baseFd)});
+    await writeAll(encoded(readDiskDelta(source, baseFd, onPosition), task), output);
+    return [];
+  }
   if (compression === 'uncompressed') copyRawTo(source, output, onPosition);
   else await writeAll(encoded(readRaw(source, onPosition), task), output);
   return output.isFile ? keepAttributes() : [];
@@ -42,11 +50,22 @@ async function exportTree(directory: string, task: ExportTask, output: Output): 
   const top = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   const losses = new Losses();
   try {
-    await writeAll(encoded(batched(readTree(top, losses)), task), output);
+    await writeAll(encoded(batched(entriesOf(top, task, losses)), task), output);
   } finally {
     closeSync(top);
   }
   return losses.sentences();
+}
+
+async function* entriesOf(top: number, {base}: ExportTask, losses: Losses): AsyncGenerator<Buffer> {
+  if (base?.directory === undefined) return yield* readTree(top, losses);
+  const below = openSync(base.directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    send({type: 'base', digest: digestTree(below)});
+    yield* readLayer(top, below, losses);
+  } finally {
+    closeSync(below);
+  }
 }
 
 function encoded(chunks: AsyncIterable<Buffer>, {compression, cores}: ExportTask): AsyncIterable<Buffer> {

@@ -1,7 +1,7 @@
 /** One export, from finding the image to the last byte at the output's door. */
 import {closeSync, constants, openSync, readlinkSync} from 'node:fs';
 import {availableParallelism} from 'node:os';
-import type {ExportRequest, TransferResult} from '../../engine.ts';
+import type {BaseImage, ExportRequest, TransferResult} from '../../engine.ts';
 import {runChild} from '../child-process.ts';
 import type {ChildMessage} from '../child-protocol.ts';
 import {asImgctlError} from '../failure.ts';
@@ -13,7 +13,7 @@ import {checkKind, findImage} from './find-image.ts';
 import {takeSnapshot} from './snapshot.ts';
 
 export interface ExportJobOptions {
-  request: ExportRequest;
+  request: ExportRequest & {base?: BaseImage};
   sandbox: Sandbox;
   signal: AbortSignal;
 }
@@ -31,10 +31,10 @@ export async function runExport(options: ExportJobOptions, listener: JobListener
     );
     checkKind(image, request);
     await using snapshot = await takeSnapshot(image, request);
-    const notices = await runExportChild(options, snapshot.path, listener);
+    const result = await runExportChild(options, snapshot.path, listener);
     listener.reportProgress(1);
     listener.reportLog(6, 'Operation completed successfully.');
-    return {path: image, format: request.format, notices};
+    return {path: image, format: request.format, ...result};
   } catch (error) {
     throw asImgctlError(error, `Exporting "${request.localName}"`, signal);
   }
@@ -45,41 +45,60 @@ async function runExportChild(
   {request, sandbox, signal}: ExportJobOptions,
   image: string,
   listener: JobListener,
-): Promise<string[]> {
-  const {format, compression, outputFd, parallel} = request;
-  // importd knows how far it is with a disk only (spec/engine.md §8).
-  const percent =
-    format === 'raw'
-      ? new PercentLog('Exported', (level, line) => listener.reportLog(level, line))
-      : undefined;
-  const source = format === 'raw' ? openSync(image, constants.O_RDONLY) : undefined;
+): Promise<Pick<TransferResult, 'notices' | 'baseDigest'>> {
+  const {format, outputFd, parallel} = request;
+  const base = request.base && findBase(request.base, request);
+  const [source, baseSource] = format === 'raw' ? [image, base].map(openDisk) : [];
+  const cores = parallel ? availableParallelism() : undefined;
+  let baseDigest: string | undefined;
   try {
-    const cores = parallel ? availableParallelism() : undefined;
-    const task: ExportTask = {
-      compression,
-      ...(cores === undefined ? {} : {cores}),
-      ...(format === 'tar' ? {directory: image} : {}),
-    };
-    return await runChild({
+    const notices = await runChild({
       name: 'export-child',
-      task,
+      task: taskOf(request, {image, base, cores}),
       sandbox,
       wrap: {target: undefined, readable: image, capabilities: format === 'tar' ? ['dac_read_search'] : []},
       // Node compresses in these threads.
       ...(cores === undefined ? {} : {env: {UV_THREADPOOL_SIZE: String(Math.max(cores, 4))}}),
-      descriptors: {...(source === undefined ? {} : {stdin: source}), descriptors: [outputFd]},
+      descriptors: {
+        ...(source === undefined ? {} : {stdin: source}),
+        descriptors: [outputFd, ...(baseSource === undefined ? [] : [baseSource])],
+      },
       signal,
-      onMessage: (message) => forward(message, listener, percent),
+      onMessage: (message) => {
+        if (message.type === 'base') baseDigest = message.digest;
+        forward(message, listener);
+      },
     });
+    return {notices, ...(baseDigest === undefined ? {} : {baseDigest})};
   } finally {
-    if (source !== undefined) closeSync(source);
+    for (const fd of [source, baseSource]) if (fd !== undefined) closeSync(fd);
   }
 }
 
-function forward(message: ChildMessage, listener: JobListener, percent: PercentLog | undefined): void {
-  if (message.type === 'progress') {
-    listener.reportProgress(message.fraction);
-    percent?.update(message.fraction);
-  }
+function taskOf(
+  {format, compression}: ExportRequest,
+  {image, base, cores}: {image: string; base: string | undefined; cores: number | undefined},
+): ExportTask {
+  const isTree = format === 'tar';
+  return {
+    compression,
+    ...(cores === undefined ? {} : {cores}),
+    ...(isTree ? {directory: image} : {}),
+    ...(base === undefined ? {} : {base: isTree ? {directory: base} : {}}),
+  };
+}
+
+function findBase({store, localName}: BaseImage, request: ExportRequest): string {
+  const base = findImage(store, localName);
+  checkKind(base, {...request, localName});
+  return base;
+}
+
+function openDisk(file: string | undefined): number | undefined {
+  return file === undefined ? undefined : openSync(file, constants.O_RDONLY);
+}
+
+function forward(message: ChildMessage, listener: JobListener): void {
+  if (message.type === 'progress') listener.reportProgress(message.fraction);
   if (message.type === 'log') listener.reportLog(message.level, message.line);
 }

@@ -7,6 +7,9 @@ export interface ExportTask {
   cores?: number;
   /** Absolute path of the tree, for a tar archive. */
   directory?: string;
+  /** Write only what differs from a base: the tree named here, or the disk that is `baseFd`. */
+  base?: {directory?: string};
 }
 
 export const outputFd = 3;
+export const baseFd = 4;
