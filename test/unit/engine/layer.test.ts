@@ -22,6 +22,8 @@ import {readTar} from '../../../src/formats/tar-reader.ts';
 import {removeTree} from '../../../src/sys/remove-tree.ts';
 import {listTree} from '../../support/tree-listing.ts';
 
+type Named = Partial<Header> & {name: string};
+
 let root: string;
 beforeEach(() => {
   root = mkdtempSync(path.join(tmpdir(), 'imgctl-layer-'));
@@ -31,10 +33,10 @@ beforeEach(() => {
 });
 afterEach(() => removeTree(root));
 
-async function apply(...entries: (string | Header)[]): Promise<void> {
+async function apply(...entries: (string | Named)[]): Promise<void> {
   const archive = pack();
   for (const entry of entries) {
-    const header: Header = typeof entry === 'string' ? {name: entry} : entry;
+    const header: Named = typeof entry === 'string' ? {name: entry} : entry;
     if (header.name.endsWith('/')) archive.entry({...header, type: 'directory'});
     else if (header.type === 'symlink') archive.entry(header);
     else archive.entry(header, 'new');
