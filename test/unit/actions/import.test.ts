@@ -330,8 +330,8 @@ describe('two at once', () => {
   });
 });
 
-test('an incremental image is refused by name before anything is fetched', async () => {
-  const child = await offer('child', {origin: a, tags: {'imgctl:delta': 'oci-layer'}});
+test('an incremental image of an unknown kind is refused by name before anything is fetched', async () => {
+  const child = await offer('child', {origin: a, tags: {'imgctl:delta': 'from-the-future'}});
   await expect(importImage(await world.context([server.url]), {text: child})).rejects.toMatchObject({
     code: 'NotSupported',
   });
