@@ -53,6 +53,7 @@ if [ "${1:-}" = test ]; then
 	need man man-db
 	need mandoc mandoc
 	need busybox busybox-static
+	need systemd-nspawn systemd-container
 	need curl curl
 	need chromium chromium
 	need dbus-daemon dbus-daemon

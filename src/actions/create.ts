@@ -9,6 +9,7 @@ import path from 'node:path';
 import type {BaseImage} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import {readOsRelease} from '../instances/os-release.ts';
+import {type PrepareRequest, withPreparedCopy} from '../instances/prepare/prepare.ts';
 import type {ImageManifest, ManifestFile} from '../manifest/manifest.ts';
 import {checkManifest} from '../manifest/parse.ts';
 import type {ActionContext} from './context.ts';
@@ -18,7 +19,7 @@ import {checkOriginDepth, type FoundInstance, findInstance, requireStopped} from
 import {lockImport} from './import.ts';
 import type {InstalledImage} from './installed.ts';
 import {poolText} from './pools.ts';
-import {writeImageFile} from './write-image-file.ts';
+import {type WriteOrder, writeImageFile} from './write-image-file.ts';
 
 export interface CreateOptions {
   /** Name of the instance. */
@@ -28,12 +29,16 @@ export interface CreateOptions {
   maxOriginDepth?: number | undefined;
   /** Only what differs from the image that the instance was made from. */
   incremental?: boolean;
+  /** Run a script in a copy of the instance first, and make the image of the copy. */
+  prepare?: PrepareOptions | undefined;
   outputs: CreateOutputs;
   /** Where the files go, as typed: a directory, or their common beginning; undefined: a name of their own here. */
   outputTemplate?: string | undefined;
   /** Uploads the files instead of keeping them. */
   publish?: ((files: CreatedFiles) => Promise<{url: string}>) | undefined;
 }
+
+export type PrepareOptions = Pick<PrepareRequest, 'script' | 'metadata' | 'hasNetwork' | 'timeoutMs'>;
 
 export interface CreatedFiles {
   manifestPath: string;
@@ -94,7 +99,29 @@ async function requireBase(context: ActionContext, {pool, record}: InstalledImag
   );
 }
 
-async function makeImage(context: ActionContext, order: Omit<SaveOrder, 'prefix'>): Promise<CreateResult> {
+async function makeImage(context: ActionContext, order: Order): Promise<CreateResult> {
+  const {instance, options} = order;
+  const {name, isDisk, pool} = instance;
+  if (!options.prepare) {
+    return putOut(context, {...order, source: {store: pool.store, localName: name, isDisk}});
+  }
+  const request: PrepareRequest = {
+    ...options.prepare,
+    name,
+    path: instance.path,
+    isDisk,
+    signal: context.signal,
+    onStep: (line) => context.report.step(line),
+    onNotice: (text) => context.report.notice(`instance "${name}": ${text}`),
+  };
+  return withPreparedCopy(request, ({directory, localName}) => {
+    const store = {imageClass: 'machine', directory} as const;
+    return putOut(context, {...order, source: {store, localName, isDisk}});
+  });
+}
+
+/** Into files that stay, or to a server. */
+async function putOut(context: ActionContext, order: Omit<SaveOrder, 'prefix'>): Promise<CreateResult> {
   const {draft, options} = order;
   const {publish} = options;
   if (!publish) {
@@ -132,12 +159,17 @@ function prefixFor(draft: ImageManifest, {outputTemplate}: CreateOptions): strin
   return isDirectory ? path.join(outputTemplate, filePrefix(draft)) : outputTemplate;
 }
 
-interface SaveOrder {
+interface Order {
   instance: FoundInstance;
   draft: ImageManifest;
   options: CreateOptions;
-  prefix: string;
   base?: BaseImage;
+}
+
+interface SaveOrder extends Order {
+  /** What is read: the instance, or a copy of it. */
+  source: WriteOrder['source'];
+  prefix: string;
 }
 
 interface SavedImage extends CreatedFiles {
@@ -146,7 +178,7 @@ interface SavedImage extends CreatedFiles {
 }
 
 async function saveImage(context: ActionContext, order: SaveOrder): Promise<SavedImage> {
-  const {instance, draft, options, prefix, base} = order;
+  const {instance, source, draft, options, prefix, base} = order;
   const {compression, outputs} = options;
   const plainPath = `${prefix}.${instance.isDisk ? (base ? 'qcow2' : 'raw') : 'tar'}`;
   const filePath = `${plainPath}${suffixes[compression]}`;
@@ -155,7 +187,7 @@ async function saveImage(context: ActionContext, order: SaveOrder): Promise<Save
   context.report.step(`Sending image file to "${plainPath}"`);
   const written = await outputs.writeFile(filePath, (fd) =>
     writeImageFile(context, {
-      source: {store: instance.pool.store, localName: instance.name, isDisk: instance.isDisk},
+      source,
       manifest: draft,
       compression,
       base,

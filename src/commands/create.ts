@@ -1,14 +1,17 @@
+import {readFile} from 'node:fs/promises';
 import {createImage} from '../actions/create.ts';
 import {type GivenFields, parseFields, parseGiven} from '../actions/create-manifest.ts';
 import {publishImage} from '../actions/publish.ts';
 import {readManifestFile} from '../actions/read-manifest-file.ts';
 import {defineCommand} from '../cli/command.ts';
 import type {CommandContext} from '../cli/context.ts';
+import {parseDuration} from '../cli/durations.ts';
 import {outputPlaces} from '../cli/output-places.ts';
 import {readInput} from '../cli/read-input.ts';
 import {ImgctlError} from '../errors.ts';
 import type {ManifestFile} from '../manifest/manifest.ts';
 
+const maxScriptBytes = 1024 * 1024;
 const compressions: Readonly<Record<string, ManifestFile['compression']>> = {
   none: 'none',
   bzip2: 'bzip2',
@@ -42,6 +45,23 @@ export default defineCommand({
       char: 'i',
       summary: 'only what differs from the image that the instance was made from',
     },
+    script: {
+      kind: 'string',
+      char: 's',
+      value: 'SCRIPT',
+      summary: 'run this program in a throw-away copy first, and make the image of the copy',
+    },
+    metadata: {
+      kind: 'strings',
+      value: 'KEY=VALUE',
+      summary: 'metadata that the script may read with mdata-get',
+    },
+    'prepare-timeout': {
+      kind: 'string',
+      value: 'DURATION',
+      summary: 'how long the script may take to start, and again to end (default 300s)',
+    },
+    'prepare-network': {kind: 'boolean', summary: 'let the script use the network of this host'},
     'max-origin-depth': {
       kind: 'string',
       value: 'N',
@@ -63,6 +83,7 @@ export default defineCommand({
     'create web1 name=web version=1.0.0',
     'create -i -c gzip web1 name=web version=1.0.1',
     'create -c xz -o /var/tmp -m web.json web1',
+    'create -s prepare.sh web1 name=web version=1.0.1',
     'create -p http://127.0.0.1:8080 web1 name=web version=1.0.1',
   ],
   run: async (context, {flags, args}) => {
@@ -78,6 +99,15 @@ export default defineCommand({
       given,
       compression,
       incremental: flags.incremental,
+      prepare:
+        flags.script === undefined
+          ? undefined
+          : {
+              script: await readScript(flags.script),
+              metadata: metadataOf(flags.metadata),
+              hasNetwork: flags['prepare-network'],
+              timeoutMs: parseDuration(flags['prepare-timeout'] ?? '300s'),
+            },
       maxOriginDepth: depthOf(flags['max-origin-depth']),
       outputs: outputPlaces(context.paths.cacheDirectory),
       outputTemplate: flags['output-template'],
@@ -92,6 +122,29 @@ function compressionOf(text = 'none'): ManifestFile['compression'] {
   throw new ImgctlError(
     'Usage',
     `invalid -c,--compression "${text}": must be one of "none", "bzip2", "gzip", "xz"`,
+  );
+}
+
+/** The guest may read it as metadata, whose values have a limit. */
+async function readScript(file: string): Promise<Buffer> {
+  let script: Buffer;
+  try {
+    script = await readFile(file);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ImgctlError('Usage', `cannot read prepare script "${file}": ${reason}`, {cause: error});
+  }
+  if (script.length <= maxScriptBytes) return script;
+  throw new ImgctlError('LimitExceeded', `prepare script "${file}" is larger than ${maxScriptBytes} bytes`);
+}
+
+function metadataOf(list: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    list.map((text) => {
+      const at = text.indexOf('=');
+      if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
+      throw new ImgctlError('Usage', `invalid metadata "${text}": must match "<key>=<value>"`);
+    }),
   );
 }
 

@@ -27,6 +27,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define MAX_ARGUMENTS 6
@@ -220,6 +221,14 @@ CALL(sys_subvolume_get_flags, int fd = INT(0); uint64_t flags = 0; if (call.erro
 CALL(sys_subvolume_set_flags, int fd = INT(0); uint64_t flags = INT(1);
      RETURN(ioctl(fd, BTRFS_IOC_SUBVOL_SETFLAGS, &flags));)
 
+/* Pseudo-terminals */
+
+CALL(sys_unlock_terminal, int fd = INT(0); int unlocked = 0; unsigned index = 0; if (call.error) RETURN(-1);
+     if (ioctl(fd, TIOCSPTLCK, &unlocked) < 0) RETURN(-1); RETURN(ioctl(fd, TIOCGPTN, &index) < 0 ? -1 : (int64_t)index);)
+
+CALL(sys_make_raw, int fd = INT(0); struct termios mode; if (call.error) RETURN(-1);
+     if (tcgetattr(fd, &mode) < 0) RETURN(-1); cfmakeraw(&mode); RETURN(tcsetattr(fd, TCSANOW, &mode));)
+
 /* Extended attributes: of a descriptor (number) or of a path, symbolic links not followed */
 
 CALL(sys_set_xattr, bool is_fd = is_number(&call, 0); int fd = is_fd ? INT(0) : -1; path_text path;
@@ -296,6 +305,8 @@ static const struct {
     {"subvolumeDestroy", sys_subvolume_destroy},
     {"subvolumeGetFlags", sys_subvolume_get_flags},
     {"subvolumeSetFlags", sys_subvolume_set_flags},
+    {"unlockTerminal", sys_unlock_terminal},
+    {"makeRaw", sys_make_raw},
     {"setXattr", sys_set_xattr},
     {"removeXattr", sys_remove_xattr},
     {"getXattr", sys_get_xattr},

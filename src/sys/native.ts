@@ -45,6 +45,8 @@ export interface NativeBinding {
   subvolumeDestroy(dir: number, name: PathBytes): number;
   subvolumeGetFlags(fd: number): number;
   subvolumeSetFlags(fd: number, flags: number): number;
+  unlockTerminal(master: number): number;
+  makeRaw(fd: number): number;
   setXattr(file: number | PathBytes, name: PathBytes, value: Buffer): number;
   removeXattr(file: number | PathBytes, name: PathBytes): number;
   getXattr(file: number | PathBytes, name: PathBytes): number | Buffer;

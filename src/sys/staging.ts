@@ -85,8 +85,9 @@ function isOurs(file: string): boolean {
   if (!stats?.isDirectory() || (stats.mode & 0o7777) !== 0o700 || !isOwn(stats)) return false;
   const names = readdirOrNothing(file);
   const isKnown = (name: string) =>
-    fixedNames.includes(name) || name.startsWith(stagedFilter) || sidePattern.test(name);
-  return names.every((name) => isKnown(name) || oldPattern.test(name));
+    name === stagedTree || name === stagedRaw || name.startsWith(stagedFilter) || sidePattern.test(name);
+  // A copy that is read has a staging directory of its own beside it, which is here.
+  return names.every((name) => isKnown(name) || oldPattern.test(name) || stagingPattern.test(name));
 }
 
 function isOwn(stats: Stats): boolean {

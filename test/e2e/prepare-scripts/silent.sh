@@ -1,0 +1,3 @@
+#!/bin/sh
+# Never says anything.
+while :; do sleep 60; done
