@@ -23,6 +23,8 @@ const stagingPattern = /^\.#.*[0-9a-f]{16}$/s;
 const fixedNames = [stagedTree, stagedRaw, stagedObjects];
 const sidePrefix = 'side';
 const sidePattern = /^side[.a-z0-9]+$/;
+/** systemd-nspawn's lock beside a tree that it ran, which it leaves when it is killed. */
+const runLockPattern = /^\.#(?:tree|side[.a-z0-9]*)\.lck$/;
 /** Images that are about to be removed. */
 const oldPattern = /^old-[0-9]+$/;
 
@@ -85,9 +87,10 @@ function isOurs(file: string): boolean {
   if (!stats?.isDirectory() || (stats.mode & 0o7777) !== 0o700 || !isOwn(stats)) return false;
   const names = readdirOrNothing(file);
   const isKnown = (name: string) =>
-    name === stagedTree || name === stagedRaw || name.startsWith(stagedFilter) || sidePattern.test(name);
+    name === stagedTree || name === stagedRaw || name.startsWith(stagedFilter);
   // A copy that is read has a staging directory of its own beside it, which is here.
-  return names.every((name) => isKnown(name) || oldPattern.test(name) || stagingPattern.test(name));
+  const patterns = [sidePattern, oldPattern, runLockPattern, stagingPattern];
+  return names.every((name) => isKnown(name) || patterns.some((pattern) => pattern.test(name)));
 }
 
 function isOwn(stats: Stats): boolean {

@@ -1,14 +1,11 @@
 /** Prepare scripts in real containers: those that succeed, fail, crash, hang and say nothing. Needs root. */
 import {execFileSync, spawnSync} from 'node:child_process';
 import {
-  copyFileSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
-  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -16,12 +13,12 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {removeTree} from '../../src/sys/remove-tree.ts';
+import {makeGuest} from '../support/guest.ts';
 import {listTree} from '../support/tree-listing.ts';
 import {Host} from '../support/two-hosts.ts';
 
 const bin = path.join(import.meta.dirname, '../../bin');
 const canRun = process.geteuid?.() === 0 && existsSync('/usr/bin/systemd-nspawn');
-const mutable = ['old', 'etc/hostname', 'etc/ssh/ssh_host_rsa_key', 'var/log/messages'];
 
 let directory: string;
 let host: Host;
@@ -31,19 +28,6 @@ beforeEach(() => {
   makeGuest(host.machine('guest'));
 });
 afterEach(() => removeTree(directory));
-
-/** Everything that scripts need, from one static program. */
-function makeGuest(root: string): void {
-  for (const name of ['bin', 'dev', 'etc/ssh', 'proc', 'sys', 'run', 'tmp', 'usr', 'var/log', 'root'])
-    mkdirSync(path.join(root, name), {recursive: true});
-  copyFileSync('/bin/busybox', path.join(root, 'bin/busybox'));
-  for (const tool of execFileSync('busybox', ['--list']).toString().trim().split('\n'))
-    if (tool !== 'busybox') symlinkSync('busybox', path.join(root, 'bin', tool));
-  for (const name of mutable) writeFileSync(path.join(root, name), `${name} of before`);
-  writeFileSync(path.join(root, 'etc/machine-id'), `${'0123456789abcdef'.repeat(2)}\n`);
-  writeFileSync(path.join(root, 'etc/shadow'), 'root:*:1::::::\n');
-  writeFileSync(path.join(root, 'etc/os-release'), 'ID=guest\nVERSION_ID=1\n');
-}
 
 function create(script: string, ...more: string[]) {
   const file = path.join(import.meta.dirname, 'prepare-scripts', `${script}.sh`);

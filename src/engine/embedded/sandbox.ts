@@ -158,7 +158,8 @@ function wrapped(level: SandboxLevel, command: readonly string[], wrapping: Wrap
       wrapping.target ?? '',
       hidesRun(wrapping) ? 'yes' : 'no',
     ];
-    return ['unshare', ...namespaces, ...script, 'setpriv', ...dropped];
+    // Not of the child's own making: nobody else would end it when this process is killed.
+    return ['setpriv', '--pdeathsig', 'KILL', 'unshare', ...namespaces, ...script, 'setpriv', ...dropped];
   }
   return level === 'setpriv' ? ['setpriv', '--pdeathsig', 'KILL', ...dropped] : [...command];
 }
