@@ -20,8 +20,8 @@ const gzipHeader = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
 const deflateEnd = Buffer.from([3, 0]);
 /** Ten of bzip2's largest blocks. */
 const bzip2BlockBytes = 9_000_000;
-/** Preset and blocks are such that three of them fit into what a command may take (design.md §8): 64 MiB each. */
-const xz = {preset: 4, blockBytes: 8 * 1024 * 1024, maxThreads: 3};
+/** Measured: three encoders of even this preset bring a process to 240 MiB, too near to what a command may take (design.md §8). */
+const xz = {preset: 4, blockBytes: 4 * 1024 * 1024, threads: 2};
 
 export interface ParallelOptions {
   /** How many blocks at once. */
@@ -36,7 +36,7 @@ export function parallelEncoder(
   {cores, bzip2}: ParallelOptions,
 ): Encoder | undefined {
   if (compression === 'gzip') return (source) => encodeGzip(source, cores);
-  if (compression === 'xz') return (source) => encodeXz(source, cores);
+  if (compression === 'xz') return (source) => encodeXz(source);
   if (compression !== 'bzip2' || !bzip2) return undefined;
   const encodeBlock = async (block: Buffer) => collect(bzip2(once(block)));
   return (source) => mapInOrder(blocksOf(source, bzip2BlockBytes), cores, encodeBlock);
@@ -66,7 +66,7 @@ async function* encodeGzip(source: AsyncIterable<Buffer>, cores: number): AsyncG
   yield Buffer.concat([deflateEnd, trailer]);
 }
 
-async function* encodeXz(source: AsyncIterable<Buffer>, cores: number): AsyncGenerator<Buffer> {
+async function* encodeXz(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const {default: lzma} = await import('lzma-native');
   yield* through(
     source,
@@ -74,8 +74,7 @@ async function* encodeXz(source: AsyncIterable<Buffer>, cores: number): AsyncGen
       preset: xz.preset,
       check: lzma.CHECK_CRC64,
       bufsize: gzipBlockBytes,
-      // With one thread too it must be the encoder that makes blocks.
-      threads: Math.min(Math.max(cores, 2), xz.maxThreads),
+      threads: xz.threads,
       blockSize: xz.blockBytes,
     }),
   );
