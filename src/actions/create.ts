@@ -16,7 +16,7 @@ import type {ActionContext} from './context.ts';
 import {diskDefaults, draftManifest, filePrefix, type GivenFields, treeDefaults} from './create-manifest.ts';
 import {deltaOriginTag} from './delta.ts';
 import {checkOriginDepth, type FoundInstance, findInstance, requireStopped} from './find-instance.ts';
-import {lockImport} from './import.ts';
+import {lockOrigin} from './image-locks.ts';
 import type {InstalledImage} from './installed.ts';
 import {poolText} from './pools.ts';
 import {type WriteOrder, writeImageFile} from './write-image-file.ts';
@@ -78,7 +78,7 @@ export async function createImage(context: ActionContext, options: CreateOptions
   checkManifest(draft, 'minimal');
   if (!options.incremental || !instance.origin) return makeImage(context, {instance, draft, options});
   const {record} = instance.origin;
-  const lock = await lockImport(context, record.manifest.uuid);
+  const lock = await lockOrigin(context, record.manifest.uuid);
   try {
     const base = await requireBase(context, instance.origin);
     return await makeImage(context, {instance, draft, options, base});

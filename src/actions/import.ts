@@ -12,9 +12,10 @@ import {formatSize} from '../manifest/size-text.ts';
 import type {VerifiedSource} from '../sources/source.ts';
 import {dockerNotSupported} from '../sources/source-type.ts';
 import {gatherAncestry} from './ancestry-of-offer.ts';
-import type {ActionContext, HeldLock, Pool} from './context.ts';
+import type {ActionContext, Pool} from './context.ts';
 import {deltaOf} from './delta.ts';
 import {findOffered} from './find-offered.ts';
+import {lockChain} from './image-locks.ts';
 import {installImage} from './install-image.ts';
 import {findInstalled} from './installed.ts';
 import {checkLocalName, localNameFor, refuseTakenNames} from './local-name.ts';
@@ -86,7 +87,6 @@ async function importByUuid(
   context.report.step(`Gather image ${uuid} ancestry`);
   const chain = await gatherAncestry(context, source, manifest);
   chain.forEach(deltaOf); // refuses what cannot be installed, before anything is downloaded
-  const missing: ImageManifest[] = [];
   for (const image of chain) {
     if (image.uuid !== uuid && (await findInstalled(context, image.uuid)))
       context.report.step(`Image ${image.uuid} already installed`);
@@ -111,12 +111,7 @@ async function importChain(context: ActionContext, order: ChainOrder): Promise<I
   const locked = await lockChain(context, order.chain);
   const {missing} = locked;
   try {
-    // Top first everywhere, so that two processes cannot wait for each other.
-    for (const image of [...order.missing].reverse()) locks.push(await lockImport(context, image.uuid));
-    // An incremental image is put over a copy of its origin, which must not be deleted meanwhile.
-    const below = order.missing[0] && deltaOf(order.missing[0])?.origin;
-    if (below !== undefined) locks.push(await lockImport(context, below));
-    if (await findInstalled(context, top.uuid)) {
+    if (!missing.includes(top)) {
       context.report.step(`Image ${top.uuid} (${imageTitle(top)}) was imported while waiting on lock`);
       return {action: 'imported', uuid: top.uuid, changed: false, installed: []};
     }

@@ -9,7 +9,7 @@ import {ImgctlError} from '../errors.ts';
 import {type ImageManifest, imageTitle} from '../manifest/manifest.ts';
 import type {ActionContext, Pool} from './context.ts';
 import {deltaOf} from './delta.ts';
-import {findInstalled} from './installed.ts';
+import {findInstalled, type InstalledImage} from './installed.ts';
 import {poolText} from './pools.ts';
 
 export interface InstallOrder {
@@ -41,21 +41,24 @@ export async function installImage(context: ActionContext, order: InstallOrder):
   const origin = await originOf(context, manifest);
   let recorded = false;
   try {
-    const transfer = await startImport(context, manifest, {
-      store: pool.store,
-      localName: order.localName,
-      sourcePath: order.filePath,
-      facts: order.digests,
-      readOnly: true,
-      ...(origin && {origin: {store: origin.pool.store, localName: origin.record.localName}}),
-      maxUnpackedBytes: context.limits.unpackedBytes ?? defaultMaxUnpackedBytes,
-      signal: context.signal,
-      beforeCommit: async () => {
-        recorded = true;
-        await forgetNamesakes(context, record);
-        await context.records.write(record);
+    const transfer = await startImport(
+      context,
+      {manifest, origin},
+      {
+        store: pool.store,
+        localName: order.localName,
+        sourcePath: order.filePath,
+        facts: order.digests,
+        readOnly: true,
+        maxUnpackedBytes: context.limits.unpackedBytes ?? defaultMaxUnpackedBytes,
+        signal: context.signal,
+        beforeCommit: async () => {
+          recorded = true;
+          await forgetNamesakes(context, record);
+          await context.records.write(record);
+        },
       },
-    });
+    );
     transfer.onProgress((fraction) => {
       context.report.progress({
         uuid: manifest.uuid,
@@ -68,7 +71,8 @@ export async function installImage(context: ActionContext, order: InstallOrder):
     const result = await transfer.finished;
     for (const notice of result.notices) context.report.notice(`${imageTitle(manifest)}: ${notice}`);
   } catch (error) {
-    if (recorded) await context.records.remove(manifest.uuid);
+    // A record without data is no image; with data that comes later it must be there.
+    if (recorded && !isOutcomeUnknown(error)) await context.records.remove(manifest.uuid);
     throw explained(error, manifest);
   } finally {
     context.report.progressEnd(manifest.uuid);
@@ -77,27 +81,27 @@ export async function installImage(context: ActionContext, order: InstallOrder):
   return record;
 }
 
-/** A whole image, or one over its origin, which is installed by then. */
+/** One that its manifest says is incremental is put over its origin; what others are over theirs, their bytes tell. */
 async function startImport(
   context: ActionContext,
-  manifest: ImageManifest,
+  {manifest, origin}: {manifest: ImageManifest; origin: InstalledImage | undefined},
   request: Omit<ImportRequest, 'format'>,
 ): Promise<Transfer> {
   const delta = deltaOf(manifest);
   const {engine} = context;
-  if (!delta) return engine.import({...request, format: 'auto'});
+  const base = origin && {store: origin.pool.store, localName: origin.record.localName};
+  if (!delta) return engine.import({...request, format: 'auto', ...(base && {origin: base})});
   if (!canDelta(engine)) {
     throw new ImgctlError(
       'NotSupported',
       `image "${manifest.uuid}" is incremental, which this engine cannot install`,
     );
   }
-  const origin = await findInstalled(context, delta.origin);
-  if (!origin) throw originNotInstalled(context, manifest, request.store);
+  if (!base) throw originNotInstalled(context, manifest, request.store);
   return engine.importDelta({
     ...request,
     format: delta.kind === 'oci-layer' ? 'tar' : 'raw',
-    base: {store: origin.pool.store, localName: origin.record.localName},
+    base,
     ...(delta.originDigest === undefined ? {} : {baseDigest: delta.originDigest}),
   });
 }
@@ -128,6 +132,18 @@ function explained(error: unknown, manifest: ImageManifest): unknown {
       ...(error.details ? {details: error.details} : {}),
     },
   );
+}
+
+/** What its bytes may be changes of. */
+async function originOf(
+  context: ActionContext,
+  {origin}: ImageManifest,
+): Promise<InstalledImage | undefined> {
+  return origin === undefined ? undefined : await findInstalled(context, origin);
+}
+
+function isOutcomeUnknown(error: unknown): boolean {
+  return error instanceof ImgctlError && error.details?.outcome === 'unknown';
 }
 
 /**

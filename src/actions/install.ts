@@ -9,9 +9,10 @@ import {type ImageManifest, imageTitle, isUuid} from '../manifest/manifest.ts';
 import {checkManifest, parseManifest} from '../manifest/parse.ts';
 import {checkPlatform} from '../manifest/platform.ts';
 import {FileDigester} from '../verify/digester.ts';
-import type {ActionContext, HeldLock, Pool} from './context.ts';
+import type {ActionContext, Pool} from './context.ts';
 import {deltaOf} from './delta.ts';
-import {lockImport, refuseOtherPool} from './import.ts';
+import {lockImport, lockOrigin} from './image-locks.ts';
+import {refuseOtherPool} from './import.ts';
 import {installImage, originNotInstalled} from './install-image.ts';
 import {findInstalled} from './installed.ts';
 import {checkLocalName, localNameFor, refuseTakenNames} from './local-name.ts';
@@ -60,16 +61,14 @@ export async function installFromFile(
   context.report.step(`Installing image ${uuid} (${imageTitle(manifest)})`);
   checkManifest(manifest, 'minimal');
   if (context.platform !== undefined) checkPlatform(manifest, context.platform);
-  const lock = await lockImport(context, uuid);
-  let originLock: HeldLock | undefined;
+  deltaOf(manifest); // refuses what cannot be installed, before the file is read
+  const locks = [await lockImport(context, uuid)];
   try {
     if (await findInstalled(context, uuid)) {
       context.report.step(`Image ${uuid} (${imageTitle(manifest)}) was installed while waiting on lock`);
       return {action: 'installed', uuid, changed: false};
     }
-    const delta = deltaOf(manifest);
-    // It is copied, and must not be deleted meanwhile.
-    if (delta) originLock = await lockImport(context, delta.origin);
+    if (manifest.origin) locks.push(await lockOrigin(context, manifest.origin));
     await requireOrigin(context, manifest, pool);
     const localName = localNameFor(manifest, pool, options.localName);
     await refuseTakenNames(context, pool, [localName]);
@@ -83,8 +82,7 @@ export async function installFromFile(
       digests,
     });
   } finally {
-    originLock?.release();
-    lock.release();
+    for (const lock of locks) lock.release();
   }
   context.report.step(`Installed image ${uuid} (${imageTitle(manifest)})`);
   return {action: 'installed', uuid, changed: true};

@@ -58,6 +58,14 @@ function nameTaken(name: string, place: string): ImgctlError {
   });
 }
 
+function storageFailure(error: unknown, name: string): unknown {
+  const errno = errnoOf(error);
+  if (error instanceof ImgctlError || errno === undefined) return error;
+  const isFull = errno === 'ENOSPC' || errno === 'EDQUOT';
+  const message = `cannot make instance "${name}": ${(error as Error).message}`;
+  return new ImgctlError(isFull ? 'NoSpace' : 'FileSystem', message, {cause: error, retryable: isFull});
+}
+
 async function putInPlace(copy: string, target: string, name: string): Promise<string> {
   try {
     renameAt(AT_FDCWD, copy, AT_FDCWD, target, 'noReplace');

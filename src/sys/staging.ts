@@ -86,8 +86,7 @@ function isOurs(file: string): boolean {
   const stats = lstatSync(file, {throwIfNoEntry: false});
   if (!stats?.isDirectory() || (stats.mode & 0o7777) !== 0o700 || !isOwn(stats)) return false;
   const names = readdirOrNothing(file);
-  const isKnown = (name: string) =>
-    name === stagedTree || name === stagedRaw || name.startsWith(stagedFilter);
+  const isKnown = (name: string) => fixedNames.includes(name) || name.startsWith(stagedFilter);
   // A copy that is read has a staging directory of its own beside it, which is here.
   const patterns = [sidePattern, oldPattern, runLockPattern, stagingPattern];
   return names.every((name) => isKnown(name) || patterns.some((pattern) => pattern.test(name)));

@@ -57,6 +57,7 @@ const childCodes: readonly ErrorCode[] = [
   'NoSpace',
   'NotSupported',
   'OriginMismatch',
+  'OriginNotInstalled',
   'UncompressionError',
 ];
 

@@ -11,6 +11,8 @@ import {isPullUrl} from '../../import1/pull-url.ts';
 import {sweepStaging} from '../../sys/staging.ts';
 import type {
   BaseImage,
+  ConvertRequest,
+  ConvertResult,
   DeltaEngine,
   Engine,
   ExportRequest,
@@ -35,6 +37,7 @@ import {freeze, isForbidden} from './freeze.ts';
 import {checkImageName, checkIsFree, existingForms} from './image-forms.ts';
 import {readImages} from './image-list.ts';
 import {type DeltaSource, ImportJob} from './import-job.ts';
+import {isStream} from './import-source.ts';
 import {PullJob} from './pull/pull-job.ts';
 import type {PullSupport} from './pull/pull-support.ts';
 import {deleteImage} from './remove-image.ts';
@@ -52,7 +55,9 @@ export interface EmbeddedEngineOptions {
 
 const defaultMaxEntries = 5_000_000;
 
-export class EmbeddedEngine implements Engine, ImageRemover, ImageMarker, TransferCanceller, DeltaEngine {
+export class EmbeddedEngine
+  implements Engine, ImageRemover, ImageMarker, TransferCanceller, FileConverter, DeltaEngine
+{
   readonly name = 'embedded';
   readonly #runtimeDirectory: string;
   readonly #limits: DecompressLimits;

@@ -1,5 +1,5 @@
 /** One import, from an open source to an image in place. Whatever happens, nothing temporary stays. */
-import {closeSync, constants, fstatSync, lstatSync, openSync, statfsSync, statSync} from 'node:fs';
+import {lstatSync, statfsSync} from 'node:fs';
 import path from 'node:path';
 import {ImgctlError} from '../../errors.ts';
 import type {DecompressLimits} from '../../formats/decompress.ts';
@@ -115,6 +115,7 @@ export class ImportJob {
       limits,
       maxEntries,
       ...(request.base ? {base: request.baseDigest === undefined ? {} : {digest: request.baseDigest}} : {}),
+      ...(origin && {origin: {directory: origin.store.directory, name: origin.localName}}),
     };
     const lost = request.base ? await this.#copyBase(request.base, staging) : [];
     const onMessage = (message: ChildMessage) => this.#onMessage(message);

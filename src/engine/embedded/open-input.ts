@@ -2,6 +2,7 @@
 import {closeSync, fstatSync} from 'node:fs';
 import {ByteReader} from '../../formats/byte-reader.ts';
 import {type DecompressLimits, decompress} from '../../formats/decompress.ts';
+import type {RandomAccess} from '../../formats/qcow2/random-access.ts';
 import {type Payload, sniffBytes, sniffCompression, sniffPayload} from '../../formats/sniff.ts';
 import {decoderTools} from './decoder-tools.ts';
 import {randomAccess, readFileFrom, readHead} from './file-source.ts';
@@ -51,10 +52,17 @@ export async function writeDisk(
       ? copyRaw(input.fd, target, {maxBytes, onPosition})
       : writeRaw(target, input.bytes.rest());
   }
-  // A compressed one is decompressed to a file without a name first, because its parts lie in any order.
+  return await withDisk(input, (image) =>
+    convertQcow2(image, target, {maxBytes, onPosition: options.onPosition}),
+  );
+}
+
+/** Calls `use` with the qcow2 image that the input is; its parts lie in any order. */
+export async function withDisk<Result>(input: Input, use: (image: RandomAccess) => Result): Promise<Result> {
+  // A compressed one is decompressed to a file without a name first.
   const image = input.isPlain ? input.fd : await spool(input.bytes.rest());
   try {
-    return convertQcow2(randomAccess(image), target, {maxBytes, onPosition: options.onPosition});
+    return use(randomAccess(image));
   } finally {
     if (image !== input.fd) closeSync(image);
   }

@@ -102,19 +102,22 @@ export class TreeWriter {
     this.#cache.clear();
     const lifted = liftOsTree(this.#top);
     this.#setDirectories(this.#withoutLifted(lifted?.name));
-    return lifted?.name.toString();
+    this.#trusted.write(lifted?.name);
+    return lifted?.name;
   }
 
   /** Finishes directories as they are; returns the paths of those that the archive named. */
   finishDirectories(): ReadonlySet<string> {
     this.#cache.clear();
     this.#setDirectories(this.#directories);
+    this.#trusted.write(undefined);
     return new Set(this.#directories.keys());
   }
 
   /** Forgets a directory, and all below it, that somebody else is about to remove. */
   forget(path: string): void {
     this.#cache.clear();
+    this.#trusted.forget(path);
     for (const known of this.#directories.keys())
       if (known === path || known.startsWith(`${path}/`)) this.#directories.delete(known);
   }

@@ -59,6 +59,12 @@ export class TrustedXattrs {
     return rest;
   }
 
+  /** Nothing is there any more, nor below it. */
+  forget(path: string): void {
+    for (const place of this.#lines.keys())
+      if (place === path || place.startsWith(`${path}/`)) this.#lines.delete(place);
+  }
+
   /** Writes the list into the working directory, if there is anything in it. */
   write(lifted: Buffer | undefined): void {
     const lines = [...this.#lines.values()].flat();

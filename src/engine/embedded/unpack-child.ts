@@ -13,15 +13,15 @@ import {createSubvolumeAt, isBtrfs} from '../../sys/btrfs.ts';
 import {syncFileSystem} from '../../sys/contents.ts';
 import {Losses} from '../../sys/losses.ts';
 import {copyUserAttributes, setMetadata} from '../../sys/metadata.ts';
-import {stagedRaw, stagedSide, stagedTree} from '../../sys/staging.ts';
-import {type ChildMessage, errorMessage, type StoredFormat, type UnpackTask} from './child-protocol.ts';
-import {decoderTools} from './decoder-tools.ts';
+import {stagedRaw, stagedTree} from '../../sys/staging.ts';
+import {errorMessage, type SourceDirectory, type StoredFormat, type UnpackTask} from './child-protocol.ts';
+import {log, progressOf, send} from './child-report.ts';
 import {applyDiskDelta, applyLayer} from './delta/apply.ts';
 import {asImgctlError} from './failure.ts';
 import {importDirectory} from './import-directory.ts';
 import {identityOf} from './import-source.ts';
 import {liftOsTree} from './lift.ts';
-import {type Input, openInput, writeDisk} from './open-input.ts';
+import {type Input, openInput, withDisk, writeDisk} from './open-input.ts';
 import {formatBytes} from './pull/pull-log.ts';
 import {TreeWriter} from './tree-writer.ts';
 import {
@@ -38,31 +38,15 @@ const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_
 
 async function unpack(task: UnpackTask): Promise<string[]> {
   if (task.sourceDirectory !== undefined) return await unpackDirectory(task.sourceDirectory);
-  const {size} = fstatSync(source);
-  const onPosition = progressOf(size);
-  const head = readHead(source, sniffBytes);
-  const compression = sniffCompression(head);
-  const options = {limits: task.limits, replacements: decoderTools()};
-  const isPlain = compression === 'none';
-  const decoded = counted(decompress(readFileFrom(source, onPosition), compression, options));
-  const bytes = new ByteReader(decoded.chunks);
-  const payload = sniffPayload(isPlain ? head : await bytes.peek(sniffBytes));
-  const format = storedFormat(task, payload, isPlain ? size : undefined);
-  const {maxOutputBytes: maxBytes} = task.limits;
-  const writeDisk = (fd: number) =>
-    isPlain ? copyRaw(source, fd, {maxBytes, onPosition}) : writeRaw(fd, bytes.rest());
-  if (task.base) {
-    const notices = await unpackDelta(task, {format, payload, isPlain, bytes});
-    send({type: 'decoded', bytes: isPlain ? size : decoded.count()});
-    return notices;
-  }
-  const notices =
-    format === 'tar'
-      ? await unpackTar(task, bytes.rest())
-      : payload === 'qcow2'
-        ? await unpackQcow2(task, isPlain ? undefined : bytes.rest())
-        : await unpackRaw(task, writeDisk);
-  send({type: 'decoded', bytes: isPlain ? size : decoded.count()});
+  const input = await openInput(source, task.limits, progressOf(fstatSync(source).size));
+  const {payload, bytes} = input;
+  if (task.base) return await unpackDelta(task, input);
+  if (payload === 'zfs') return await unpackZfs(task, input);
+  const format = storedFormat(task, payload, input.isPlain ? input.size : undefined);
+  const notices = format === 'tar' ? await unpackTar(task, bytes.rest()) : await unpackDisk(task, input);
+  const decodedBytes = input.count();
+  send({type: 'decoded', bytes: decodedBytes});
+  if (format === 'raw' && !task.isPull) log(`Wrote ${formatBytes(decodedBytes)}.`);
   return notices;
 }
 
@@ -74,67 +58,66 @@ function storedFormat(task: UnpackTask, payload: Payload, neededBytes?: number):
 }
 
 /** The kinds must agree: a disk taken for a layer would be read as an empty one. */
-async function unpackDelta(
-  task: UnpackTask,
-  file: {format: StoredFormat; payload: Payload; isPlain: boolean; bytes: ByteReader},
-): Promise<string[]> {
+async function unpackDelta(task: UnpackTask, input: Input): Promise<string[]> {
+  const {payload, bytes} = input;
+  const format = storedFormat(task, payload, input.isPlain ? input.size : undefined);
+  if (payload !== (format === 'tar' ? 'tar' : 'qcow2')) {
+    throw new ImgctlError('InvalidArchive', `The file is not an incremental image: it holds ${payload}`);
+  }
   const baseDigest = task.base?.digest;
-  if (file.payload !== (file.format === 'tar' ? 'tar' : 'qcow2')) {
-    throw new ImgctlError('InvalidArchive', `The file is not an incremental image: it holds ${file.payload}`);
-  }
-  const {maxEntries} = task;
-  if (file.format === 'tar')
-    return await applyLayer(file.bytes.rest(), {maxEntries, needsDevices: isRoot(), baseDigest});
-  const image = file.isPlain ? source : await spool(file.bytes.rest(), stagedSide('.spool'));
-  try {
-    const sendPosition = progressOf(1);
-    const wrote = applyDiskDelta({
-      source: randomAccess(image),
-      sourceFd: source,
-      maxBytes: task.limits.maxOutputBytes,
-      baseDigest,
-      onPosition: (position, size) => sendPosition(position / size),
-    });
-    log(`Wrote ${wrote} bytes.`);
-    return [];
-  } finally {
-    if (image !== source) closeSync(image);
-  }
+  const tree = {maxEntries: task.maxEntries, needsDevices: process.geteuid?.() === 0, baseDigest};
+  const notices =
+    format === 'tar'
+      ? await applyLayer(bytes.rest(), tree)
+      : await unpackDiskDelta(input, {maxBytes: task.limits.maxOutputBytes, baseDigest});
+  send({type: 'decoded', bytes: input.count()});
+  return notices;
 }
 
-function isRoot(): boolean {
-  return process.geteuid?.() === 0;
-}
-
-/** A compressed one is decompressed to a file without a name first, because its parts lie in any order. */
-async function unpackQcow2(
-  task: UnpackTask,
-  compressed: AsyncIterable<Buffer> | undefined,
+async function unpackDiskDelta(
+  input: Input,
+  options: {maxBytes: number; baseDigest: string | undefined},
 ): Promise<string[]> {
-  const {maxOutputBytes: maxBytes} = task.limits;
-  const image = compressed ? await spool(compressed) : source;
-  try {
-    log('Unpacking QCOW2 file.');
-    const sendPosition = progressOf(1);
-    const onPosition = (position: number, size: number) => sendPosition(position / size);
-    const convert = (fd: number) => convertQcow2(randomAccess(image), fd, {maxBytes, onPosition});
-    // importd converts a pulled one into a new file, and an imported one in place.
-    return await unpackRaw(task, convert, {isNew: task.isPull ?? false});
-  } finally {
-    if (image !== source) closeSync(image);
-  }
+  const sendPosition = progressOf(1);
+  const onPosition = (position: number, size: number) => sendPosition(position / size);
+  const wrote = await withDisk(input, (image) =>
+    applyDiskDelta({source: image, sourceFd: source, ...options, onPosition}),
+  );
+  log(`Wrote ${formatBytes(wrote)}.`);
+  return [];
 }
 
-async function spool(bytes: AsyncIterable<Buffer>, name = stagedRaw): Promise<number> {
-  const fd = openSync(name, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600);
-  unlinkSync(name);
-  try {
-    await writeRaw(fd, bytes);
-    return fd;
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
+/** What it is and whether it can be read is known before anything is written. */
+async function unpackZfs(task: UnpackTask, input: Input): Promise<string[]> {
+  const stream = await ZfsStream.open(input.bytes);
+  checkKind(stream, task.format);
+  send({type: 'sniffed', format: stream.isVolume ? 'raw' : 'directory'});
+  const {limits, maxEntries, origin} = task;
+  const options = {origin, limits: datasetLimits(limits, maxEntries), keepsState: !task.isPull};
+  const tree = {maxEntries, needsDevices: process.geteuid?.() === 0};
+  const notices = stream.isVolume
+    ? await unpackVolume(stream, options)
+    : await storeTree(stream, {...options, tree, makeTree, onLifted: reportLift});
+  send({type: 'decoded', bytes: input.count()});
+  return notices;
+}
+
+async function unpackVolume(stream: ZfsStream, options: StoreOptions): Promise<string[]> {
+  using volume = new VolumeStore(stream, options);
+  const notices = await unpackRaw((fd) => volume.store(fd));
+  if (options.keepsState) await volume.writeState();
+  return notices;
+}
+
+async function unpackDisk(task: UnpackTask, input: Input): Promise<string[]> {
+  const isQcow2 = input.payload === 'qcow2';
+  if (isQcow2) log('Unpacking QCOW2 file.');
+  const sendPosition = progressOf(1);
+  const onPosition = (position: number, total: number) => sendPosition(position / total);
+  const {maxOutputBytes: maxBytes} = task.limits;
+  // importd converts a pulled one into a new file, and an imported one in place.
+  const isNew = isQcow2 && (task.isPull ?? false);
+  return await unpackRaw((fd) => writeDisk(input, fd, {maxBytes, onPosition}), {isNew});
 }
 
 async function unpackRaw(
@@ -155,7 +138,7 @@ async function unpackRaw(
 
 async function unpackTar(task: UnpackTask, bytes: AsyncIterable<Buffer>): Promise<string[]> {
   const top = makeTree();
-  const writer = new TreeWriter(top, {maxEntries: task.maxEntries, needsDevices: isRoot()});
+  const writer = new TreeWriter(top, {maxEntries: task.maxEntries, needsDevices: process.geteuid?.() === 0});
   try {
     for await (const entry of readTar(bytes)) await writer.add(entry);
     const lifted = writer.finish();

@@ -4,7 +4,7 @@ import {Dataset, type DatasetLimits} from '../../../formats/zfs-stream/dataset.t
 import {type FileEntry, FileTree} from '../../../formats/zfs-stream/file-tree.ts';
 import {otherOrigin} from '../../../formats/zfs-stream/zfs-errors.ts';
 import type {Losses} from '../../../sys/losses.ts';
-import {fileBody, findRuns} from '../export/read-tree.ts';
+import {findRuns, readBody} from '../export/tree-entry.ts';
 import {ContentStore} from '../zfs/content-store.ts';
 import {ScratchFile} from '../zfs/scratch-file.ts';
 import type {ZfsStream} from '../zfs/unpack-zfs.ts';
@@ -51,7 +51,7 @@ function* memberOf(entry: FileEntry, contents: ContentStore, losses: Losses): Ge
   yield encodeTarHeader(runs ? {...member, runs} : member);
   let stored = 0;
   for (const run of runs ?? [{offset: 0, length: size}]) {
-    yield* fileBody(fd, run);
+    yield* readBody(fd, run);
     stored += run.length;
   }
   yield tarPadding(stored);

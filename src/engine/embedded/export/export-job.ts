@@ -48,6 +48,11 @@ async function runExportChild(
 ): Promise<Pick<TransferResult, 'notices' | 'baseDigest'>> {
   const {format, outputFd, parallel} = request;
   const base = request.base && findBase(request.base, request);
+  // importd knows how far it is with a disk only (spec/engine.md §8).
+  const percent =
+    format === 'raw'
+      ? new PercentLog('Exported', (level, line) => listener.reportLog(level, line))
+      : undefined;
   const [source, baseSource] = format === 'raw' ? [image, base].map(openDisk) : [];
   const cores = parallel ? availableParallelism() : undefined;
   let baseDigest: string | undefined;
@@ -66,7 +71,7 @@ async function runExportChild(
       signal,
       onMessage: (message) => {
         if (message.type === 'base') baseDigest = message.digest;
-        forward(message, listener);
+        forward(message, listener, percent);
       },
     });
     return {notices, ...(baseDigest === undefined ? {} : {baseDigest})};
@@ -98,7 +103,10 @@ function openDisk(file: string | undefined): number | undefined {
   return file === undefined ? undefined : openSync(file, constants.O_RDONLY);
 }
 
-function forward(message: ChildMessage, listener: JobListener): void {
-  if (message.type === 'progress') listener.reportProgress(message.fraction);
+function forward(message: ChildMessage, listener: JobListener, percent: PercentLog | undefined): void {
+  if (message.type === 'progress') {
+    listener.reportProgress(message.fraction);
+    percent?.update(message.fraction);
+  }
   if (message.type === 'log') listener.reportLog(message.level, message.line);
 }
