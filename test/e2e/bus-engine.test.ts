@@ -190,7 +190,7 @@ describe.runIf(version)('inside', () => {
       /^Enqueued transfer job \d+\..*^Operation completed successfully\.\nExiting\.$/ms,
     );
     const names = JSON.parse(run('list-images', '-j').stdout).map((image: {name: string}) => image.name);
-    expect(names).toEqual(['one', 'three', 'two']);
+    expect(names).toEqual(['.host', 'one', 'three', 'two']);
     execFileSync('sh', ['-c', 'cat disk.raw | imgctl import-raw -q -m - four'], {
       env: world.env,
       cwd: world.directory,
