@@ -22,6 +22,8 @@ export interface RunTransferContext {
   outputName: string | undefined;
   /** The URL of a pull as transfers show it. */
   shownRemote: string;
+  /** Refuse a pull of a URL that is being pulled, as importd does. Otherwise it waits for the download and shares it. */
+  refusesSecondPull: boolean;
   /** Called once, when the transfer has its id; its listeners get all lines. */
   onStart(transfer: Transfer): void;
 }
@@ -41,7 +43,7 @@ async function start(context: RunTransferContext, order: TransferOrder): Promise
   if (verb === 'pull-tar' || verb === 'pull-raw') {
     const {localName, verify, keepDownload, remote: url} = order;
     const format = verb === 'pull-tar' ? 'tar' : 'raw';
-    await checkIsAlone(context, verb);
+    if (context.refusesSecondPull) await checkIsAlone(context, verb);
     return engine.pull({format, store, url, localName, verify, force, readOnly, keepDownload, signal});
   }
   const localName = order.localName ?? '';
@@ -73,7 +75,7 @@ function sourceOf(input: RunTransferContext['input']): Pick<ImportRequest, 'sour
   return 'fd' in input ? {sourcePath: input.name, sourceFd: input.fd} : {sourcePath: input.path};
 }
 
-/** One pull of a URL at a time, as importd has it: the second would only wait for the first. */
+/** One pull of a URL at a time, as importd has it. */
 async function checkIsAlone({engine, shownRemote}: RunTransferContext, type: TransferType): Promise<void> {
   const running = await engine.listTransfers();
   if (!running.some((transfer) => transfer.type === type && transfer.remote === shownRemote)) return;

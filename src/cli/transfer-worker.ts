@@ -130,6 +130,7 @@ async function transfer(context: CommandContext, current: TransferOrder): Promis
         outputFd,
         outputName: current.remote === '-' ? undefined : path.resolve(task.cwd, current.remote),
         shownRemote: maskUrl(current.remote),
+        refusesSecondPull: task.program === 'importctl',
         onStart: (started) => {
           told.isStarted = true;
           send({type: 'started', id: started.id});
