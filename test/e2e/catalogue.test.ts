@@ -119,7 +119,7 @@ test('programs that name JSON, or nothing, get JSON at the same address', async 
     const answer = await fetch(`${url}/images`, {headers: {accept}});
     expect([answer.headers.get('content-type'), answer.headers.get('vary')]).toEqual([
       'application/json',
-      'Accept',
+      'Accept, Authorization',
     ]);
   }
   expect((await fetch(url, {redirect: 'manual'})).headers.get('location')).toBe('/images');
