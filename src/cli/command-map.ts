@@ -2,7 +2,7 @@
 
 import {nearNames} from '../manifest/near-names.ts';
 import type {CommandDefinition, CommandFamily} from './command.ts';
-import type {ProgramName} from './context.ts';
+import type {ProgramName} from './context-flags.ts';
 
 export interface CommandEntry {
   family: CommandFamily;

@@ -6,46 +6,28 @@
 import path from 'node:path';
 import type {ActionContext, LockService, Pool} from '../actions/context.ts';
 import type {DoctorContext} from '../actions/doctor.ts';
-import type {EditorOutcome} from '../actions/edit-sources.ts';
 import {PullNotes} from '../actions/pull-notes.ts';
 import type {SourceSettingsStore, SourcesContext} from '../actions/sources.ts';
 import {type Catalog, moveCatalogAway, openCatalog} from '../catalog/catalog.ts';
 import {RecordStore} from '../catalog/records.ts';
 import type {BusEngine} from '../dbus/client/bus-engine.ts';
-import type {DownloadCache} from '../downloads/download-cache.ts';
 import type {Engine} from '../engine/engine.ts';
-import {ImgctlError} from '../errors.ts';
-import type {HttpClient} from '../http/http-client.ts';
-import type {Authentication} from '../imgapi/authentication.ts';
-import type {ImgapiClient} from '../imgapi/imgapi-client.ts';
-import type {ImgapiLimits} from '../imgapi/limits.ts';
+import type {ImgctlError} from '../errors.ts';
 import {classDirectoryNames, type ImageClass, imageClasses} from '../import1/image-class.ts';
-import type {SourceSettings, VerifiedSource} from '../sources/source.ts';
+import type {SourceSettings} from '../sources/source.ts';
 import {openCatalogOrStandIn} from './catalog-file.ts';
-import {type Configuration, defaultSource, readConfiguration, writeConfiguration} from './config.ts';
-import {CosmicRays} from './cosmic-rays.ts';
-import {parseDuration} from './durations.ts';
+import {type Configuration, readConfiguration} from './config.ts';
+import {type ContextFlags, type PlaceFlags, type ProgramName, placeFlags} from './context-flags.ts';
 import {chooseEngine} from './engine-choice.ts';
-import {type Environment, isYes} from './environment.ts';
-import type {GlobalFlags} from './flags.ts';
+import {type Environment, ellipsisFor} from './environment.ts';
 import type {Log} from './log.ts';
+import {Network} from './network.ts';
 import {notingEngine} from './noting-engine.ts';
 import type {Output} from './output.ts';
 import {packageRoot} from './package-root.ts';
-import {keyringFiles, type Scope, type StatePaths, statePaths} from './paths.ts';
+import {keyringFiles, type StatePaths, statePaths} from './paths.ts';
 import {Progress} from './progress.ts';
-
-/** Name the program was started under. */
-export type ProgramName = 'imgctl' | 'imgadm' | 'importctl';
-
-/** The general flags, and the scope that the importctl family knows. */
-export type ContextFlags = Partial<GlobalFlags> & {scope?: Scope};
-
-/** Those that say where state lies and how the network is used. */
-export type PlaceFlags = Pick<
-  ContextFlags,
-  'root' | 'config' | 'engine' | 'offline' | 'retries' | 'timeout' | 'scope'
->;
+import {actionReporter} from './reporter.ts';
 
 export interface ContextOptions {
   program: ProgramName;
@@ -64,10 +46,6 @@ export interface SourceSelection {
   channel?: string | undefined;
 }
 
-const defaultCacheBytes = 5 * 2 ** 30;
-const defaultRetries = 4;
-const defaultStallMs = 30_000;
-
 export class CommandContext {
   readonly program: ProgramName;
   readonly environment: Environment;
@@ -76,13 +54,13 @@ export class CommandContext {
   readonly progress: Progress;
   readonly log: Log;
   readonly paths: StatePaths;
+  readonly network: Network;
   /** See `failLater`. */
   failure: ImgctlError | undefined;
   readonly #flags: ContextFlags;
   readonly #root: string | undefined;
   #configuration: Promise<Configuration> | undefined;
   #catalog: Promise<Catalog> | undefined;
-  #cosmicRays: CosmicRays | undefined;
   #busEngine: Promise<BusEngine> | undefined;
 
   constructor(options: ContextOptions) {
@@ -95,6 +73,11 @@ export class CommandContext {
     const {env, uid, homeDirectory} = options.environment;
     this.#root = (options.flags.root ?? env.IMGCTL_ROOT) || undefined;
     this.paths = statePaths({env, uid, homeDirectory, root: this.#root, scope: options.flags.scope});
+    this.network = new Network({
+      ...options,
+      cacheDirectory: this.paths.cacheDirectory,
+      configuration: () => this.configuration(),
+    });
     this.progress = new Progress(options.output, {
       mode: options.flags.quiet ? 'none' : (options.flags.progress ?? env.IMGCTL_PROGRESS ?? 'auto'),
       env,
@@ -111,17 +94,8 @@ export class CommandContext {
     return this.environment.stdout.isTTY ? this.environment.stdout.columns : undefined;
   }
 
-  /** What stands for text that is left out where the terminal or its locale may not know more than ASCII. */
   get ellipsis(): string {
-    const {env} = this.environment;
-    const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || '';
-    const isPlain = env.TERM === 'dumb' || isYes(env.IMGCTL_ASCII) || !/utf-?8/i.test(locale);
-    return isPlain ? '...' : '…';
-  }
-
-  /** `--offline`, or the environment says anything but no. */
-  get offline(): boolean {
-    return this.#flags.offline === true || isYes(this.environment.env.IMGCTL_OFFLINE);
+    return ellipsisFor(this.environment.env);
   }
 
   configuration(): Promise<Configuration> {
@@ -181,9 +155,7 @@ export class CommandContext {
 
   /** For a process that is to work with the same. */
   placeFlags(): PlaceFlags {
-    const names = ['root', 'config', 'engine', 'offline', 'retries', 'timeout', 'scope'] as const;
-    const entries = names.map((name) => [name, this.#flags[name]] as const);
-    return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+    return placeFlags(this.#flags);
   }
 
   get engineName(): Engine['name'] {
@@ -212,8 +184,8 @@ export class CommandContext {
     return new EmbeddedEngine({
       runtimeDirectory: this.paths.runtimeDirectory,
       pull: {
-        http: () => this.http({isPull: true}),
-        downloads: () => this.downloads(),
+        http: () => this.network.http({isPull: true}),
+        downloads: () => this.network.downloads(),
         keyringFiles: keyringFiles(this.environment.env, this.#root),
       },
     });
@@ -251,101 +223,6 @@ export class CommandContext {
     return new PullNotes(this.paths.pullNotesDirectory);
   }
 
-  async http(settings: Pick<SourceSettings, 'insecure'> & {isPull?: boolean} = {}): Promise<HttpClient> {
-    const [{HttpClient: Client}, {httpSettings}] = await Promise.all([
-      import('../http/http-client.ts'),
-      import('./http-settings.ts'),
-    ]);
-    const {limits = {}, userAgentExtra} = await this.configuration();
-    return new Client(
-      httpSettings({
-        env: this.offline ? {...this.environment.env, IMGCTL_OFFLINE: '1'} : this.environment.env,
-        log: this.log,
-        insecure: settings.insecure,
-        isPull: settings.isPull === true,
-        userAgentExtra,
-        retries: this.retries,
-        limits: defined({redirects: limits.redirects, headerBytes: limits.headerBytes}),
-        stallTimeoutMs:
-          this.#flags.timeout === undefined ? defaultStallMs : parseDuration(this.#flags.timeout),
-      }),
-    );
-  }
-
-  /** How often what failed for a passing reason is tried again. */
-  get retries(): number {
-    return this.#flags.retries === undefined ? defaultRetries : parseCount(this.#flags.retries, '--retries');
-  }
-
-  async downloads(): Promise<DownloadCache> {
-    const {DownloadCache: Cache} = await import('../downloads/download-cache.ts');
-    const configuration = await this.configuration();
-    return new Cache({
-      directory: this.paths.cacheDirectory,
-      maxBytes: configuration.limits?.cacheBytes ?? defaultCacheBytes,
-      retries: this.retries,
-      retryDelayMs: 1000,
-    });
-  }
-
-  async sourceSettings(): Promise<SourceSettings[]> {
-    return (await this.configuration()).sources ?? [defaultSource];
-  }
-
-  async openSource(settings: SourceSettings): Promise<VerifiedSource> {
-    const {openSource} = await import('../sources/index.ts');
-    const limits = await this.#imgapiLimits();
-    const source = openSource(settings, {
-      http: await this.http(settings),
-      cache: await this.downloads(),
-      limits,
-      authentication: await this.#authentication(settings),
-    });
-    this.#cosmicRays ??= new CosmicRays(this.environment.env);
-    return this.#cosmicRays.over(source);
-  }
-
-  /** A client that may write. A configured source is found by its URL or name, and its settings hold. */
-  async imgapi(text: string, channel?: string): Promise<ImgapiClient> {
-    const {ImgapiClient: Client} = await import('../imgapi/imgapi-client.ts');
-    const settings = await this.#writable(text);
-    const wanted = channel ?? settings.channel;
-    return new Client(await this.http(settings), settings.url, {
-      limits: await this.#imgapiLimits(),
-      authentication: await this.#authentication(settings),
-      ...(wanted !== undefined && {channel: wanted}),
-    });
-  }
-
-  /** The URL of the server that the text is the URL or the source's name of. */
-  async serverUrl(text: string): Promise<string> {
-    return (await this.#writable(text)).url;
-  }
-
-  /** Channels do not count: a server has the same users for all of them. A URL as typed keeps its own channel. */
-  async #writable(text: string): Promise<SourceSettings> {
-    const {parseSourceUrl} = await import('../imgapi/source-url.ts');
-    const sources = (await this.sourceSettings()).filter(({type}) => type === 'imgapi');
-    const named = sources.find(({name}) => name === text && this.program === 'imgctl');
-    if (named) return named;
-    const {base} = parseSourceUrl(text);
-    const same = sources.find(({url}) => parseSourceUrl(url).base === base);
-    const {insecure, auth} = same ?? {};
-    return {url: text, type: 'imgapi', ...(insecure && {insecure}), ...(auth && {auth})};
-  }
-
-  async #authentication({auth}: SourceSettings): Promise<Authentication | undefined> {
-    if (auth === undefined) return undefined;
-    const {openAuthentication} = await import('./source-auth.ts');
-    const warn = (text: string): void => this.output.warn(text);
-    return openAuthentication(auth, {env: this.environment.env, warn});
-  }
-
-  async #imgapiLimits(): Promise<Partial<ImgapiLimits>> {
-    const {listingBytes, documentBytes, listingImages} = (await this.configuration()).limits ?? {};
-    return defined({listingBytes, documentBytes, images: listingImages});
-  }
-
   /** What an action needs to read what is installed; loads no network code. */
   async installed(): Promise<Pick<ActionContext, 'catalog' | 'records' | 'engine' | 'pools' | 'program'>> {
     const [catalog, engine, pools] = await Promise.all([this.catalog(), this.engine(), this.pools()]);
@@ -355,34 +232,29 @@ export class CommandContext {
   async action(selection: SourceSelection = {}): Promise<ActionContext> {
     const {urls = [], channel} = selection;
     const chosen = urls.map((url): SourceSettings => ({url, type: 'imgapi'}));
-    const settings = chosen.length > 0 ? chosen : await this.sourceSettings();
+    const settings = chosen.length > 0 ? chosen : await this.network.sourceSettings();
     const sources = await Promise.all(
-      settings.map((source) => this.openSource(channel === undefined ? source : {...source, channel})),
+      settings.map((source) =>
+        this.network.openSource(channel === undefined ? source : {...source, channel}),
+      ),
     );
     const configuration = await this.configuration();
     return {
       ...(await this.installed()),
       sources,
-      downloads: await this.downloads(),
+      downloads: await this.network.downloads(),
       limits: configuration.limits ?? {},
       platform: configuration.platform,
       locks: await this.locks(),
       report: this.reporter(),
       signal: this.signal,
-      offline: this.offline,
+      offline: this.network.offline,
       now: () => new Date(),
     };
   }
 
   reporter(): ActionContext['report'] {
-    return {
-      step: (line) => this.output.step(line),
-      transferStep: (line) => this.output.step(line, {onStderr: this.progress.isBar}),
-      notice: (line) => this.output.notice(line),
-      warn: (text) => this.output.warn(text),
-      progress: (update) => this.progress.update(update),
-      progressEnd: (uuid) => this.progress.end(uuid),
-    };
+    return actionReporter(this.output, this.progress);
   }
 
   async locks(): Promise<LockService> {
@@ -392,38 +264,27 @@ export class CommandContext {
 
   async sourcesContext(): Promise<SourcesContext> {
     return {
-      store: {
-        read: () => this.sourceSettings(),
-        change: async (edit) => {
-          const locks = await this.locks();
-          const onWait = (): void =>
-            this.output.notice('Waiting for another process to change the configuration');
-          const lock = await locks.acquire('configuration', {signal: this.signal, onWait});
-          return this.#changeSources(edit).finally(() => lock.release());
-        },
-      },
-      open: (settings) => this.openSource(settings),
+      store: await this.#sourceSettingsStore(),
+      open: (settings) => this.network.openSource(settings),
       report: this.reporter(),
       signal: this.signal,
     };
   }
 
-  /** On the file as it is now: another process may have changed it since this one read it. */
-  async #changeSources(edit: Parameters<SourceSettingsStore['change']>[0]): Promise<SourceSettings[]> {
-    const configuration = await readConfiguration(this.#configFile());
-    const current = configuration.sources ?? [defaultSource];
-    const sources = edit(current, configuration.sources === undefined);
-    if (sources === current) return current;
-    const changed = {...configuration, sources};
-    await writeConfiguration(this.#configFile(), changed);
-    this.#configuration = Promise.resolve(changed);
-    return sources;
-  }
-
-  /** Has the user change a text; see `editor.ts`. */
-  async editText(text: string, fileName: string): Promise<EditorOutcome> {
-    const {editText} = await import('./editor.ts');
-    return editText(this.environment, text, fileName);
+  async #sourceSettingsStore(): Promise<SourceSettingsStore> {
+    const {sourceSettingsStore} = await import('./source-settings-store.ts');
+    return sourceSettingsStore({
+      configFile: this.#configFile(),
+      read: () => this.network.sourceSettings(),
+      changed: (configuration) => {
+        this.#configuration = Promise.resolve(configuration);
+      },
+      lock: async () => {
+        const onWait = (): void =>
+          this.output.notice('Waiting for another process to change the configuration');
+        return (await this.locks()).acquire('configuration', {signal: this.signal, onWait});
+      },
+    });
   }
 
   async close(): Promise<void> {
@@ -431,18 +292,6 @@ export class CommandContext {
     await this.#busEngine?.then((engine) => engine.close()).catch(() => undefined);
     if (this.#catalog) await this.#catalog.then((catalog) => catalog.close()).catch(() => undefined);
   }
-}
-
-/** Without the keys that have no value, so that defaults behind a spread hold. */
-function defined<T extends object>(values: T): {[K in keyof T]?: NonNullable<T[K]>} {
-  const entries = Object.entries(values).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as {[K in keyof T]?: NonNullable<T[K]>};
-}
-
-function parseCount(text: string, flag: string): number {
-  const count = Number(text);
-  if (Number.isInteger(count) && count >= 0 && count <= 1000) return count;
-  throw new ImgctlError('Usage', `invalid value for ${flag}: "${text}" (a number from 0 to 1000)`);
 }
 
 function migrationsDirectory(): string {

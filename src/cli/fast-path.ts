@@ -6,7 +6,7 @@
 
 import {parseArgs} from 'node:util';
 import type {CommandDefinition} from './command.ts';
-import type {ProgramName} from './context.ts';
+import type {ProgramName} from './context-flags.ts';
 import {type FlagDefinition, globalFlags, type ParsedInput} from './flags.ts';
 
 export function parseFast(

@@ -2,7 +2,7 @@
 
 import type {ArgumentDefinition, CommandDefinition} from './command.ts';
 import type {CommandMap} from './command-map.ts';
-import type {ProgramName} from './context.ts';
+import type {ProgramName} from './context-flags.ts';
 import {flagTable} from './fast-path.ts';
 import type {FlagDefinition} from './flags.ts';
 

@@ -6,7 +6,8 @@
 import {ImgctlError} from '../errors.ts';
 import type {CommandDefinition} from './command.ts';
 import type {CommandMap} from './command-map.ts';
-import {CommandContext, type ContextFlags, type ProgramName} from './context.ts';
+import {CommandContext} from './context.ts';
+import type {ContextFlags, ProgramName} from './context-flags.ts';
 import {type Environment, processEnvironment} from './environment.ts';
 import {exitStatusOf} from './exit-codes.ts';
 import {parseFast} from './fast-path.ts';

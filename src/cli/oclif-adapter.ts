@@ -6,7 +6,7 @@
 import {Command, Errors, Flags, type Interfaces, Parser} from '@oclif/core';
 import {ImgctlError} from '../errors.ts';
 import type {CommandDefinition} from './command.ts';
-import type {ProgramName} from './context.ts';
+import type {ProgramName} from './context-flags.ts';
 import {flagTable} from './fast-path.ts';
 import type {FlagDefinition, ParsedInput} from './flags.ts';
 import {checkOption, missingValue} from './global-flags.ts';

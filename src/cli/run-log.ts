@@ -1,7 +1,7 @@
 /** The log of one run: opens with the command line, ends with the exit status (spec/imgadm.md §2.4). */
 
 import {maskUrl} from '../http/mask-url.ts';
-import type {ProgramName} from './context.ts';
+import type {ProgramName} from './context-flags.ts';
 import type {Environment} from './environment.ts';
 import type {GlobalFlags} from './flags.ts';
 import {formatOf, Log, levelOf, requestIdOf} from './log.ts';

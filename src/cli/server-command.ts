@@ -25,7 +25,7 @@ export async function openServer(
   [server = '', uuid = '']: readonly string[],
   {channel}: {channel: string | undefined},
 ): Promise<ServerImageOptions> {
-  return {client: await context.imgapi(server, channel), uuid};
+  return {client: await context.network.imgapi(server, channel), uuid};
 }
 
 /** `FIELD=VALUE`: text for fields that are text, JSON for others where it is JSON. */

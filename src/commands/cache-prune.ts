@@ -15,7 +15,7 @@ export default defineCommand({
   args: [],
   examples: ['cache prune', 'cache prune --all -n'],
   run: async (context, {flags}) =>
-    pruneCache(await context.downloads(), {all: flags.all, dryRun: flags['dry-run']}),
+    pruneCache(await context.network.downloads(), {all: flags.all, dryRun: flags['dry-run']}),
   draw({files, freedBytes, dryRun}) {
     const mark = dryRun ? '[dry-run] ' : '';
     const lines = files.map((file) => `${mark}Removed ${file.path} (${formatSize(file.sizeBytes)})`);

@@ -163,7 +163,7 @@ async function givenFields(context: CommandContext, file: string | undefined): P
 }
 
 async function publisher(context: CommandContext, url: string) {
-  const client = await context.imgapi(url);
+  const client = await context.network.imgapi(url);
   const inner = {report: context.reporter(), signal: context.signal, program: context.program};
   return (files: {manifestPath: string; filePath: string}) =>
     publishImage(inner, {...files, url, client, keep: false});

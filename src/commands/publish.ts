@@ -26,8 +26,8 @@ export default defineCommand({
       throw new ImgctlError('Usage', 'both -m MANIFEST and -f FILE are required');
     }
     const server = args[0] ?? '';
-    const url = await context.serverUrl(server);
-    const client = await context.imgapi(server, flags.channel);
+    const url = await context.network.serverUrl(server);
+    const client = await context.network.imgapi(server, flags.channel);
     return publishImage(
       {report: context.reporter(), signal: context.signal, program: context.program},
       {
@@ -35,7 +35,7 @@ export default defineCommand({
         filePath: flags.file,
         url,
         client,
-        retries: context.retries,
+        retries: context.network.retries,
         keep: flags.keep,
       },
     );

@@ -63,7 +63,10 @@ export default defineCommand({
       if (flags[name] !== undefined) throw new ImgctlError('Usage', `"--${name}" needs "-a"`);
     }
     if (flags.delete !== undefined) return deleteSource(parts, flags.delete);
-    if (flags.edit) return editSources(parts, (text) => context.editText(text, 'sources'), options);
+    if (flags.edit) {
+      const {editText} = await import('../cli/editor.ts');
+      return editSources(parts, (text) => editText(context.environment, text, 'sources'), options);
+    }
     return flags.check ? checkSources(parts) : parts.store.read();
   },
   draw: (sources, {flags}, {terminalColumns, ellipsis}) => {

@@ -1,7 +1,7 @@
 /** What the client of a transfer and the process that does it say to each other. */
 
 import type {TransferOrder} from '../../actions/transfer-order.ts';
-import type {PlaceFlags, ProgramName} from '../context.ts';
+import type {PlaceFlags, ProgramName} from '../context-flags.ts';
 
 /** The worker's one argument, as JSON. */
 export interface TransferTask {

@@ -10,7 +10,7 @@ import type {
   TransferProcess,
   TransferRequest,
 } from '../../dbus/service/transfer-table.ts';
-import type {PlaceFlags} from '../context.ts';
+import type {PlaceFlags} from '../context-flags.ts';
 import type {TransferMessage, TransferTask} from '../importctl/transfer-messages.ts';
 import {packageRoot} from '../package-root.ts';
 
