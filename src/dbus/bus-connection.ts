@@ -5,12 +5,14 @@
  * Invariants: messages are handled and sent in order. Every received descriptor has one owner, and is closed when the message it came with has been
  * handled and nobody took it. No call waits after the connection has ended.
  */
+
 import {closeSync} from 'node:fs';
 import {createConnection, type DBusConnection, type Message, messageType} from 'dbus-native';
 import {ImgctlError} from '../errors.ts';
 import {DescriptorSocket} from '../sys/descriptor-socket.ts';
 import {parseBusAddress} from './bus-address.ts';
-import {BusError, busErrorNames} from './bus-error.ts';
+import {BusError, busErrorNames, noReplyError} from './bus-error.ts';
+import type {Answer, BusCall, BusSignal, CallHandler, IncomingCall, VariantShape} from './bus-messages.ts';
 
 const noReplyExpected = 0x1;
 const interactiveAuthorization = 0x4;
@@ -18,56 +20,6 @@ const interactiveAuthorization = 0x4;
 const defaultTimeoutMs = 25_000;
 const maxMessageBytes = 16 * 2 ** 20;
 const busName = 'org.freedesktop.DBus';
-
-export interface BusCall {
-  destination: string;
-  path: string;
-  interface: string;
-  member: string;
-  signature?: string;
-  /** One value per complete type of the signature; `h` is an index into `fds`, `t` and `x` are bigint. */
-  body?: readonly unknown[];
-  /** Stay the caller's, open until the call has been answered. */
-  fds?: readonly number[];
-  /** The service may ask the user for a password. */
-  interactive?: boolean;
-  /** Default 25 s; 0 waits for ever. */
-  timeoutMs?: number;
-}
-
-export interface BusSignal {
-  sender: string;
-  path: string;
-  interface: string;
-  member: string;
-  signature: string;
-  body: readonly unknown[];
-}
-
-export interface IncomingCall {
-  /** Unique name of the caller. */
-  sender: string;
-  path: string;
-  /** Empty when the caller named none. */
-  interface: string;
-  member: string;
-  signature: string;
-  body: readonly unknown[];
-  interactive: boolean;
-  /** The descriptor that an `h` of the body stands for; the caller's to close. A second call for one index throws. */
-  takeFd(index: number): number;
-}
-
-export interface Answer {
-  signature: string;
-  body: readonly unknown[];
-}
-
-/** A BusError it throws is the answer; anything else answers `Failed`. Undefined answers without values. */
-export type CallHandler = (call: IncomingCall) => Promise<Answer | undefined>;
-
-/** How variants are read: as their value, or with their signature (`{signature, value}`). */
-export type VariantShape = 'plain' | 'wrap';
 
 interface PendingCall {
   resolve(body: readonly unknown[]): void;
@@ -152,7 +104,8 @@ export class BusConnection {
     const {timeoutMs = defaultTimeoutMs, interactive, body, fds, ...header} = call;
     return new Promise((resolve, reject) => {
       const serial = this.#nextSerial();
-      const timer = timeoutMs > 0 && setTimeout(() => settle().reject(noReply(call, timeoutMs)), timeoutMs);
+      const timer =
+        timeoutMs > 0 && setTimeout(() => settle().reject(noReplyError(call, timeoutMs)), timeoutMs);
       const settle = () => {
         if (timer) clearTimeout(timer);
         this.#pending.delete(serial);
@@ -333,11 +286,6 @@ const busObject = {destination: busName, path: '/org/freedesktop/DBus', interfac
 
 function closeAll(fds: (number | undefined)[]): void {
   for (const fd of fds.splice(0)) if (fd !== undefined) closeSync(fd);
-}
-
-function noReply(call: BusCall, timeoutMs: number): BusError {
-  const text = `"${call.destination}" did not answer ${call.member} within ${timeoutMs} ms`;
-  return new BusError(busErrorNames.noReply, text);
 }
 
 function unavailable(message: string, cause?: unknown): ImgctlError {

@@ -1,4 +1,6 @@
 /** An error as the bus carries it: what a call was answered with, or what a service answers. */
+
+import type {BusCall} from './bus-messages.ts';
 export class BusError extends Error {
   /** For instance `org.freedesktop.DBus.Error.AccessDenied`. */
   readonly errorName: string;
@@ -24,3 +26,9 @@ export const busErrorNames = {
   unknownMethod: 'org.freedesktop.DBus.Error.UnknownMethod',
   unknownObject: 'org.freedesktop.DBus.Error.UnknownObject',
 } as const;
+
+/** What libdbus makes of a call that nobody answers in time. */
+export function noReplyError(call: Pick<BusCall, 'destination' | 'member'>, timeoutMs: number): BusError {
+  const text = `"${call.destination}" did not answer ${call.member} within ${timeoutMs} ms`;
+  return new BusError(busErrorNames.noReply, text);
+}

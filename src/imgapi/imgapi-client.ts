@@ -1,79 +1,25 @@
-/**
- * The client side of the IMGAPI protocol, reading and writing (spec/imgapi.md). Hands out what servers say; whether
- * a manifest is valid and a file the right one is for the caller to check. Whatever a server controls is bounded.
- */
-import type {Readable} from 'node:stream';
 import {ImgctlError} from '../errors.ts';
 import type {HttpAnswer, HttpClient} from '../http/http-client.ts';
 import {maskUrl} from '../http/mask-url.ts';
 import {readBody} from '../http/read-body.ts';
 import {rangeHeaders, type ServedFile, servedFile} from '../http/served-file.ts';
-import type {ImageManifest, ManifestFile} from '../manifest/manifest.ts';
+import type {ImageManifest} from '../manifest/manifest.ts';
 import {checkDigest, contentMd5, serverError, successJson} from './answer.ts';
-import type {Authentication} from './authentication.ts';
+import type {
+  AddFileOptions,
+  CallOptions,
+  ImageListing,
+  ImgapiClientOptions,
+  ListCallOptions,
+  OpenFileCallOptions,
+  ServedChannel,
+  ServedIcon,
+  UnchangedListing,
+} from './client-types.ts';
 import {defaultLimits, type ImgapiLimits} from './limits.ts';
 import {bringsNothing, collectPages, pageSize, parseValidator, validatorFor} from './list-pages.ts';
 import {pingError, pingProblem} from './ping.ts';
 import {parseSourceUrl, type SourceUrl} from './source-url.ts';
-
-export interface ImgapiClientOptions {
-  /** Wins over a `?channel=` of the URL. */
-  channel?: string;
-  limits?: Partial<ImgapiLimits>;
-  /** Absent: requests do not say who sends them. */
-  authentication?: Authentication | undefined;
-}
-
-export interface CallOptions {
-  signal?: AbortSignal;
-}
-
-export interface ImageListing {
-  isUnchanged: false;
-  /** Raw, each with a `uuid` text; no UUID twice. */
-  manifests: ImageManifest[];
-  /** For the next call; undefined when the server gave none or it would not cover all pages. */
-  validator: string | undefined;
-  /** Why the listing may not be complete; a sentence each. */
-  warnings: string[];
-}
-
-/** Nothing changed since the listing the validator came from. */
-export interface UnchangedListing {
-  isUnchanged: true;
-  validator: string;
-}
-
-export interface ListCallOptions extends CallOptions {
-  /** The validator of an earlier listing by the same query. */
-  validator?: string;
-}
-
-export interface OpenFileCallOptions extends CallOptions {
-  offsetBytes?: number;
-  validator?: string;
-}
-
-export interface AddFileOptions extends CallOptions {
-  /** Called once for each try. */
-  body: () => Readable;
-  sizeBytes: number;
-  sha1: string;
-  compression: ManifestFile['compression'];
-  datasetGuid?: string;
-}
-
-/** A channel as its server describes it. */
-export interface ServedChannel {
-  name: string;
-  description?: string;
-  default?: boolean;
-}
-
-export interface ServedIcon {
-  contentType: string;
-  bytes: Buffer;
-}
 
 type Query = Record<string, string>;
 

@@ -2,7 +2,8 @@
 import {type ChildProcess, spawn} from 'node:child_process';
 import {readdirSync, readFileSync} from 'node:fs';
 import path from 'node:path';
-import {BusConnection, type BusSignal} from '../../src/dbus/bus-connection.ts';
+import {BusConnection} from '../../src/dbus/bus-connection.ts';
+import type {BusSignal} from '../../src/dbus/bus-messages.ts';
 import {removeTree} from '../../src/sys/remove-tree.ts';
 import {type PrivateBus, startBus} from './bus.ts';
 

@@ -5,7 +5,7 @@
  * Removing, cloning and marking are calls to org.freedesktop.machine1, which knows images of class machine only. What a
  * service is too old for is refused with `NotSupported`, before anything is done.
  */
-import {closeSync, fstatSync} from 'node:fs';
+import {closeSync} from 'node:fs';
 import path from 'node:path';
 import type {
   Engine,
@@ -24,15 +24,27 @@ import type {
 } from '../../engine/engine.ts';
 import {ImgctlError} from '../../errors.ts';
 import {type ImageClass, isImageClass} from '../../import1/image-class.ts';
-import {imageNameForms, isImageName} from '../../import1/image-name.ts';
+import {imageNameForms} from '../../import1/image-name.ts';
 import {isPullUrl} from '../../import1/pull-url.ts';
 import {plainOutput} from '../../sys/plain-descriptor.ts';
 import type {BusConnection} from '../bus-connection.ts';
 import {BusError} from '../bus-error.ts';
-import {import1, transferFlags} from '../import1.ts';
+import {import1} from '../import1.ts';
 import type {TransferTerms} from './bus-transfer.ts';
+import {
+  alreadyThere,
+  checkIsOpen,
+  checkName,
+  checkStore,
+  flagBits,
+  notThere,
+  pathOf,
+  throwIfAborted,
+  tooOld,
+  versionedCall,
+} from './engine-checks.ts';
 import {byName, imagesOfImport1} from './image-list.ts';
-import {Import1Service, type ServiceCall, type ServiceTraits} from './import1-service.ts';
+import {Import1Service, type ServiceTraits} from './import1-service.ts';
 import {Machine1Images} from './machine1-images.ts';
 import {asSourceError, openSource} from './source-file.ts';
 
@@ -85,7 +97,7 @@ export class BusEngine implements Engine, ImageRemover, ImageMarker, ImageCloner
       const description = {type, imageClass: store.imageClass, localName, remote: ''};
       const result = {path: pathOf(store, localName, source.format), format: source.format, notices: []};
       const member = `Import${methodNames[source.format]}`;
-      const call = this.#versioned(traits, store.imageClass, {
+      const call = versionedCall(traits, store.imageClass, {
         old: {member, signature: 'hsbb', body: [0, localName, force, readOnly]},
         ex: {signature: 'hsst', body: [0, localName, store.imageClass, flagBits({force, readOnly})]},
       });
@@ -109,7 +121,7 @@ export class BusEngine implements Engine, ImageRemover, ImageMarker, ImageCloner
       ...{type: `export-${format}`, imageClass: store.imageClass, localName, remote: ''},
     };
     const terms = {description, attempted, result: {path: stored.path, format, notices: []}, signal};
-    const call = this.#versioned(traits, store.imageClass, {
+    const call = versionedCall(traits, store.imageClass, {
       old: {member: `Export${methodNames[format]}`, signature: 'shs', body: [localName, 0, compression]},
       ex: {signature: 'sshst', body: [localName, store.imageClass, 0, compression, 0n]},
     });
@@ -153,7 +165,7 @@ export class BusEngine implements Engine, ImageRemover, ImageMarker, ImageCloner
     const description = {type, imageClass: store.imageClass, localName: localName ?? '', remote: url};
     const result = {path: pathOf(store, localName ?? '', format), format, notices: []};
     const flags = flagBits({force, readOnly, keepDownload});
-    const call = this.#versioned(traits, store.imageClass, {
+    const call = versionedCall(traits, store.imageClass, {
       old: {
         member: `Pull${methodNames[format]}`,
         signature: 'sssb',
@@ -210,7 +222,7 @@ export class BusEngine implements Engine, ImageRemover, ImageMarker, ImageCloner
 
   /** Before 256 there are lists of machine images only, and no images of other classes that it knows. */
   async #listAll(store: ImageStore): Promise<StoredImage[]> {
-    this.#checkStore(store);
+    checkStore(store, this.#options.classDirectory(store.imageClass));
     const {service} = await this.#open();
     const attempted = `Listing the images of class ${store.imageClass}`;
     if ((await service.traits()).hasEx) {
@@ -247,16 +259,9 @@ export class BusEngine implements Engine, ImageRemover, ImageMarker, ImageCloner
 
   #checkMachine1(store: ImageStore, name: string, what: string): void {
     checkName(name);
-    this.#checkStore(store);
+    checkStore(store, this.#options.classDirectory(store.imageClass));
     if (store.imageClass === 'machine') return;
     const text = `over the bus only images of class machine can be ${what}, and "${name}" is of class ${store.imageClass}`;
-    throw new ImgctlError('NotSupported', text, {hint: 'use --engine embedded'});
-  }
-
-  #checkStore({imageClass, directory}: ImageStore): void {
-    const known = this.#options.classDirectory(imageClass);
-    if (directory === known) return;
-    const text = `over the bus images of class ${imageClass} lie in "${known}", not in "${directory}"`;
     throw new ImgctlError('NotSupported', text, {hint: 'use --engine embedded'});
   }
 
@@ -266,27 +271,11 @@ export class BusEngine implements Engine, ImageRemover, ImageMarker, ImageCloner
       return image.name === name || forms.has(path.basename(image.path));
     });
     if (!taken) return;
-    throw new ImgctlError('ImageAlreadyExists', `image "${name}" already exists in "${store.directory}"`, {
-      hint: 'Choose another name, or use --force to replace it',
-    });
-  }
-
-  /** The call as the service knows it. */
-  #versioned(
-    traits: ServiceTraits,
-    imageClass: ImageClass,
-    calls: {
-      old: {member: string; signature: string; body: unknown[]};
-      ex: {signature: string; body: unknown[]};
-    },
-  ): Pick<ServiceCall, 'member' | 'signature' | 'body'> {
-    if (traits.hasEx) return {member: `${calls.old.member}Ex`, ...calls.ex};
-    if (imageClass !== 'machine') throw tooOld(`images of class ${imageClass}`, '256');
-    return calls.old;
+    throw alreadyThere(store, name);
   }
 
   async #serviceFor(store: ImageStore): Promise<{service: Import1Service; traits: ServiceTraits}> {
-    this.#checkStore(store);
+    checkStore(store, this.#options.classDirectory(store.imageClass));
     const {service} = await this.#open();
     return {service, traits: await service.traits()};
   }
@@ -306,42 +295,4 @@ export class BusEngine implements Engine, ImageRemover, ImageMarker, ImageCloner
       throw error;
     }
   }
-}
-
-function checkName(name: string): void {
-  if (isImageName(name)) return;
-  throw new ImgctlError('InvalidArgument', `${JSON.stringify(name)} is not a valid image name`);
-}
-
-function checkIsOpen(fd: number): void {
-  try {
-    fstatSync(fd);
-  } catch (error) {
-    throw new ImgctlError('InvalidArgument', `Descriptor ${fd} is not open`, {cause: error});
-  }
-}
-
-function throwIfAborted(signal: AbortSignal | undefined, attempted: string): void {
-  if (signal?.aborted) throw new ImgctlError('Interrupted', `${attempted} was interrupted`);
-}
-
-function flagBits(wanted: Partial<Record<keyof typeof transferFlags, boolean>>): bigint {
-  return (Object.keys(transferFlags) as (keyof typeof transferFlags)[]).reduce(
-    (bits, name) => (wanted[name] ? bits | transferFlags[name] : bits),
-    0n,
-  );
-}
-
-function pathOf(store: ImageStore, name: string, format: 'tar' | 'raw' | 'directory'): string {
-  return path.join(store.directory, format === 'raw' ? `${name}.raw` : name);
-}
-
-function notThere(store: ImageStore, name: string): ImgctlError {
-  return new ImgctlError('ImageNotInstalled', `image "${name}" does not exist in "${store.directory}"`);
-}
-
-function tooOld(what: string, version: string): ImgctlError {
-  return new ImgctlError('NotSupported', `the service on the bus is too old for ${what}`, {
-    hint: `use --engine embedded, or systemd-importd of version ${version} or newer`,
-  });
 }

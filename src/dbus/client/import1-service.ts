@@ -3,8 +3,9 @@
  * heard: anybody on the bus may send them. When the owner goes away its transfers have failed, whatever was said before.
  */
 import {ImgctlError} from '../../errors.ts';
-import type {BusConnection, BusSignal} from '../bus-connection.ts';
+import type {BusConnection} from '../bus-connection.ts';
 import {BusError, busErrorNames} from '../bus-error.ts';
+import type {BusSignal} from '../bus-messages.ts';
 import {import1, type TransferOutcome} from '../import1.ts';
 import {BusTransfer, type TransferTerms} from './bus-transfer.ts';
 import {asCallError} from './call-errors.ts';

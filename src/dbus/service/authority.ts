@@ -4,8 +4,8 @@
  */
 
 import type {Peer} from '../../sys/peer.ts';
-import type {IncomingCall} from '../bus-connection.ts';
 import {BusError, busErrorNames} from '../bus-error.ts';
+import type {IncomingCall} from '../bus-messages.ts';
 import {errnoError} from './call-errors.ts';
 
 export type ActionId = `org.freedesktop.import1.${'import' | 'export' | 'pull' | 'cancel'}`;

@@ -5,7 +5,7 @@
 
 import {closeSync, constants, fstatSync} from 'node:fs';
 import {descriptorFlags} from '../../sys/descriptors.ts';
-import type {IncomingCall} from '../bus-connection.ts';
+import type {IncomingCall} from '../bus-messages.ts';
 import {errnoError} from './call-errors.ts';
 
 const {O_NONBLOCK, O_APPEND, O_NOFOLLOW, O_DIRECTORY} = constants;

@@ -5,8 +5,8 @@
 
 import type {StoredImage} from '../../engine/engine.ts';
 import type {ImageClass} from '../../import1/image-class.ts';
-import type {IncomingCall} from '../bus-connection.ts';
 import {BusError} from '../bus-error.ts';
+import type {IncomingCall} from '../bus-messages.ts';
 import {
   checkClass,
   checkClassFilter,

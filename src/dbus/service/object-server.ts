@@ -3,8 +3,8 @@
  * callers cannot tell (measured against systemd's importd 262). What the members do is told it by their objects.
  */
 
-import type {Answer, IncomingCall} from '../bus-connection.ts';
 import {BusError} from '../bus-error.ts';
+import type {Answer, IncomingCall} from '../bus-messages.ts';
 import {invalidArguments} from './call-errors.ts';
 import type {InterfaceDescription, MethodDescription, PropertyDescription} from './interfaces.ts';
 import {introspectionXml} from './introspection.ts';

@@ -5,7 +5,8 @@
 
 import type {StoredImage} from '../../engine/engine.ts';
 import type {ImageClass} from '../../import1/image-class.ts';
-import type {Answer, BusConnection, IncomingCall} from '../bus-connection.ts';
+import type {BusConnection} from '../bus-connection.ts';
+import type {Answer, IncomingCall} from '../bus-messages.ts';
 import type {Authority} from './authority.ts';
 import {asBusError} from './call-errors.ts';
 import type {IdleWatch} from './idle-watch.ts';

@@ -1,4 +1,4 @@
-import type {IncomingCall} from '../bus-connection.ts';
+import type {IncomingCall} from '../bus-messages.ts';
 import type {Authority} from './authority.ts';
 import {transferInterface} from './interfaces.ts';
 import type {ServedInterface} from './object-server.ts';

@@ -3,8 +3,9 @@ import {closeSync, fstatSync, openSync, readdirSync, readFileSync, writeFileSync
 import path from 'node:path';
 import {promisify} from 'node:util';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
-import {BusConnection, type BusSignal, type IncomingCall} from '../../../src/dbus/bus-connection.ts';
+import {BusConnection} from '../../../src/dbus/bus-connection.ts';
 import {BusError} from '../../../src/dbus/bus-error.ts';
+import type {BusSignal, IncomingCall} from '../../../src/dbus/bus-messages.ts';
 import {hasBusDaemon, type PrivateBus, pythonWithDbus, startBus} from '../../support/bus.ts';
 
 const name = 'org.example.Test';

@@ -4,8 +4,9 @@ import {chmodSync, closeSync, mkdirSync, openSync, readFileSync, writeFileSync} 
 import path from 'node:path';
 import {gzipSync, zstdCompressSync} from 'node:zlib';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
-import {type Answer, BusConnection, type IncomingCall} from '../../../src/dbus/bus-connection.ts';
+import {BusConnection} from '../../../src/dbus/bus-connection.ts';
 import {BusError} from '../../../src/dbus/bus-error.ts';
+import type {Answer, IncomingCall} from '../../../src/dbus/bus-messages.ts';
 import {BusEngine} from '../../../src/dbus/client/bus-engine.ts';
 import type {ImageStore, ImportRequest} from '../../../src/engine/engine.ts';
 import {hasBusDaemon, type PrivateBus, startBus} from '../../support/bus.ts';

@@ -5,7 +5,8 @@ import {buffer, text} from 'node:stream/consumers';
 import {afterEach, describe, expect, test} from 'vitest';
 import {ImgctlError, ServerError} from '../../../src/errors.ts';
 import {HttpClient} from '../../../src/http/http-client.ts';
-import {ImgapiClient, type ImgapiClientOptions} from '../../../src/imgapi/imgapi-client.ts';
+import type {ImgapiClientOptions} from '../../../src/imgapi/client-types.ts';
+import {ImgapiClient} from '../../../src/imgapi/imgapi-client.ts';
 import {type Loopback, startLoopback} from '../../loopback.ts';
 
 const uuid = '3e6ed30f-64c7-431d-9fee-888be6361632';
