@@ -47,7 +47,10 @@ function wordsFor(definition: CommandDefinition): fc.Arbitrary<string[]> {
     {weight: 3, arbitrary: value.map((text) => [text])},
     {weight: 1, arbitrary: bundle.map((some) => [`-${some.join('')}`])},
   );
-  return fc.array(part, {maxLength: 4}).map((parts) => parts.flat());
+  const some = fc.array(part, {maxLength: 4}).map((parts) => parts.flat());
+  // Chance alone would seldom give a command as many arguments as it needs.
+  const needed = definition.args.map(() => 'x');
+  return fc.tuple(some, fc.boolean()).map(([words, isFilled]) => (isFilled ? [...words, ...needed] : words));
 }
 
 describe('what the fast path takes, oclif reads alike:', () => {
