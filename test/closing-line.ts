@@ -1,6 +1,6 @@
 /**
- * Ends the output with plain lines: what a test left as its `closingLine`, then the counts, skips included. With
- * `--reporter=./test/closing-line-of-tests.ts` the counts are left out.
+ * Ends the output with plain lines: tests that passed at the second try only, what a test left as its `closingLine`,
+ * then the counts, skips included. With `--reporter=./test/closing-line-of-tests.ts` only what tests left is printed.
  */
 
 import type {Reporter, TestModule} from 'vitest/node';
@@ -21,11 +21,19 @@ export default class ClosingLine implements Reporter {
         if (state !== 'pending') counts[state] += 1;
       }
     }
-    const lines = closingLines(modules);
+    const lines = [...flickers(modules), ...closingLines(modules)];
     process.stdout.write(
       `\n${lines.join('')}${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`,
     );
   }
+}
+
+function flickers(modules: readonly TestModule[]): string[] {
+  const tests = modules.flatMap((module) => [...module.children.allTests()]);
+  const flaky = tests.filter((test) => test.diagnostic()?.flaky);
+  return flaky.map(
+    (test) => `passed at the second try: ${test.module.relativeModuleId} > ${test.fullName}\n`,
+  );
 }
 
 export function closingLines(modules: readonly TestModule[]): string[] {
