@@ -81,8 +81,8 @@ run imgctl list
 
 say "Make an instance from it"
 run imgctl clone "$uuid" web1
-run ls "$IMGCTL_ROOT/var/lib/machines/web1"
-run imgctl get -r "$uuid" | tail -9
+run ls -Cw 100 "$IMGCTL_ROOT/var/lib/machines/web1"
+run imgctl get -r "$uuid" | sed -n '1p;/"children"/,$p'
 
 say "Import it again"
 run imgctl import "$uuid"
