@@ -50,7 +50,7 @@ const signed = new Set(['authorization', 'date', 'x-date', 'host']);
 
 /** Sends the request as recorded, with `substitute` applied to its texts; undefined when the connection is cut. */
 export async function replay(
-  {request}: RecordedExchange,
+  {request, outcome}: RecordedExchange,
   base: string,
   substitute: (text: string) => string,
 ): Promise<ReceivedAnswer | undefined> {
@@ -70,7 +70,8 @@ export async function replay(
       agent: false,
       headers: Object.fromEntries(headers),
     });
-    outgoing.setTimeout(500, () => outgoing.destroy());
+    // A request that got an answer then must get one, however long this machine takes.
+    outgoing.setTimeout(outcome === 'response' ? 30_000 : 500, () => outgoing.destroy());
     outgoing.once('error', () => resolve(undefined));
     outgoing.once('response', (response) => {
       buffer(response).then(
