@@ -90,6 +90,20 @@ describe.runIf(isRoot)('the sandbox', () => {
     );
   });
 
+  test.each(['bwrap', 'unshare', 'setpriv'] as const)('%s also takes every right away', async (level) => {
+    const sandbox = new Sandbox([level, 'none'], true);
+    const {level: works} = await sandbox.report(at('target'));
+    if (works !== level) return console.log(`skipped: ${level} does not work here`);
+    const command = ['grep', '^CapEff', '/proc/self/status'];
+    const child = await sandbox.start(command, {target: undefined, capabilities: []}, {stdout: 'pipe'});
+    let output = '';
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+    expect(await child.ended).toMatchObject({exitCode: 0, stderrTail: ''});
+    expect(output.trim()).toMatch(/\b0{16}$/);
+  });
+
   test('what is required and not there is an error', async () => {
     await expect(new Sandbox([], true).report(at('target'))).rejects.toMatchObject({code: 'NotSupported'});
   });

@@ -194,7 +194,8 @@ function rightsOf({capabilities = unpackingNeeds}: WrapRequest): readonly string
 }
 
 function boundingSet(capabilities: readonly string[]): string[] {
-  return [`--bounding-set=-all,${capabilities.map((name) => `+${name}`).join(',')}`, '--inh-caps=-all'];
+  const kept = capabilities.map((name) => `,+${name}`).join('');
+  return [`--bounding-set=-all${kept}`, '--inh-caps=-all'];
 }
 
 function keptByBwrap(capabilities: readonly string[]): string[] {
