@@ -17,6 +17,8 @@ import {packageRoot} from '../package-root.ts';
 export interface StartOptions {
   env: Readonly<Record<string, string | undefined>>;
   flags: PlaceFlags;
+  /** Where images go if the request does not say; undefined: to the directory of their class. */
+  directory: string | undefined;
 }
 
 const errorLevel = 3;
@@ -27,7 +29,7 @@ export function transferStarter(options: StartOptions): StartTransfer {
 
 function start(request: TransferRequest, listener: ProcessListener, options: StartOptions): TransferProcess {
   const {env, flags} = options;
-  const {descriptor, directory} = request;
+  const {descriptor, directory = options.directory} = request;
   const task: TransferTask = {
     program: 'importctl',
     order: orderOf(request),

@@ -1,4 +1,5 @@
 import {readFileSync} from 'node:fs';
+import {ImgctlError} from '../../errors.ts';
 import type {BusConnection} from '../bus-connection.ts';
 import {BusError, busErrorNames} from '../bus-error.ts';
 import type {AuthoritySources, PolkitAnswer, PolkitQuestion, PolkitSubject} from './authority.ts';
@@ -12,12 +13,15 @@ const absent: readonly string[] = [
   'org.freedesktop.systemd1.NoSuchUnit',
 ];
 
-/** What the bus knows of callers, and what polkit on the same bus says (polkit's D-Bus interface, "CheckAuthorization"). */
-export function busAuthoritySources(bus: BusConnection, ownUid: number): AuthoritySources {
+/**
+ * What the bus knows of callers, and what polkit on the same bus says (polkit's D-Bus interface, "CheckAuthorization").
+ * Before there is a bus, there is no polkit.
+ */
+export function busAuthoritySources(bus: () => BusConnection | undefined, ownUid: number): AuthoritySources {
   return {
     ownUid,
     callerUid: async (sender) => {
-      const [uid] = await bus.call({
+      const [uid] = await connected(bus()).call({
         destination: 'org.freedesktop.DBus',
         path: '/org/freedesktop/DBus',
         interface: 'org.freedesktop.DBus',
@@ -27,8 +31,16 @@ export function busAuthoritySources(bus: BusConnection, ownUid: number): Authori
       });
       return Number(uid);
     },
-    askPolkit: (question) => askPolkit(bus, question),
+    askPolkit: async (question) => {
+      const connection = bus();
+      return connection && askPolkit(connection, question);
+    },
   };
+}
+
+function connected(bus: BusConnection | undefined): BusConnection {
+  if (bus) return bus;
+  throw new ImgctlError('BusUnavailable', 'there is no bus to ask who calls');
 }
 
 async function askPolkit(bus: BusConnection, question: PolkitQuestion): Promise<PolkitAnswer | undefined> {

@@ -1,6 +1,15 @@
 /** Introspection data as sd-bus writes it, so that tools see the same text as from systemd's importd. */
 
-import type {InterfaceDescription, PropertyDescription} from './interfaces.ts';
+import {
+  type InterfaceDescription,
+  logControlInterface,
+  logControlPath,
+  managerInterface,
+  managerPath,
+  type PropertyDescription,
+  transferInterface,
+  transferParentPath,
+} from './interfaces.ts';
 
 const head = `<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"
 "https://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">
@@ -86,3 +95,16 @@ function propertyLines({name, type, emits, isWritable = false}: PropertyDescript
     '  </property>',
   ];
 }
+
+interface DescribedObject {
+  path: string;
+  description: InterfaceDescription;
+  children: readonly string[];
+}
+
+/** What there is to tell of without a bus: a transfer stands for all of them. */
+export const describedObjects: readonly DescribedObject[] = [
+  {path: managerPath, description: managerInterface, children: ['transfer']},
+  {path: transferParentPath, description: transferInterface, children: []},
+  {path: logControlPath, description: logControlInterface, children: []},
+];

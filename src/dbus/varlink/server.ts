@@ -9,12 +9,13 @@ import {VarlinkConnection, type VarlinkHandler} from './connection.ts';
 
 /** sd_listen_fds(3). */
 const firstPassedFd = 3;
-const everybody = 0o666;
 
 export interface VarlinkServerOptions {
   handler: VarlinkHandler;
   /** Open connections keep the service. */
   idle: IdleWatch;
+  /** Who may connect to a socket of its own. */
+  mode: number;
 }
 
 export class VarlinkServer {
@@ -40,7 +41,7 @@ export class VarlinkServer {
       this.#server.once('error', reject);
       this.#server.listen(place, () => resolve());
     });
-    if (!isPassed) chmodSync(file, everybody);
+    if (!isPassed) chmodSync(file, this.#options.mode);
   }
 
   /** Takes no more connections; those that are end with the answer to their last call. */

@@ -47,7 +47,7 @@ describe('io.systemd.Import', () => {
       version: '1',
       environment: {A: 'b'},
     });
-    server = new VarlinkServer({idle, handler: (call) => service.answer(call)});
+    server = new VarlinkServer({mode: 0o666, idle, handler: (call) => service.answer(call)});
     await server.listen(path.join(directory, 'sub/socket'), false);
   });
   afterEach(async () => {
