@@ -1,7 +1,7 @@
-/** A container whose first process is the real systemd, with our generator linked into its generator directory. */
+/** A container whose first process is the real systemd, with our generator or our bus service installed in it. */
 
 import {execFileSync, spawnSync} from 'node:child_process';
-import {mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
+import {cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import type {BootReport} from '../../../src/actions/boot-report.ts';
@@ -11,6 +11,8 @@ import {oracle} from './real-generator.ts';
 const root = '/imgctl';
 export const serverUrl = 'http://127.0.0.1:8080';
 export const sourceUrl = 'http://127.0.0.1:8081';
+/** For a busy machine: a boot takes some seconds. */
+export const bootLimitSeconds = 240;
 
 /** Runs when the boot has got as far as the target that wants the images, whatever became of them. */
 const reportUnit = (target: string): string => `[Unit]
@@ -23,6 +25,26 @@ FailureAction=exit-force
 Type=oneshot
 ExecStart=-/bin/sh /report.sh
 `;
+
+/** Runs a script of a test when the system is up. */
+const scriptUnit = `[Unit]
+Wants=multi-user.target
+After=multi-user.target
+SuccessAction=exit-force
+FailureAction=exit-force
+
+[Service]
+Type=oneshot
+ExecStart=-/bin/bash -c "bash /script.sh >/out/log 2>&1; true"
+`;
+
+/** What \`systemctl enable imgctl-importd.service\` makes in /etc/systemd/system. */
+const enablingLinks = {
+  'dbus-org.freedesktop.import1.service': 'imgctl-importd.service',
+  'systemd-importd.service': 'imgctl-importd.service',
+  'systemd-importd.socket': 'imgctl-importd.socket',
+  'sockets.target.wants/imgctl-importd.socket': 'imgctl-importd.socket',
+};
 
 const reportScript = `
 ${root}/bin/imgctl boot-report -j >/out/report 2>/out/complaints
@@ -85,6 +107,34 @@ export class BootedTree {
     symlinkSync('../image-source.service', link);
   }
 
+  /** Puts the files of share/ where imgctl-importd(8) says, where systemd has files of its own. */
+  installService(): void {
+    const share = path.join(import.meta.dirname, '../../../share');
+    for (const scope of ['system', 'user'])
+      cpSync(path.join(share, 'systemd', scope), this.inTree('usr/lib/systemd', scope), {recursive: true});
+    const policy = 'dbus-1/system.d/imgctl-importd.conf';
+    cpSync(path.join(share, policy), this.inTree('usr/share', policy));
+    symlinkSync(path.join(root, 'bin/imgctl-importd'), this.inTree('usr/bin/imgctl-importd'));
+  }
+
+  /** The links in /etc/systemd/system that make the service enabled. */
+  enablingLinks(): [name: string, target: string][] {
+    return Object.entries(enablingLinks).map(([name, unit]) => [name, `/usr/lib/systemd/system/${unit}`]);
+  }
+
+  /** The installed service is enabled before the boot. */
+  enableService(): void {
+    for (const [name, target] of this.enablingLinks())
+      symlinkSync(target, this.inTree('etc/systemd/system', name));
+  }
+
+  /** Boots, runs a script in there, and ends. */
+  runScript(suite: string, script: string): Booted {
+    writeFileSync(this.inTree('etc/systemd/system/script.service'), scriptUnit);
+    writeFileSync(this.inTree('script.sh'), script);
+    return this.#start(suite, ['systemd.unit=script.service']);
+  }
+
   boot(setup: BootSetup): Booted {
     const {suite, words, credential, configuration = {}, generatorOptions = []} = setup;
     const generator = this.inTree('etc/systemd/system-generators/systemd-import-generator');
@@ -99,10 +149,14 @@ export class BootedTree {
     writeFileSync(this.inTree('etc/imgctl/config.json'), JSON.stringify(configuration));
     if (credential !== undefined)
       writeFileSync(this.#made('credentials', ['import.pull']), credential, {mode: 0o600});
-    const script = path.join(oracle, 'boot.sh');
     if (setup.inInitrd) writeFileSync(this.inTree('etc/initrd-release'), '');
-    const all = [`${setup.inInitrd ? 'rd.' : ''}systemd.unit=report.service`, ...words];
-    const {status} = spawnSync(script, [suite, this.directory, ...all], {encoding: 'utf8'});
+    return this.#start(suite, [`${setup.inInitrd ? 'rd.' : ''}systemd.unit=report.service`, ...words]);
+  }
+
+  #start(suite: string, words: readonly string[]): Booted {
+    const script = path.join(oracle, 'boot.sh');
+    const env = {...process.env, BOOT_LIMIT: String(bootLimitSeconds)};
+    const {status} = spawnSync(script, [suite, this.directory, ...words], {encoding: 'utf8', env});
     const console = readFileSync(path.join(this.directory, 'console'), 'utf8');
     if (status !== 0) throw new Error(`boot.sh ended with ${status}: ${console}`);
     return new Booted(path.join(this.directory, 'out'));
