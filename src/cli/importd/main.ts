@@ -16,7 +16,7 @@ import {TransferService} from '../../dbus/service/service.ts';
 import {TransferTable} from '../../dbus/service/transfer-table.ts';
 import {ImportVarlink} from '../../dbus/varlink/import-service.ts';
 import {hasPassedSocket, VarlinkServer} from '../../dbus/varlink/server.ts';
-import type {StoredImage} from '../../engine/engine.ts';
+import type {Engine, StoredImage} from '../../engine/engine.ts';
 import {ImgctlError} from '../../errors.ts';
 import {type ImageClass, imageClasses} from '../../import1/image-class.ts';
 import {notifySupervisor} from '../../sys/notify.ts';
@@ -196,13 +196,21 @@ class ImportService {
   /** A named class that cannot be read is the caller's error; of all classes, one that cannot is left out. */
   async #listImages(named: ImageClass | undefined): Promise<StoredImage[]> {
     const engine = await this.#context.engine();
+    if (this.#scope === 'user') return this.#listOfUser(engine, named);
     const lists = (named ? [named] : imageClasses).map(async (imageClass) => {
-      if (this.#scope === 'user' && imageClass !== 'machine') return [];
       const store = {imageClass, directory: this.#context.paths.imageDirectory(imageClass)};
       const list = engine.listImages(store, {withHidden: true});
       return named ? list : list.catch(() => []);
     });
     return (await Promise.all(lists)).flat();
+  }
+
+  /** All images of a user count as machines, and the running system is none of them, as systemd-importd has it. */
+  async #listOfUser(engine: Engine, named: ImageClass | undefined): Promise<StoredImage[]> {
+    if (named !== undefined && named !== 'machine') return [];
+    const store = {imageClass: 'machine', directory: this.#context.paths.imageDirectory('machine')} as const;
+    const list = await engine.listImages(store, {withHidden: true});
+    return list.filter(({name}) => name !== '.host');
   }
 }
 
