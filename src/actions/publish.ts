@@ -1,15 +1,17 @@
 /**
  * `publish -m MANIFEST -f FILE URL` (spec/imgadm.md §9.4): import the manifest, add the file, activate. A step that fails
  * for a passing reason is tried again; when it fails for good the image is deleted on the server, unless it is to be kept.
+ * A half of the same image that an earlier publish left there is gone on with.
  */
 
 import {createReadStream} from 'node:fs';
 import {pipeline, type Readable, Transform} from 'node:stream';
-import {ImgctlError, ServerError} from '../errors.ts';
+import {ImgctlError} from '../errors.ts';
 import type {ImgapiClient} from '../imgapi/imgapi-client.ts';
 import {type ImageManifest, imageTitle, isUuid} from '../manifest/manifest.ts';
 import {checkManifest, parseManifest} from '../manifest/parse.ts';
 import type {ActionContext} from './context.ts';
+import {isRefusal, takeOverHalf, withdrawHalf} from './half-published.ts';
 import {verifyLocalFile} from './install.ts';
 import {isUncertain, runStep} from './publish-step.ts';
 import {readManifestFile} from './read-manifest-file.ts';
@@ -41,29 +43,35 @@ export async function publishImage(context: PublishContext, options: PublishOpti
   const manifest = await readPublishable(options);
   const {uuid} = manifest;
   const digests = await verifyLocalFile(context, manifest, options.filePath);
-  const created = await importManifest(context, options, manifest);
+  const {created, isOurs} = await importManifest(context, options, manifest);
   context.report.step(`Imported image ${uuid} (${created.name}, ${created.version}, state=${created.state})`);
   try {
     await addFile(context, options, manifest, digests.sizeBytes);
     const active = await activate(context, options, uuid);
     context.report.step(`Activated image ${active.uuid}`);
   } catch (error) {
-    await withdraw(context, options, uuid);
+    if (!options.keep) await withdrawHalf(context, options, {uuid, isOurs});
     throw error;
   }
   context.report.step(`Successfully published image ${uuid} to ${options.url}`);
   return {action: 'published', uuid, changed: true, url: options.url};
 }
 
+interface Created {
+  created: ImageManifest;
+  /** False for the half of an earlier publish. */
+  isOurs: boolean;
+}
+
 async function importManifest(
   context: PublishContext,
   options: PublishOptions,
   manifest: ImageManifest,
-): Promise<ImageManifest> {
+): Promise<Created> {
   const {client} = options;
   const {uuid} = manifest;
   try {
-    return await runStep(
+    const created = await runStep(
       context,
       {
         title: 'Importing the manifest',
@@ -72,13 +80,13 @@ async function importManifest(
       },
       options,
     );
+    return {created, isOurs: true};
   } catch (error) {
     if (isUncertain(error)) {
       context.report.warn(`image ${uuid} may be left unactivated on the server: its answer was lost`);
     }
-    throw isRefusal(error, 'ImageUuidAlreadyExists')
-      ? await explained(context, options, {uuid, error})
-      : error;
+    if (!isRefusal(error, 'ImageUuidAlreadyExists')) throw error;
+    return {created: await takeOverHalf(context, options, {manifest, refusal: error}), isOurs: false};
   }
 }
 
@@ -104,23 +112,6 @@ async function recallImage(
   const wanted = code === 'ImageAlreadyActivated' ? 'active' : 'unactivated';
   const found = (await client.findImage(uuid, {signal})) as ImageManifest | undefined;
   return found?.uuid === uuid && found.state === wanted ? found : undefined;
-}
-
-/** A publish that was killed leaves half an image, which nobody else can tell of. */
-async function explained(
-  context: PublishContext,
-  {client, url}: PublishOptions,
-  {uuid, error}: {uuid: string; error: ServerError},
-): Promise<ServerError> {
-  const found = await client.findImage(uuid, {signal: context.signal}).catch(() => undefined);
-  if (Object(found).state !== 'unactivated') return error;
-  const {serverCode, statusCode, items} = error;
-  const hint = `it was never activated, as after a publish that was cut off; remove it: imgctl server delete ${url} ${uuid}`;
-  return new ServerError(error.message, {serverCode, statusCode, items}, {cause: error, hint});
-}
-
-function isRefusal(error: unknown, code: string): error is ServerError {
-  return error instanceof ServerError && error.serverCode === code;
 }
 
 async function readPublishable(options: PublishOptions): Promise<ImageManifest> {
@@ -184,15 +175,4 @@ async function addFile(
   context.report.step(
     `Added file "${options.filePath}" (compression "${file.compression}") to image ${manifest.uuid}`,
   );
-}
-
-async function withdraw(context: PublishContext, options: PublishOptions, uuid: string): Promise<void> {
-  if (options.keep) return;
-  try {
-    // Not under the caller's signal: after Ctrl-C the server must still be tidied.
-    await options.client.deleteImage(uuid, {signal: AbortSignal.timeout(15_000)});
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    context.report.warn(`Could not delete partially published image ${uuid}: ${reason}`);
-  }
 }

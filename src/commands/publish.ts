@@ -7,7 +7,7 @@ export default defineCommand({
   family: 'imgadm',
   summary: 'upload a manifest and its file to an image server',
   description:
-    'Compares the file with the manifest, imports the manifest on the server, adds the file and activates the image. A step that fails for a passing reason is tried again; when one fails for good, the image is deleted on the server.\n\nWhere the server is a configured source that has a user, requests are signed or carry its password.',
+    'Compares the file with the manifest, imports the manifest on the server, adds the file and activates the image. A step that fails for a passing reason is tried again; when one fails for good, the image is deleted on the server. What a publish of the same image that was cut off left there is gone on with.\n\nWhere the server is a configured source that has a user, requests are signed or carry its password.',
   flags: {
     manifest: {kind: 'string', char: 'm', value: 'MANIFEST', summary: 'the manifest (required)'},
     file: {kind: 'string', char: 'f', value: 'FILE', summary: 'the image file (required)'},

@@ -1,5 +1,5 @@
 import {createHash} from 'node:crypto';
-import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
@@ -18,6 +18,7 @@ let http: HttpClient;
 let proxy: FaultyProxy | undefined;
 let lines: string[];
 let warnings: string[];
+let notices: string[];
 
 beforeEach(async () => {
   directory = mkdtempSync(path.join(tmpdir(), 'imgctl-publish-'));
@@ -32,7 +33,7 @@ beforeEach(async () => {
   };
   writeFileSync(path.join(directory, 'image'), content);
   writeFileSync(path.join(directory, 'image.imgmanifest'), JSON.stringify(manifest));
-  [lines, warnings] = [[], []];
+  [lines, warnings, notices] = [[], [], []];
 });
 afterEach(async () => {
   http.close();
@@ -50,7 +51,7 @@ async function publish(
   const report = {
     step: (line: string) => void lines.push(line),
     transferStep: () => undefined,
-    notice: () => undefined,
+    notice: (text: string) => void notices.push(text),
     warn: (text: string) => void warnings.push(text),
     progress: () => undefined,
     progressEnd: () => undefined,
@@ -105,17 +106,43 @@ test.each(['file', 'activate'] as const)(
   },
 );
 
-test('a half image stays when it is to be kept, and the next publish says what it is', async () => {
-  await expect(publish((line) => (steps.file.test(line) ? 503 : undefined), {keep: true})).rejects.toThrow(
-    'busy',
-  );
+async function leaveHalf(): Promise<void> {
+  const keep = publish((line) => (steps.file.test(line) ? 503 : undefined), {keep: true});
+  await expect(keep).rejects.toThrow('busy');
   expect(await served()).toMatchObject({state: 'unactivated'});
   proxy?.close();
+}
+
+test('a half image stays when it is to be kept, and the next publish goes on with it and says so', async () => {
+  await leaveHalf();
+  await publish(() => undefined);
+  expect(await served()).toMatchObject({state: 'active', files: [{size: content.length}]});
+  expect(notices.at(-1)).toBe(`Image ${uuid} is on the server already, not activated: going on with it`);
+});
+
+test('a half of another image under the UUID is neither touched nor hidden', async () => {
+  await leaveHalf();
+  const file = path.join(directory, 'image.imgmanifest');
+  writeFileSync(file, readFileSync(file, 'utf8').replace('sample', 'other'));
   await expect(publish(() => undefined)).rejects.toMatchObject({
     serverCode: 'ImageUuidAlreadyExists',
-    hint: expect.stringMatching(`cut off; remove it: imgctl server delete .* ${uuid}$`),
+    hint: expect.stringMatching(`cut off, and has another name; remove it: imgctl server delete .* ${uuid}$`),
   });
+  expect(await served()).toMatchObject({name: 'sample', state: 'unactivated'});
+});
+
+test('a half that an earlier publish left is not deleted by one that fails as well', async () => {
+  await leaveHalf();
+  await expect(publish((line) => (steps.activate.test(line) ? 503 : undefined))).rejects.toThrow('busy');
   expect(await served()).toMatchObject({state: 'unactivated'});
+  expect(warnings).toEqual([`image ${uuid} is left unactivated on the server, as it was found`]);
+});
+
+test('an image that was activated in spite of a lost answer is not deleted', async () => {
+  const fault = (line: string): Fault => (steps.activate.test(line) ? 'after' : undefined);
+  await expect(publish(fault, {retries: 0})).rejects.toThrow();
+  expect(await served()).toMatchObject({state: 'active'});
+  expect(warnings).toEqual([`image ${uuid} was activated all the same and is left on the server`]);
 });
 
 test('an image that was there is no answer to a retry, and is not deleted', async () => {
