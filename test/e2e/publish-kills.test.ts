@@ -71,12 +71,11 @@ test('publish that is killed is completed by the next one, once', {timeout: 600_
     await serverIsTidy();
     const state = await stateAtServer();
     const {status, stderr} = world.run(publish);
-    // The server may still have been busy with what the killed one had sent.
+    // The server may still have been busy with what the killed one had sent, so it can be further than it was.
     if (status !== 0) expect(stderr).toContain('ImageUuidAlreadyExists');
-    else expect(['', noticeOfHalf]).toContain(stderr);
-    if (state !== undefined) expect(stderr).not.toBe('');
+    else if (state !== undefined) expect(stderr).toContain(noticeOfHalf);
     expectPublishedOnce(bytes);
   }
 });
 
-const noticeOfHalf = `Image ${uuid} is on the server already, not activated: going on with it\n`;
+const noticeOfHalf = `Image ${uuid} is on the server already, not activated: going on with it`;
