@@ -112,6 +112,7 @@ function buildNative(): void {
       temporary,
       path.join(root, 'src/sys/native.c'),
       path.join(root, 'src/sys/socket.c'),
+      path.join(root, 'src/sys/btrfs-quota.c'),
     ],
     {stdio: 'inherit'},
   );

@@ -1,14 +1,16 @@
 /** Transfers and stored images as importctl lists them (spec/importctl.md §6, §7). */
 
+import type {RecordStore} from '../catalog/records.ts';
 import {
   canCancel,
   type Engine,
-  type ImageStore,
   type StoredImage,
   type TransferSummary,
+  type Verification,
 } from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import type {ImageClass} from '../import1/image-class.ts';
+import type {Pool} from './context.ts';
 
 /** By local name, then id. */
 export async function listTransfers(
@@ -46,15 +48,39 @@ function parseId(word: string): number {
   throw new ImgctlError('Usage', `Failed to parse transfer id: ${word}`);
 }
 
-/** By class, then name; with the host itself as importctl has it. */
+/** By class, then name; with the host itself as importctl has it. `records` tell how what came from sources was verified. */
 export async function listStoredImages(
   engine: Engine,
-  stores: readonly ImageStore[],
-  imageClass: ImageClass | undefined,
+  pools: readonly Pool[],
+  {imageClass, records}: {imageClass: ImageClass | undefined; records: Records | undefined},
 ): Promise<StoredImage[]> {
-  const wanted = stores.filter((store) => !imageClass || store.imageClass === imageClass);
-  const lists = await Promise.all(wanted.map((store) => engine.listImages(store, {withHidden: true})));
+  const wanted = pools.filter(({store}) => !imageClass || store.imageClass === imageClass);
+  const installed = records ? await readVerifications(records) : new Map<string, Verification>();
+  const lists = await Promise.all(
+    wanted.map(async ({name: pool, store}) => {
+      const images = await engine.listImages(store, {withHidden: true});
+      return images.map((image) => {
+        const verification = image.verification ?? installed.get(`${pool}/${image.name}`);
+        return verification ? {...image, verification} : image;
+      });
+    }),
+  );
   return lists.flat().sort((a, b) => compare(a.imageClass, b.imageClass) || compare(a.name, b.name));
+}
+
+type Records = Pick<RecordStore, 'listUuids' | 'find'>;
+
+/** By pool and name. */
+async function readVerifications(records: Records): Promise<Map<string, Verification>> {
+  const found = new Map<string, Verification>();
+  for (const uuid of await records.listUuids()) {
+    const record = await records.find(uuid).catch(() => undefined);
+    if (!record?.digests) continue;
+    const {level, keyId} = record.verification;
+    const {sha256} = record.digests;
+    found.set(`${record.pool}/${record.localName}`, {level, sha256, ...(keyId && {keyFingerprint: keyId})});
+  }
+  return found;
 }
 
 function compare(a: string, b: string): number {

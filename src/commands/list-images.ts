@@ -16,11 +16,8 @@ export default defineVerb({
   run: async (context, {settings}) => {
     const engine = await context.engine();
     const pools = (await context.pools()).slice(0, 4);
-    return listStoredImages(
-      engine,
-      pools.map((pool) => pool.store),
-      settings.imageClass,
-    );
+    const records = settings.json === 'off' ? undefined : context.records();
+    return listStoredImages(engine, pools, {imageClass: settings.imageClass, records});
   },
   draw: (images, {settings}, context) => drawList(images, shape, settings, context),
 });

@@ -172,6 +172,11 @@ export interface StoredImage {
   /** Allocated bytes; undefined when the file system cannot tell cheaply. */
   usageBytes: number | undefined;
   limitBytes: number | undefined;
+  /** Of subvolumes that are counted: what would be free without the image, and the limit of that. */
+  exclusiveBytes?: number;
+  exclusiveLimitBytes?: number;
+  /** Of what was pulled here. */
+  verification?: Verification;
 }
 
 export interface Engine {
@@ -194,7 +199,8 @@ export interface Engine {
   listTransfers(): Promise<TransferSummary[]>;
   /**
    * Images in a store, by name, without temporary data. Hidden ones, which are the download copies and, in class
-   * machine, the running system as `.host`, come only when asked for.
+   * machine, the running system as `.host`, come only when asked for, and with them what takes a look into each image:
+   * the space that subvolumes take, and how a download was verified.
    */
   listImages(store: ImageStore, options?: {withHidden?: boolean}): Promise<StoredImage[]>;
 }

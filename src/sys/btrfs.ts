@@ -1,5 +1,6 @@
 /** btrfs subvolumes. A read-only subvolume can be neither written nor, unless made writable again, removed. */
 import {closeSync, constants, fstatSync, openSync, statfsSync} from 'node:fs';
+import {endianness} from 'node:os';
 import path from 'node:path';
 import {AT_FDCWD, openAt} from './files.ts';
 import {checked, native, type PathBytes} from './native.ts';
@@ -72,3 +73,29 @@ export function setSubvolumeReadOnly(fd: number, on: boolean): void {
   const after = on ? before | BTRFS_SUBVOL_RDONLY : before & ~BTRFS_SUBVOL_RDONLY;
   if (after !== before) checked(native().subvolumeSetFlags(fd, after), 'ioctl BTRFS_IOC_SUBVOL_SETFLAGS');
 }
+
+export interface SubvolumeQuota {
+  /** Bytes that the subvolume leads to, and those of them that nothing else does. */
+  referencedBytes: number;
+  exclusiveBytes: number;
+  limitBytes: number | undefined;
+  exclusiveLimitBytes: number | undefined;
+}
+
+/** Undefined where the file system does not count, or does not tell this user. */
+export function findSubvolumeQuota(fd: number): SubvolumeQuota | undefined {
+  const counted = native().subvolumeQuota(fd);
+  if (typeof counted === 'number') return undefined;
+  const [referenced = 0n, exclusive = 0n, limit = 0n, exclusiveLimit = 0n] = [0, 8, 16, 24].map((offset) =>
+    endianness() === 'LE' ? counted.readBigUInt64LE(offset) : counted.readBigUInt64BE(offset),
+  );
+  const limitOf = (bytes: bigint): number | undefined => (bytes === noLimit ? undefined : Number(bytes));
+  return {
+    referencedBytes: Number(referenced),
+    exclusiveBytes: Number(exclusive),
+    limitBytes: limitOf(limit),
+    exclusiveLimitBytes: limitOf(exclusiveLimit),
+  };
+}
+
+const noLimit = 0xffff_ffff_ffff_ffffn;

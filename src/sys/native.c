@@ -315,6 +315,7 @@ static const struct {
 };
 
 void register_socket_calls(napi_env env, napi_value exports); /* socket.c */
+void register_quota_calls(napi_env env, napi_value exports);  /* btrfs-quota.c */
 
 NAPI_MODULE_INIT() {
   for (size_t index = 0; index < sizeof exported / sizeof *exported; index++) {
@@ -323,5 +324,6 @@ NAPI_MODULE_INIT() {
     napi_set_named_property(env, exports, exported[index].name, function);
   }
   register_socket_calls(env, exports);
+  register_quota_calls(env, exports);
   return exports;
 }

@@ -15,7 +15,7 @@ export interface Watch {
   readonly watch: unique symbol;
 }
 
-/** Functions of native.c and socket.c: a result, or a negative errno. Times are nanoseconds. */
+/** Functions of native.c, socket.c and btrfs-quota.c: a result, or a negative errno. Times are nanoseconds. */
 export interface NativeBinding {
   flock(fd: number, operation: number): number;
   openat(dir: number, path: PathBytes, flags: number, mode: number): number;
@@ -45,6 +45,7 @@ export interface NativeBinding {
   subvolumeDestroy(dir: number, name: PathBytes): number;
   subvolumeGetFlags(fd: number): number;
   subvolumeSetFlags(fd: number, flags: number): number;
+  subvolumeQuota(fd: number): number | Buffer;
   unlockTerminal(master: number): number;
   makeRaw(fd: number): number;
   setXattr(file: number | PathBytes, name: PathBytes, value: Buffer): number;

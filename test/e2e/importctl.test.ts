@@ -1,6 +1,7 @@
 /** The importctl family as users and other processes see it (spec/importctl.md), through the built programs. */
 
 import type {ChildProcess} from 'node:child_process';
+import {createHash} from 'node:crypto';
 import {mkdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
@@ -184,6 +185,11 @@ describe('list-images', () => {
     symlinkSync('tree', path.join(world.root, 'var/lib/machines/alias'));
     await run('importctl', '-mq', '--verify=no', 'pull-raw', `${server.url}/disk.raw`);
     const {stdout} = await run('importctl', 'list-images', '--json=short');
+    const sha256 = createHash('sha256').update(disk).digest('hex');
+    expect(JSON.parse(stdout)).toContainEqual(
+      expect.objectContaining({name: 'disk', usage: expect.any(Number), verification: 'none', sha256}),
+    );
+    expect(JSON.parse(stdout).at(-1)).not.toHaveProperty('verification');
     const rows: {class: string; name: string; ro: boolean; type: string}[] = JSON.parse(stdout);
     expect(rows.map((row) => [row.class, row.name.replace(/http.*/, 'URL'), row.type, row.ro])).toEqual([
       ['machine', '.host', expect.any(String), true],
@@ -193,6 +199,16 @@ describe('list-images', () => {
       ['machine', 'tree', 'directory', false],
       ['sysext', 'ext', 'raw', true],
     ]);
+  });
+});
+
+describe('the program importctl', () => {
+  test('tells its version and its formats in two lines', async () => {
+    const {stdout, status} = await run('importctl', '--version');
+    expect({stdout, status}).toEqual({
+      stdout: expect.stringMatching(/^imgctl (\S+) \(\1\)\n([+-][A-Z0-9]+( |\n))+$/),
+      status: 0,
+    });
   });
 });
 

@@ -1,5 +1,6 @@
 /** What images become on each file system: subvolumes, shared blocks, holes, read-only in the way it can be. */
 import {execFileSync} from 'node:child_process';
+import {randomBytes} from 'node:crypto';
 import {
   chmodSync,
   closeSync,
@@ -62,6 +63,31 @@ describe.runIf(isRoot).each(fileSystemKinds)('on %s', (kind) => {
     await (await engine.export(request)).finished;
     closeSync(outputFd);
   }
+
+  const details = async () => (await engine.listImages(store, {withHidden: true})).at(-1);
+
+  test.runIf(isBtrfs)(
+    'the space of a subvolume is told where a quota counts it, and only there',
+    async () => {
+      writeFileSync(path.join(makeTree('tree'), 'large'), randomBytes(2 * megabyte));
+      await run(at('tree'), {format: 'directory'});
+      expect(await details()).toMatchObject({name: 'one', type: 'subvolume', usageBytes: undefined});
+      const btrfs = (...args: string[]) => execFileSync('btrfs', args, {stdio: 'pipe'});
+      btrfs('quota', 'enable', mounted.path);
+      btrfs('quota', 'rescan', '-w', mounted.path);
+      btrfs('subvolume', 'snapshot', inStore('one'), inStore('two'));
+      writeFileSync(inStore('two/more'), randomBytes(megabyte));
+      btrfs('qgroup', 'limit', '64M', inStore('two'));
+      btrfs('filesystem', 'sync', mounted.path);
+      btrfs('quota', 'rescan', '-w', mounted.path);
+      const {usageBytes = 0, exclusiveBytes = 0, limitBytes} = (await details()) ?? {};
+      btrfs('quota', 'disable', mounted.path);
+      expect(Math.floor(usageBytes / megabyte)).toBe(3);
+      expect(Math.floor(exclusiveBytes / megabyte)).toBe(1);
+      expect(limitBytes).toBe(64 * megabyte);
+      expect(await details()).toMatchObject({name: 'two', usageBytes: undefined, limitBytes: undefined});
+    },
+  );
 
   function makeTree(name: string): string {
     mkdirSync(at(`${name}/inner`), {recursive: true});

@@ -17,6 +17,8 @@ import {checkWordCount, inputFor} from './verbs.ts';
 
 const program = 'importctl';
 const defaultVerb = 'list-transfers';
+/** The second line of the version, as systemd writes what it was built with: formats and checks of transfers. */
+const features = '+OPENPGP -GCRYPT +QCOW2 -OCI +BZIP2 -LZ4 +XZ +ZLIB +ZSTD';
 
 export interface FrontOptions {
   commands: CommandMap;
@@ -44,7 +46,7 @@ async function run(argv: readonly string[], {commands, environment, signal}: Fro
     return 0;
   }
   if (settings.version) {
-    environment.stdout.write(`imgctl ${packageVersion()}\n`);
+    environment.stdout.write(`imgctl ${packageVersion()} (${packageVersion()})\n${features}\n`);
     return 0;
   }
   if (verb === 'pull-oci') throw new ImgctlError('NotSupported', 'pull-oci is not supported.');

@@ -113,7 +113,9 @@ export function imageRow(image: StoredImage): string[] {
   ].map(escapeControls);
 }
 
+/** What importctl has, then members of ours, which are there when they are known. */
 export function imageJson(image: StoredImage): object {
+  const {exclusiveBytes, verification} = image;
   return {
     class: image.imageClass,
     name: image.name,
@@ -124,6 +126,9 @@ export function imageJson(image: StoredImage): object {
     mtime: image.modifiedUs,
     usage: image.usageBytes ?? null,
     limit: image.limitBytes ?? null,
+    ...(exclusiveBytes !== undefined && {usage_exclusive: exclusiveBytes}),
+    ...(verification && {verification: verification.level, sha256: verification.sha256}),
+    ...(verification?.keyFingerprint !== undefined && {key: verification.keyFingerprint}),
   };
 }
 

@@ -215,9 +215,9 @@ function imageRow(image: StoredImage): unknown[] {
     image.readOnly,
     ...times,
     usage,
-    usage,
+    image.exclusiveBytes === undefined ? usage : BigInt(image.exclusiveBytes),
     limit,
-    limit,
+    image.exclusiveLimitBytes === undefined ? limit : BigInt(image.exclusiveLimitBytes),
   ];
 }
 

@@ -3,9 +3,10 @@ import {type BigIntStats, closeSync, constants, openSync, readdirSync, statSync}
 import path from 'node:path';
 import {errnoOf} from '../../errors.ts';
 import {isImageName} from '../../import1/image-name.ts';
-import {isBtrfsSubvolume} from '../../sys/btrfs.ts';
+import {findSubvolumeQuota, isBtrfsSubvolume, type SubvolumeQuota} from '../../sys/btrfs.ts';
 import type {ImageStore, StoredImage} from '../engine.ts';
 import {isFrozen} from './freeze.ts';
+import {readVerificationAt} from './pull/download-copies.ts';
 
 const blockBytes = 512n; // unit of st_blocks, stat(2)
 const rawSuffix = '.raw';
@@ -18,7 +19,9 @@ export function readImages(store: ImageStore, {withHidden}: {withHidden: boolean
     .filter((name) => !otherSuffixes.some((suffix) => name.endsWith(suffix)))
     .sort()
     .flatMap((name) => readImage(store, name) ?? []);
-  return withHidden && store.imageClass === 'machine' ? [hostImage(), ...images] : images;
+  if (!withHidden) return images;
+  const detailed = images.map(withDetails);
+  return store.imageClass === 'machine' ? [withDetails(hostImage()), ...detailed] : detailed;
 }
 
 /** The running system, which systemd counts among the machines and writes to as to no image (spec/importctl.md §7). */
@@ -34,6 +37,34 @@ function hostImage(): StoredImage {
     modifiedUs: 0,
     usageBytes: undefined,
     limitBytes: undefined,
+  };
+}
+
+/** What a descriptor of the image tells; nothing of one that has gone or that this user may not open. */
+function withDetails(image: StoredImage): StoredImage {
+  if (image.type === 'block') return image;
+  try {
+    const fd = openSync(image.path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const quota = image.type === 'subvolume' ? findSubvolumeQuota(fd) : undefined;
+      const verification = readVerificationAt(fd);
+      return {...image, ...(quota && countedSizes(quota)), ...(verification && {verification})};
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if (['ELOOP', 'EACCES', 'EPERM', 'ENOENT'].includes(errnoOf(error) ?? '')) return image;
+    throw error;
+  }
+}
+
+function countedSizes(quota: SubvolumeQuota): Partial<StoredImage> {
+  const {referencedBytes, limitBytes, exclusiveBytes, exclusiveLimitBytes} = quota;
+  return {
+    usageBytes: referencedBytes,
+    limitBytes,
+    exclusiveBytes,
+    ...(exclusiveLimitBytes !== undefined && {exclusiveLimitBytes}),
   };
 }
 

@@ -5,7 +5,13 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {DownloadCache} from '../../../src/downloads/download-cache.ts';
 import {EmbeddedEngine} from '../../../src/engine/embedded/embedded-engine.ts';
-import type {ImageStore, PullRequest, Transfer, TransferResult} from '../../../src/engine/engine.ts';
+import type {
+  ImageStore,
+  PullRequest,
+  StoredImage,
+  Transfer,
+  TransferResult,
+} from '../../../src/engine/engine.ts';
 import {HttpClient} from '../../../src/http/http-client.ts';
 import {removeTree} from '../../../src/sys/remove-tree.ts';
 import {type ServedFiles, serveFiles} from '../../served-files.ts';
@@ -71,6 +77,11 @@ export class PullBench {
 
   async pull(urlPath: string, options: Partial<PullRequest> = {}): Promise<TransferResult> {
     return await (await this.start(urlPath, options)).finished;
+  }
+
+  /** With details. */
+  list(): Promise<StoredImage[]> {
+    return this.#engine.listImages(this.store, {withHidden: true});
   }
 
   /** Names in the store; download copies by their beginning. */

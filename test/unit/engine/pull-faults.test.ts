@@ -152,6 +152,20 @@ test('files beside the image that do not come are told, and no more', async () =
   expect(bench.lines).toContain(`HTTP request to ${bench.server.url}/disk.verity failed with code 500.`);
 });
 
+test('what is said of one file beside the image stays together', async () => {
+  await open();
+  const file = path.join(bench.directory, 'source.raw');
+  writeFileSync(file, disk);
+  await bench.pull(`file://${file}`);
+  const said = bench.lines.filter((line) => /file:\/\/ file$|without\.$/.test(line));
+  expect(said).toEqual(
+    ['Settings', 'Root hash', 'Root hash signature', 'Verity integrity'].flatMap((name) => [
+      'Transfer failed: Could not read a file:// file',
+      `${name} file could not be retrieved, proceeding without.`,
+    ]),
+  );
+});
+
 test('settings files are for machines only', async () => {
   await open({'/disk.nspawn': '[Exec]', '/disk.roothash': 'x'}, {imageClass: 'sysext'});
   await bench.pull('/disk.raw');

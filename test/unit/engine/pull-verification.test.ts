@@ -10,6 +10,7 @@ import {
   sign,
 } from 'openpgp';
 import {afterAll, afterEach, beforeAll, expect, test} from 'vitest';
+import {imageJson} from '../../../src/cli/importctl/lists.ts';
 import type {PullRequest} from '../../../src/engine/engine.ts';
 import {PullBench, sha256} from './pull-bench.ts';
 
@@ -65,6 +66,20 @@ test.each(['/SHA256SUMS.gpg', '/SHA256SUMS.asc'])('a list with signature %s is e
       'Signature verification succeeded.',
     ]),
   );
+});
+
+test('a list of images tells how each was verified and by which key', async () => {
+  const {verification} = await pull({'/SHA256SUMS': list, '/SHA256SUMS.gpg': await detached(list)});
+  writeFileSync(bench.place('by-hand.raw'), disk);
+  const rows = (await bench.list()).map((image) => imageJson(image) as Record<string, unknown>);
+  const key = verification?.keyFingerprint;
+  expect(key).toMatch(/^[0-9A-F]{40,64}$/);
+  expect(rows.find(({name}) => name === 'one')).toMatchObject({
+    verification: 'signature',
+    sha256: digest,
+    key,
+  });
+  expect(Object.keys(rows.find(({name}) => name === 'by-hand') ?? {})).not.toContain('verification');
 });
 
 test.each(['asc', 'gpg'])('a checksum of one file may have its own signature: .sha256.%s', async (suffix) => {

@@ -59,11 +59,15 @@ function isHeaderValue(etag: string): boolean {
 export function readVerification(file: string): Verification | undefined {
   const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
-    const note = findXattr(fd, noteName);
-    return note && parseNote(note, birthOf(fd));
+    return readVerificationAt(fd);
   } finally {
     closeSync(fd);
   }
+}
+
+export function readVerificationAt(fd: number): Verification | undefined {
+  const note = findXattr(fd, noteName);
+  return note && parseNote(note, birthOf(fd));
 }
 
 /** False where the file system cannot keep the note, which makes a later pull download again. */

@@ -53,8 +53,11 @@ export async function fetchSideFiles(context: SideContext, staging: Staging): Pr
   for (const kind of kinds) progress.expect(kind.suffix, kind.weight);
   const files = await Promise.all(
     kinds.map(async (kind) => {
-      const file = await fetchOne(context, staging, kind);
-      if (!file) log(6, `${kind.title} could not be retrieved, proceeding without.`);
+      // What is said of one file stays together.
+      const lines: [level: number, line: string][] = [];
+      const file = await fetchOne({...context, log: (...line) => lines.push(line)}, staging, kind);
+      if (!file) lines.push([6, `${kind.title} could not be retrieved, proceeding without.`]);
+      for (const [level, line] of lines) log(level, line);
       progress.update(kind.suffix, 1);
       return file;
     }),
