@@ -21,3 +21,8 @@ export function exitStatusOf(error: unknown): number {
   // Never a server's own code: that is foreign text.
   return statusByCode[error.code] ?? 1;
 }
+
+/** A refusal of the command line. */
+export function isUsage(error: unknown): boolean {
+  return exitStatusOf(error) === 2;
+}

@@ -1,6 +1,7 @@
 /** Global options before the command name (spec/imgadm.md §2); after it the command's own table counts. */
 
 import {ImgctlError} from '../errors.ts';
+import {parseSwitch} from './boolean-values.ts';
 import {type FlagDefinition, type GlobalFlags, globalFlags} from './flags.ts';
 
 export interface SplitArguments {
@@ -37,7 +38,7 @@ function takeLong(word: string, next: string | undefined, globals: Record<string
     : undefined;
   if (!definition) throw new ImgctlError('UnknownOption', `unknown option: "${word}"`);
   if (definition.kind === 'boolean') {
-    globals[name] = true;
+    globals[name] = inline === undefined || parseSwitch(name, inline);
     return 0;
   }
   const value = inline ?? next;

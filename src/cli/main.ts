@@ -4,17 +4,17 @@
  */
 
 import {ImgctlError} from '../errors.ts';
+import {withPlainSwitches} from './boolean-values.ts';
 import type {CommandDefinition} from './command.ts';
 import type {CommandMap} from './command-map.ts';
 import {CommandContext} from './context.ts';
 import type {ContextFlags, ProgramName} from './context-flags.ts';
 import {type Environment, processEnvironment} from './environment.ts';
-import {exitStatusOf} from './exit-codes.ts';
-import {parseFast} from './fast-path.ts';
+import {exitStatusOf, isUsage} from './exit-codes.ts';
+import {flagTable, parseFast} from './fast-path.ts';
 import {type GlobalFlags, globalFlags, type ParsedInput} from './flags.ts';
 import {splitGlobals} from './global-flags.ts';
 import {Output} from './output.ts';
-import {packageVersion} from './package-root.ts';
 import {errorReport} from './report-error.ts';
 import {RunLog} from './run-log.ts';
 
@@ -46,7 +46,8 @@ export async function main(commands: CommandMap, program: ProgramName, argv: str
     const split = splitGlobals(argv);
     flags = split.globals;
     if (split.version) {
-      environment.stdout.write(`${program} ${packageVersion()}\n`);
+      const {versionText} = await import('./version-text.ts');
+      environment.stdout.write(`${versionText(program, environment, split.globals)}\n`);
       return 0;
     }
     const invocation: Invocation = {
@@ -65,7 +66,9 @@ export async function main(commands: CommandMap, program: ProgramName, argv: str
     log.end(command, status);
     return status;
   } catch (error) {
-    const shown = interrupt.signal.aborted ? asInterrupted(error, interrupt.signal) : error;
+    const shown = interrupt.signal.aborted
+      ? asInterrupted(error, interrupt.signal)
+      : await asExplained(error, commands, program, command);
     log.begin({globals: flags, args: argv});
     const {requestId} = log.log;
     const withStack = log.log.isWritten('debug');
@@ -115,10 +118,11 @@ async function parse(
 ): Promise<ParsedInput> {
   if (definition.parse)
     return definition.parse([...(globals.json ? ['-j'] : []), ...(globals.quiet ? ['-q'] : []), ...args]);
-  const quick = parseFast(definition, args, program);
+  const words = program === 'imgadm' ? args : withPlainSwitches(flagTable(definition, program), args);
+  const quick = parseFast(definition, words, program);
   if (quick) return quick;
   const {parseWithOclif} = await import('./oclif-adapter.ts');
-  return parseWithOclif(definition, args, program);
+  return parseWithOclif(definition, words, program);
 }
 
 async function runCommand(
@@ -160,10 +164,11 @@ function pickGlobals(definition: CommandDefinition, input: ParsedInput): Context
 }
 
 async function showHelp(invocation: Invocation, words: string[]): Promise<number> {
-  const {commandHelp, overview} = await import('./help.ts');
+  const {commandHelp} = await import('./help.ts');
   const {commands, program, environment} = invocation;
   const columns = Math.min(environment.stdout.columns ?? 80, 100);
   if (words.length === 0) {
+    const {overview} = await import('./overview.ts');
     environment.stdout.write(await overview(commands, program, columns));
     return 0;
   }
@@ -191,6 +196,19 @@ function wantsJson(program: ProgramName, flags: Partial<GlobalFlags>, argv: read
   const options = end < 0 ? argv : argv.slice(0, end);
   if (isImgadm) return options.includes('-E');
   return flags.json === true || options.some((word) => word === '-E' || word === '-j' || word === '--json');
+}
+
+/** imgadm says no more than that, and what reads it may compare. */
+async function asExplained(
+  error: unknown,
+  commands: CommandMap,
+  program: ProgramName,
+  command: string | undefined,
+): Promise<unknown> {
+  if (program === 'imgadm' || !isUsage(error)) return error;
+  const {asUsageMistake} = await import('./usage-mistake.ts');
+  const isKnown = command !== undefined && commands.ids(program).includes(command);
+  return asUsageMistake(error, isKnown ? await commands.load(command) : undefined);
 }
 
 function asInterrupted(error: unknown, signal: AbortSignal): ImgctlError {

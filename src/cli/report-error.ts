@@ -36,6 +36,8 @@ function humanLines(error: ImgctlError, options: ErrorReportOptions): string[] {
   const text = options.withStack ? stackText(error) : messageWithItems(error);
   const message = text.split('\n').map(escapeControls).join('\n');
   const lines = [`${subject}: error (${escapeControls(error.publicCode)}): ${message}`];
+  const usage = error.details?.usage;
+  if (typeof usage === 'string') lines.push(`  usage: ${usage}`);
   const tried = error.details?.tried;
   if (Array.isArray(tried) && tried.length > 0)
     lines.push(`  tried: ${tried.map(String).map(escapeControls).join(', ')}`);

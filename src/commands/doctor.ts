@@ -5,7 +5,7 @@ import {cellText, drawTable} from '../cli/table.ts';
 export default defineCommand({
   id: 'doctor',
   family: 'imgctl',
-  summary: 'see whether all is well with the host and the catalog',
+  summary: 'look whether host and catalog are in order',
   description:
     'Looks at what the host can do (Node, sandbox, file systems of the pools, keyrings), and compares the catalog with the records and the images.',
   flags: {

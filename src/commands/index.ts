@@ -23,6 +23,7 @@ export const commands = new CommandMap({
   'manifest upgrade': {family: 'imgctl', load: () => import('./manifest-upgrade.ts')},
   'migrate-imgadm': {family: 'imgctl', load: () => import('./migrate-imgadm.ts')},
   publish: {family: 'imgadm', load: () => import('./publish.ts')},
+  schema: {family: 'imgctl', load: () => import('./schema.ts')},
   serve: {family: 'imgctl', load: () => import('./serve.ts')},
   'server acl': {family: 'imgctl', load: () => import('./server-acl.ts')},
   'server activate': {family: 'imgctl', load: () => import('./server-activate.ts')},

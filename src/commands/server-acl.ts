@@ -13,6 +13,7 @@ export default defineCommand({
   args: [...serverArguments, {name: 'ACCOUNT', summary: 'UUIDs of accounts', many: true}],
   examples: [
     'server acl https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822 930896af-bf8c-48d4-885c-6573a94b1853',
+    'server acl --remove https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822 930896af-bf8c-48d4-885c-6573a94b1853',
   ],
   run: async (context, {flags, args}) =>
     changeServerAcl(

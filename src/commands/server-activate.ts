@@ -9,7 +9,10 @@ export default defineCommand({
   description: 'An image that has a file is offered from then on, and its file cannot change any more.',
   flags: serverFlags,
   args: serverArguments,
-  examples: ['server activate https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822'],
+  examples: [
+    'server activate https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822',
+    'server activate -C dev https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822',
+  ],
   run: async (context, {flags, args}) =>
     changeState(
       {report: context.reporter(), signal: context.signal},

@@ -11,7 +11,10 @@ export default defineCommand({
   description: 'A PNG, GIF or JPEG picture of at most 128 KiB. It replaces an icon that is there.',
   flags: serverFlags,
   args: [...serverArguments, {name: 'FILE', summary: 'the picture'}],
-  examples: ['server add-icon https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822 icon.png'],
+  examples: [
+    'server add-icon https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822 icon.png',
+    'server add-icon -C dev https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822 icon.png',
+  ],
   async run(context, {flags, args}) {
     const file = args[2] ?? '';
     const bytes = await readFile(file).catch((error: Error) => {

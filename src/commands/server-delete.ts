@@ -15,7 +15,10 @@ export default defineCommand({
     yes: {kind: 'boolean', summary: 'do not ask'},
   },
   args: serverArguments,
-  examples: ['server delete --yes https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822'],
+  examples: [
+    'server delete --yes https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822',
+    'server delete --yes --all-channels https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822',
+  ],
   async run(context, {flags, args}) {
     const server = await openServer(context, args, flags);
     const {uuid} = server;

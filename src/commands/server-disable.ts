@@ -9,7 +9,10 @@ export default defineCommand({
   description: 'The image can still be fetched by its UUID.',
   flags: serverFlags,
   args: serverArguments,
-  examples: ['server disable https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822'],
+  examples: [
+    'server disable https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822',
+    'server disable -C dev https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822',
+  ],
   run: async (context, {flags, args}) =>
     changeState(
       {report: context.reporter(), signal: context.signal},

@@ -9,7 +9,10 @@ export default defineCommand({
   description: 'Undoes imgctl server disable.',
   flags: serverFlags,
   args: serverArguments,
-  examples: ['server enable https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822'],
+  examples: [
+    'server enable https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822',
+    'server enable -C dev https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822',
+  ],
   run: async (context, {flags, args}) =>
     changeState(
       {report: context.reporter(), signal: context.signal},

@@ -20,6 +20,7 @@ export default defineCommand({
   ],
   examples: [
     'server update https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822 description="a base image"',
+    'server update -f fields.json https://images.example.com 01b2c898-945f-11e1-a523-af1afbe22822',
   ],
   async run(context, {flags, args}) {
     const fields = {...(await readFields(flags.file)), ...parseAssignments(args.slice(2))};
