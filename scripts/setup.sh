@@ -61,6 +61,9 @@ if [ "${1:-}" = test ]; then
 	need ssh-agent openssh-client
 	need ansible-playbook ansible
 	need script bsdutils
+	need tmux tmux
+	need zsh zsh
+	need fish fish
 fi
 install_missing
 

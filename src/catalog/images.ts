@@ -1,7 +1,13 @@
 /** Index of the installed images' records. */
 
-import type {Database} from './database.ts';
+import type {Database, Row} from './database.ts';
 import type {ImageRecord} from './records.ts';
+
+export interface ImageTitle {
+  uuid: string;
+  name: string;
+  version: string;
+}
 
 export class ImageTable {
   readonly #database: Database;
@@ -29,6 +35,13 @@ export class ImageTable {
   async list(): Promise<ImageRecord[]> {
     const rows = await this.#database.all<{record: string}>('SELECT record FROM images ORDER BY uuid');
     return rows.map((row) => this.#database.parse(row.record) as ImageRecord);
+  }
+
+  /** What images are called, without reading their records. */
+  titles(): Promise<ImageTitle[]> {
+    return this.#database.all<ImageTitle & Row>(
+      'SELECT uuid, name, version FROM images ORDER BY name, version',
+    );
   }
 
   async find(uuid: string): Promise<ImageRecord | undefined> {

@@ -1,7 +1,8 @@
 /** What sources offered when they were last asked. One bulk statement per refresh, whatever the size. */
 
 import type {ImageManifest} from '../manifest/manifest.ts';
-import type {Database} from './database.ts';
+import type {Database, Row} from './database.ts';
+import type {ImageTitle} from './images.ts';
 
 export interface Listing {
   /** Validator for a conditional request; undefined when the source gave none. */
@@ -29,6 +30,13 @@ export class OfferTable {
       source,
     );
     return row && {validator: row.validator ?? undefined, fetchedAt: row.fetched_at};
+  }
+
+  /** What offers of all sources are called, without reading their manifests. */
+  titles(): Promise<ImageTitle[]> {
+    return this.#database.all<ImageTitle & Row>(
+      'SELECT DISTINCT uuid, name, version FROM offers ORDER BY name, version',
+    );
   }
 
   async find(source: string, uuid: string): Promise<ImageManifest | undefined> {

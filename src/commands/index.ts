@@ -9,6 +9,7 @@ export const commands = new CommandMap({
   'cache prune': {family: 'imgctl', load: () => import('./cache-prune.ts')},
   'boot-report': {family: 'imgctl', load: () => import('./boot-report.ts')},
   clone: {family: 'imgctl', load: () => import('./clone.ts')},
+  completion: {family: 'imgctl', load: () => import('./completion.ts')},
   create: {family: 'imgadm', load: () => import('./create.ts')},
   convert: {family: 'imgctl', load: () => import('./convert.ts')},
   delete: {family: 'imgadm', aliases: ['destroy'], load: () => import('./delete.ts')},
