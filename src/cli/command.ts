@@ -5,6 +5,7 @@
  */
 
 import type {CommandContext} from './context.ts';
+import type {ProgramName} from './context-flags.ts';
 import type {FlagTable, ParsedInput} from './flags.ts';
 
 export interface ArgumentDefinition {
@@ -17,6 +18,12 @@ export interface ArgumentDefinition {
 
 /** Which old program a command answers to; commands of neither are imgctl's own. */
 export type CommandFamily = 'imgadm' | 'importctl' | 'imgctl';
+
+/** What a command may know of the others; `command-map.ts` is one. */
+export interface CommandSet {
+  ids(program: ProgramName): string[];
+  load(id: string): Promise<CommandDefinition>;
+}
 
 export interface CommandDefinition<F extends FlagTable = FlagTable, R = unknown> {
   /** Words on the command line: `list`, `manifest check`. */
@@ -34,7 +41,8 @@ export interface CommandDefinition<F extends FlagTable = FlagTable, R = unknown>
   exitStatus?: Readonly<Record<number, string>>;
   /** Reads the arguments in another way than the two common parsers. */
   parse?(args: readonly string[]): ParsedInput;
-  run(context: CommandContext, input: ParsedInput<F>): Promise<R>;
+  /** `commands` are all there are, for the command that tells of them. */
+  run(context: CommandContext, input: ParsedInput<F>, commands: CommandSet): Promise<R>;
   /** Text for stdout in human form, without the last newline; '' prints nothing. */
   draw?(value: R, input: ParsedInput<F>, context: CommandContext): string;
   /** Exit status of a run that did not throw; 0 when absent. */

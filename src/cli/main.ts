@@ -141,7 +141,7 @@ async function runCommand(
   const {signal} = interrupt;
   const context = new CommandContext({program, environment, flags, output, signal, log: log.log});
   try {
-    const value = await definition.run(context, input);
+    const value = await definition.run(context, input, invocation.commands);
     if (flags.json && !definition.parse) output.data(JSON.stringify(value, null, 2));
     else if (definition.draw) output.data(definition.draw(value, input, context));
     if (context.failure) throw context.failure;

@@ -1,6 +1,6 @@
 import {type AppliedWish, applyWishes} from '../actions/apply.ts';
 import {wantedWishes, wishOfExpression} from '../cli/boot-wishes.ts';
-import {defineCommand} from '../cli/command.ts';
+import {type CommandSet, defineCommand} from '../cli/command.ts';
 import type {CommandContext} from '../cli/context.ts';
 import type {ParsedInput} from '../cli/flags.ts';
 import {drawTable} from '../cli/table.ts';
@@ -25,7 +25,7 @@ export default defineCommand({
   args: [],
   examples: ['apply -n', 'apply', 'apply --pull raw,sysext,refresh:tools:https://example.com/tools.raw.xz'],
   exitStatus: {1: 'an image could not be fetched', 5: 'the one image that failed was not verified'},
-  run: async (context, {flags}) => {
+  run: async (context, {flags}, commands) => {
     const wishes =
       flags.pull.length > 0
         ? flags.pull.map((expression) => wishOfExpression(context, expression))
@@ -35,7 +35,7 @@ export default defineCommand({
         engine: await context.engine(),
         notes: context.pullNotes(),
         storeFor: (wish) => storeFor(context, wish),
-        importImage: (wish) => importImage(context, wish),
+        importImage: (wish) => importImage(context, wish, commands),
         report: context.reporter(),
         signal: context.signal,
       },
@@ -64,7 +64,7 @@ function storeFor(context: CommandContext, wish: Wish): {imageClass: Wish['image
 }
 
 /** As `imgctl import` does it, so that both always mean the same. */
-async function importImage(context: CommandContext, wish: ImageWish): Promise<boolean> {
+async function importImage(context: CommandContext, wish: ImageWish, commands: CommandSet): Promise<boolean> {
   const flags: Record<string, unknown> = {pool: wish.imageClass};
   for (const [name, value] of Object.entries({channel: wish.channel, name: wish.localName})) {
     if (value === undefined) continue;
@@ -73,6 +73,6 @@ async function importImage(context: CommandContext, wish: ImageWish): Promise<bo
   }
   for (const [name, {kind}] of Object.entries(importCommand.flags))
     flags[name] ??= kind === 'boolean' ? false : kind === 'strings' ? [] : undefined;
-  const result = await importCommand.run(context, {flags, args: [wish.image]} as ParsedInput);
+  const result = await importCommand.run(context, {flags, args: [wish.image]} as ParsedInput, commands);
   return (result as {changed: boolean}).changed;
 }

@@ -17,15 +17,16 @@ export default defineCommand({
     'completion bash > /etc/bash_completion.d/imgctl',
     'completion fish > ~/.config/fish/completions/imgctl.fish',
   ],
-  async run(context, {flags, args: [shell]}): Promise<{shell: Shell; script: string} | LiveValue[]> {
+  async run(
+    context,
+    {flags, args: [shell]},
+    commands,
+  ): Promise<{shell: Shell; script: string} | LiveValue[]> {
     if (flags.values.length > 0) return liveValues(context, flags.values.filter(isLiveKind));
     if (shell === undefined || !isShell(shell)) {
       throw new ImgctlError('Usage', `invalid shell "${shell ?? ''}": must be bash, zsh or fish`);
     }
-    const [{completionScript}, {commands}] = await Promise.all([
-      import('../cli/completion/scripts.ts'),
-      import('./index.ts'),
-    ]);
+    const {completionScript} = await import('../cli/completion/scripts.ts');
     return {shell, script: await completionScript(shell, commands)};
   },
   draw: (value) =>

@@ -4,7 +4,7 @@
  */
 
 import {knownFields} from '../../manifest/fields.ts';
-import type {CommandMap} from '../command-map.ts';
+import type {CommandSet} from '../command.ts';
 import type {ProgramName} from '../context-flags.ts';
 import {type FlagDefinition, globalFlags} from '../flags.ts';
 import type {LiveKind} from './live-values.ts';
@@ -86,7 +86,7 @@ const kindsOfCommands: Readonly<Record<string, ValueKind>> = {
 /** Commands whose image is one that sources offer. */
 const offering = new Set(['import', 'show']);
 
-export async function grammarOf(commands: CommandMap, program: ProgramName): Promise<Grammar> {
+export async function grammarOf(commands: CommandSet, program: ProgramName): Promise<Grammar> {
   const ids = commands.ids(program);
   const completed: CompletedCommand[] = [];
   for (const id of ids) {

@@ -1,6 +1,6 @@
 /** Completion scripts: what the shells share (`shell-core.ts`), and how each shell is told. */
 
-import type {CommandMap} from '../command-map.ts';
+import type {CommandSet} from '../command.ts';
 import {grammarOf} from './grammar.ts';
 import {shellCore} from './shell-core.ts';
 
@@ -9,7 +9,7 @@ export const shells = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof shells)[number];
 
 /** The script that teaches the shell the commands of imgctl and imgadm. Ends with a newline. */
-export async function completionScript(shell: Shell, commands: CommandMap): Promise<string> {
+export async function completionScript(shell: Shell, commands: CommandSet): Promise<string> {
   const grammars = [await grammarOf(commands, 'imgctl'), await grammarOf(commands, 'imgadm')];
   return fronts[shell](shellCore(grammars));
 }

@@ -74,7 +74,7 @@ async function run(argv: readonly string[], {commands, environment, signal}: Fro
   });
   try {
     const input = inputFor(settings, rest);
-    const value = await definition.run(context, input);
+    const value = await definition.run(context, input, commands);
     output.data(definition.draw?.(value, input, context) ?? '');
     return definition.statusOf?.(value) ?? 0;
   } finally {
