@@ -28,7 +28,7 @@ const defaultMaxUnpackedBytes = 64 * 2 ** 30;
 
 export async function installImage(context: ActionContext, order: InstallOrder): Promise<ImageRecord> {
   const {manifest, pool} = order;
-  const record: ImageRecord = {
+  let record: ImageRecord = {
     manifest,
     pool: pool.name,
     localName: order.localName,
@@ -52,7 +52,9 @@ export async function installImage(context: ActionContext, order: InstallOrder):
         readOnly: true,
         maxUnpackedBytes: context.limits.unpackedBytes ?? defaultMaxUnpackedBytes,
         signal: context.signal,
-        beforeCommit: async () => {
+        digestContents: true,
+        beforeCommit: async ({contentDigest}) => {
+          if (contentDigest !== undefined) record = {...record, contentDigest};
           recorded = true;
           await forgetNamesakes(context, record);
           await context.records.write(record);

@@ -27,6 +27,8 @@ export interface ImageRecord {
   source?: string;
   /** Digests of the file as transferred; absent when the data was there before the record. */
   digests?: {sha1: string; sha256: string; sizeBytes: number};
+  /** `sha256:HEX` of what was stored; absent in records from before it was noted, and where it could not be read. */
+  contentDigest?: string;
   verification: {level: VerificationLevel; keyId?: string};
   /** RFC 3339 UTC. */
   installedAt: string;

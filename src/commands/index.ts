@@ -38,6 +38,7 @@ export const commands = new CommandMap({
   sources: {family: 'imgadm', load: () => import('./sources.ts')},
   update: {family: 'imgadm', load: () => import('./update.ts')},
   vacuum: {family: 'imgadm', load: () => import('./vacuum.ts')},
+  verify: {family: 'imgctl', load: () => import('./verify.ts')},
   'pull-tar': {family: 'importctl', load: () => import('./pull-tar.ts')},
   'pull-raw': {family: 'importctl', load: () => import('./pull-raw.ts')},
   'import-tar': {family: 'importctl', load: () => import('./import-tar.ts')},

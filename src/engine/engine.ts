@@ -39,10 +39,7 @@ export interface ImportRequest {
   store: ImageStore;
   /** Name of the image in the store; must be a valid local name. */
   localName: string;
-  /**
-   * Absolute path of the file (tar, raw; any known compression) or directory. Never written. With `sourceFd` it is
-   * only what log lines call the source.
-   */
+  /** Absolute path of the file (of any known compression) or directory; with `sourceFd` only what logs call the source. */
   sourcePath: string;
   /**
    * Of a file that has been verified: what is handed to another process is compared with it again, through the very
@@ -50,9 +47,8 @@ export interface ImportRequest {
    */
   facts?: FileFacts;
   /**
-   * The source as an open descriptor: a file, read from its position; a pipe or socket, made non-blocking and read to
-   * its end before it is looked at; or a directory, which must be reachable by path too. The caller closes it when
-   * `finished` has settled.
+   * The source, open: a file, read from its position; a pipe or socket, made non-blocking and read to its end before it
+   * is looked at; or a directory, which must be reachable by path too. The caller closes it when `finished` has settled.
    */
   sourceFd?: number;
   /** Replace every form of the name that is there. */
@@ -62,12 +58,14 @@ export interface ImportRequest {
   maxUnpackedBytes?: number;
   /** The installed image that a stream of changes is applied to; whole images do without. */
   origin?: {store: ImageStore; localName: string};
+  /** Tell `beforeCommit` the digest of what was stored, unless this user may not read all of it. */
+  digestContents?: boolean;
   /**
    * Called once, after the data is complete and synced under a temporary name and before it becomes
    * visible. A rejection ends the transfer and removes the temporary data. Over the bus it is called
-   * before the call, since nothing can be inserted later.
+   * before the call, since nothing can be inserted later, and knows nothing of the data.
    */
-  beforeCommit?: () => Promise<void>;
+  beforeCommit?: (stored: {contentDigest?: string | undefined}) => Promise<void>;
   signal?: AbortSignal;
 }
 
@@ -99,9 +97,8 @@ export interface ExportRequest {
   /** Compress on all cores, in blocks whose bytes do not depend on how many there are. zstd is made by one all the same. */
   parallel?: boolean;
   /**
-   * Open for writing: a file, pipe or socket, blocking or not. What is written begins at its position. The caller
-   * closes it, but not before `finished` has settled. It is not synced, and a failed export leaves half of it behind: `writeOutputFile`
-   * (src/sys/output-file.ts) makes a file appear only when it is whole.
+   * Open for writing: a file, pipe or socket, blocking or not, from its position. The caller closes it when `finished` has
+   * settled. It is not synced; a failed export leaves half of it: `writeOutputFile` (src/sys/output-file.ts) makes whole files.
    */
   outputFd: number;
   /** How log lines name the output; what the descriptor leads to when absent. */
@@ -238,6 +235,12 @@ export interface ImageCloner {
   cloneImage(store: ImageStore, name: string, cloneName: string): Promise<string>;
 }
 
+/** An engine that can tell what an image holds now. */
+export interface ImageDigester {
+  /** `sha256:HEX`, the same wherever the file was imported. */
+  digestImage(store: ImageStore, name: string, signal: AbortSignal): Promise<string>;
+}
+
 /**
  * An engine whose transfers can be stopped by id, also those of other processes. False if there is none; resolves when
  * the transfer has ended, or at the latest some seconds later.
@@ -286,6 +289,10 @@ export function canDelta(engine: Engine): engine is Engine & DeltaEngine {
 
 export function canMark(engine: Engine): engine is Engine & ImageMarker {
   return 'markReadOnly' in engine;
+}
+
+export function canDigest(engine: Engine): engine is Engine & ImageDigester {
+  return 'digestImage' in engine;
 }
 
 export function canClone(engine: Engine): engine is Engine & ImageCloner {

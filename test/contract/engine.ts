@@ -4,6 +4,7 @@
  */
 import {execFileSync, spawn} from 'node:child_process';
 import {
+  appendFileSync,
   closeSync,
   existsSync,
   mkdirSync,
@@ -21,6 +22,7 @@ import path from 'node:path';
 import {gzipSync, zstdCompressSync} from 'node:zlib';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {
+  canDigest,
   canMark,
   canRemove,
   type Engine,
@@ -254,6 +256,32 @@ export function engineContract(open: () => Promise<EngineUnderTest>): void {
         'the record cannot be written',
       );
       expect(inStore()).toEqual(['one']);
+    });
+
+    test('the digest told before the commit is that of the image, until the image is changed', async () => {
+      const {engine, store} = subject;
+      if (!canDigest(engine)) return;
+      const {signal} = new AbortController();
+      for (const [localName, bytes] of [
+        ['tree', tarSource('file')],
+        ['disk', source('disk', Buffer.alloc(1 << 20, 'x'))],
+      ] as const) {
+        let told: string | undefined;
+        const beforeCommit = async ({contentDigest}: {contentDigest?: string | undefined}) => {
+          told = contentDigest;
+        };
+        await run(bytes, {localName, digestContents: true, beforeCommit});
+        expect(told).toMatch(/^sha256:[0-9a-f]{64}$/);
+        expect(await engine.digestImage(store, localName, signal)).toBe(told);
+        const [changed = ''] = [`${localName}/file`, `${localName}.raw`]
+          .map((name) => path.join(store.directory, name))
+          .filter((file) => existsSync(file));
+        appendFileSync(changed, 'more');
+        expect(await engine.digestImage(store, localName, signal)).not.toBe(told);
+      }
+      await expect(engine.digestImage(store, 'gone', signal)).rejects.toMatchObject({
+        code: 'ImageNotInstalled',
+      });
     });
 
     test('cancel and abort end with Interrupted and leave nothing', async () => {

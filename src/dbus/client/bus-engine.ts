@@ -91,7 +91,7 @@ export class BusEngine implements Engine, ImageRemover, ImageMarker, ImageCloner
     });
     try {
       if (!force) await this.#checkIsFree(store, localName);
-      await request.beforeCommit?.();
+      await request.beforeCommit?.({});
       throwIfAborted(signal, attempted);
       const type: TransferType = source.format === 'directory' ? 'import-fs' : `import-${source.format}`;
       const description = {type, imageClass: store.imageClass, localName, remote: ''};

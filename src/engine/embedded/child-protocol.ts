@@ -19,6 +19,8 @@ export interface UnpackTask {
   isPull?: boolean;
   /** The staging directory holds a copy of the base that the file goes over; the format says which kind it must be. */
   base?: {digest?: string};
+  /** Tell the digest of what was stored. */
+  digestContents?: boolean;
 }
 
 export interface OriginPlace {
@@ -44,6 +46,8 @@ export type ChildMessage =
   | {type: 'log'; level: number; line: string}
   /** `sha256:HEX` of the contents of the base. */
   | {type: 'base'; digest: string}
+  /** The same of the image itself. */
+  | {type: 'contents'; digest: string}
   | {type: 'done'; notices: string[]}
   | {type: 'error'; code: ErrorCode; message: string; hint?: string; details?: Record<string, unknown>};
 
@@ -77,7 +81,7 @@ export function parseChildMessage(line: string): ChildMessage {
     return {type, fraction: Math.min(Math.max(value.fraction, 0), 1)};
   }
   if (type === 'decoded' && typeof value.bytes === 'number') return {type, bytes: value.bytes};
-  if (type === 'base' && isText(value.digest) && digestPattern.test(value.digest)) {
+  if ((type === 'base' || type === 'contents') && isText(value.digest) && digestPattern.test(value.digest)) {
     return {type, digest: value.digest};
   }
   if (type === 'log' && typeof value.level === 'number' && isText(value.line)) {

@@ -17,6 +17,7 @@ import type {
   Engine,
   ExportRequest,
   FileConverter,
+  ImageDigester,
   ImageMarker,
   ImageRemover,
   ImageStore,
@@ -31,6 +32,7 @@ import type {
 } from '../engine.ts';
 import {runConversion} from './convert/convert-job.ts';
 import {EmbeddedTransfer} from './embedded-transfer.ts';
+import {digestImage} from './export/digest-image.ts';
 import {runExport} from './export/export-job.ts';
 import {asImgctlError} from './failure.ts';
 import {freeze, isForbidden} from './freeze.ts';
@@ -56,7 +58,7 @@ export interface EmbeddedEngineOptions {
 const defaultMaxEntries = 5_000_000;
 
 export class EmbeddedEngine
-  implements Engine, ImageRemover, ImageMarker, TransferCanceller, FileConverter, DeltaEngine
+  implements Engine, ImageRemover, ImageMarker, ImageDigester, TransferCanceller, FileConverter, DeltaEngine
 {
   readonly name = 'embedded';
   readonly #runtimeDirectory: string;
@@ -177,6 +179,11 @@ export class EmbeddedEngine
     } catch (error) {
       throw asImgctlError(error, `Removing image "${name}" from "${store.directory}"`);
     }
+  }
+
+  async digestImage(store: ImageStore, name: string, signal: AbortSignal): Promise<string> {
+    checkImageName(name);
+    return await digestImage({store, name}, {sandbox: this.#sandbox, signal});
   }
 
   async markReadOnly(store: ImageStore, name: string): Promise<void> {

@@ -45,6 +45,7 @@ export class ImportJob {
   readonly #rejectSniffed: (error: unknown) => void;
   #format: StoredFormat = 'raw';
   #neededBytes: number | undefined;
+  #contentDigest: string | undefined;
   readonly #percent = new PercentLog('Imported', (level, line) => this.#log(level, line));
 
   constructor(options: ImportJobOptions) {
@@ -108,7 +109,7 @@ export class ImportJob {
 
   async #fill(staging: Staging, source: ImportSource): Promise<TransferResult> {
     const {request, sandbox, limits, maxEntries, signal} = this.#options;
-    const {format, store, localName: name, origin} = request;
+    const {format, store, localName: name, origin, digestContents} = request;
     const task = {
       format,
       ...(source.directory && {sourceDirectory: source.directory}),
@@ -116,6 +117,7 @@ export class ImportJob {
       maxEntries,
       ...(request.base ? {base: request.baseDigest === undefined ? {} : {digest: request.baseDigest}} : {}),
       ...(origin && {origin: {directory: origin.store.directory, name: origin.localName}}),
+      ...(digestContents && {digestContents}),
     };
     const lost = request.base ? await this.#copyBase(request.base, staging) : [];
     const onMessage = (message: ChildMessage) => this.#onMessage(message);
@@ -127,7 +129,7 @@ export class ImportJob {
       signal,
       onMessage,
     });
-    await request.beforeCommit?.();
+    await request.beforeCommit?.({contentDigest: this.#contentDigest});
     signal.throwIfAborted();
     const isRaw = this.#format === 'raw';
     const {force = false, readOnly = false} = request;
@@ -152,6 +154,7 @@ export class ImportJob {
       this.#listener?.reportProgress(message.fraction);
       this.#percent.update(message.fraction);
     }
+    if (message.type === 'contents') this.#contentDigest = message.digest;
     if (message.type === 'log') this.#log(message.level, message.line);
   }
 

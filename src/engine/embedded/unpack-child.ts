@@ -4,7 +4,7 @@
  * in dist/; calls block on purpose, because nothing else runs here.
  */
 
-import {closeSync, constants, fstatSync, fsyncSync, mkdirSync, openSync} from 'node:fs';
+import {closeSync, constants, existsSync, fstatSync, fsyncSync, mkdirSync, openSync} from 'node:fs';
 import path from 'node:path';
 import {errnoOf, ImgctlError} from '../../errors.ts';
 import type {Payload} from '../../formats/sniff.ts';
@@ -17,6 +17,7 @@ import {stagedRaw, stagedTree} from '../../sys/staging.ts';
 import {errorMessage, type SourceDirectory, type StoredFormat, type UnpackTask} from './child-protocol.ts';
 import {log, progressOf, send} from './child-report.ts';
 import {applyDiskDelta, applyLayer} from './delta/apply.ts';
+import {digestDisk, digestTree} from './delta/content-digest.ts';
 import {asImgctlError} from './failure.ts';
 import {importDirectory} from './import-directory.ts';
 import {identityOf} from './import-source.ts';
@@ -195,6 +196,21 @@ function reportLift(name: string): void {
   log('Successfully rearranged OS tree.');
 }
 
+/** Read back while it is still in memory. What a user may not read of his own image cannot be compared later either. */
+function reportContents(): string[] {
+  const isTree = existsSync(stagedTree);
+  const fd = openSync(isTree ? stagedTree : stagedRaw, isTree ? directoryFlags : constants.O_RDONLY);
+  try {
+    send({type: 'contents', digest: isTree ? digestTree(fd) : digestDisk(fd)});
+    return [];
+  } catch (error) {
+    if (errnoOf(error) !== 'EACCES') throw error;
+    return ['What is stored cannot be verified later: its owner may not read all of it'];
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** The open top of the tree: a subvolume on btrfs, so that it can be read-only and cloned in no time. */
 function makeTree(): number {
   if (!isBtrfs('.') || !tryMakeSubvolume()) mkdirSync(stagedTree, 0o700);
@@ -225,7 +241,9 @@ async function main(): Promise<void> {
   process.umask(0);
   try {
     const task = JSON.parse(process.argv[2] ?? '') as UnpackTask;
-    send({type: 'done', notices: await unpack(task)});
+    const notices = await unpack(task);
+    if (task.digestContents) notices.push(...reportContents());
+    send({type: 'done', notices});
   } catch (error) {
     send(errorMessage(asImgctlError(error, 'Unpacking')));
   }

@@ -3,7 +3,7 @@
  * write nothing else, and the sandbox around it says so. An entry of its own in dist/; calls block on purpose,
  * because nothing else runs here.
  */
-import {closeSync, constants, fstatSync, openSync, writeSync} from 'node:fs';
+import {closeSync, fstatSync, openSync, writeSync} from 'node:fs';
 import {errnoOf} from '../../../errors.ts';
 import {compress} from '../../../formats/compress.ts';
 import {setTimesAt} from '../../../sys/files.ts';
@@ -20,6 +20,7 @@ import {baseFd, type ExportTask, outputFd} from './export-task.ts';
 import {Output} from './output.ts';
 import {copyRawTo, readRaw} from './read-raw.ts';
 import {readTree} from './read-tree.ts';
+import {directoryFlags} from './tree-entry.ts';
 
 const source = 0;
 const progressStep = 0.005;
@@ -33,6 +34,7 @@ function send(message: ChildMessage): void {
 
 async function run(task: ExportTask): Promise<string[]> {
   const {directory, compression} = task;
+  if (task.digestOnly) return reportContents(directory);
   const output = new Output(outputFd);
   if (directory !== undefined) return await exportTree(directory, task, output);
   const onPosition = progressOf(fstatSync(source).size);
@@ -46,8 +48,14 @@ async function run(task: ExportTask): Promise<string[]> {
   return output.isFile ? keepAttributes() : [];
 }
 
+function reportContents(directory: string | undefined): string[] {
+  const top = directory === undefined ? source : openSync(directory, directoryFlags);
+  send({type: 'contents', digest: directory === undefined ? digestDisk(top) : digestTree(top)});
+  return [];
+}
+
 async function exportTree(directory: string, task: ExportTask, output: Output): Promise<string[]> {
-  const top = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  const top = openSync(directory, directoryFlags);
   const losses = new Losses();
   try {
     await writeAll(encoded(batched(entriesOf(top, task, losses)), task), output);
@@ -59,7 +67,7 @@ async function exportTree(directory: string, task: ExportTask, output: Output): 
 
 async function* entriesOf(top: number, {base}: ExportTask, losses: Losses): AsyncGenerator<Buffer> {
   if (base?.directory === undefined) return yield* readTree(top, losses);
-  const below = openSync(base.directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  const below = openSync(base.directory, directoryFlags);
   try {
     send({type: 'base', digest: digestTree(below)});
     yield* readLayer(top, below, losses);

@@ -3,6 +3,8 @@ import type {ExportCompression} from '../../engine.ts';
 /** What the exporting child is told. A disk image is its standard input; descriptor 3 takes the output. */
 export interface ExportTask {
   compression: ExportCompression;
+  /** Tell the digest of the contents and write nothing. */
+  digestOnly?: boolean;
   /** How many cores compress; undefined: one, in one piece. */
   cores?: number;
   /** Absolute path of the tree, for a tar archive. */
