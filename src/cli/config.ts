@@ -16,6 +16,7 @@ export const defaultSource: SourceSettings = {url: 'https://images.smartos.org',
 /** Bounds of what others control, and of the cache; the defaults stand where each is used. */
 export interface ConfiguredLimits {
   cacheBytes?: number;
+  quarantineBytes?: number;
   unpackedBytes?: number;
   listingBytes?: number;
   listingImages?: number;

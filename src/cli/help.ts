@@ -5,63 +5,6 @@ import type {ProgramName} from './context-flags.ts';
 import {flagTable} from './fast-path.ts';
 import type {FlagDefinition} from './flags.ts';
 
-/** Order and titles of the overview; commands that a program does not have are left out. */
-const groups: readonly (readonly [string, readonly string[]])[] = [
-  ['FIND', ['avail', 'show', 'sources']],
-  ['GET', ['import', 'install', 'migrate-imgadm']],
-  ['KEEP', ['list', 'get', 'ancestry', 'update', 'delete', 'vacuum', 'ignore', 'cache prune']],
-  [
-    'BY URL',
-    [
-      'pull-tar',
-      'pull-raw',
-      'import-tar',
-      'import-raw',
-      'import-fs',
-      'export-tar',
-      'export-raw',
-      'list-images',
-    ],
-  ],
-  ['TRANSFERS', ['list-transfers', 'cancel-transfer']],
-  ['MAKE', ['clone', 'create', 'convert', 'publish', 'serve', 'manifest check', 'manifest upgrade']],
-  [
-    'ON SERVERS',
-    [
-      ...['server activate', 'server enable', 'server disable', 'server update', 'server delete'],
-      ...['server add-icon', 'server acl', 'server channel'],
-    ],
-  ],
-  ['AT BOOT', ['import-generator', 'apply', 'boot-report']],
-  ['OTHER', ['doctor', 'verify']],
-];
-
-const taglines: Readonly<Record<ProgramName, string>> = {
-  imgctl: 'find, fetch, verify and manage machine images',
-  imgadm: 'imgctl under the name and with the manners of SmartOS imgadm',
-  importctl: 'imgctl under the name and with the manners of systemd importctl',
-};
-
-export async function overview(commands: CommandMap, program: ProgramName, columns: number): Promise<string> {
-  const known = new Set(commands.ids(program));
-  const lines = [
-    `${program} - ${taglines[program]}`,
-    '',
-    'USAGE',
-    `  ${program} [options] <command> [arguments]`,
-    '',
-  ];
-  for (const [title, ids] of groups) {
-    const shown = ids.filter((id) => known.has(id));
-    for (const [index, id] of shown.entries()) {
-      const {summary} = await commands.load(id);
-      lines.push(...wrapped(`${(index === 0 ? title : '').padEnd(11)}${id.padEnd(18)}`, summary, columns));
-    }
-  }
-  lines.push('', `Run "${program} help <command>" for details, "man ${program}" for the manual.`);
-  return `${lines.join('\n')}\n`;
-}
-
 export function commandHelp(program: ProgramName, definition: CommandDefinition, columns: number): string {
   const lines = [
     `${program} ${definition.id} - ${definition.summary}`,

@@ -82,6 +82,7 @@ export class Network {
       maxBytes: configuration.limits?.cacheBytes ?? defaultCacheBytes,
       retries: this.retries,
       retryDelayMs: 1000,
+      ...defined({quarantineBytes: configuration.limits?.quarantineBytes}),
     });
   }
 

@@ -53,7 +53,7 @@ const groups: readonly (readonly [title: string, lines: readonly (string | Share
     ],
   ],
   ['AT BOOT', ['import-generator', 'apply', 'boot-report']],
-  ['OTHER', ['doctor', 'manifest check', 'manifest upgrade', 'schema', 'completion']],
+  ['OTHER', ['doctor', 'verify', 'quarantine', 'manifest check', 'manifest upgrade', 'schema', 'completion']],
 ];
 
 const taglines: Readonly<Record<ProgramName, string>> = {

@@ -24,6 +24,7 @@ export const commands = new CommandMap({
   'manifest upgrade': {family: 'imgctl', load: () => import('./manifest-upgrade.ts')},
   'migrate-imgadm': {family: 'imgctl', load: () => import('./migrate-imgadm.ts')},
   publish: {family: 'imgadm', load: () => import('./publish.ts')},
+  quarantine: {family: 'imgctl', load: () => import('./quarantine.ts')},
   schema: {family: 'imgctl', load: () => import('./schema.ts')},
   serve: {family: 'imgctl', load: () => import('./serve.ts')},
   'server acl': {family: 'imgctl', load: () => import('./server-acl.ts')},

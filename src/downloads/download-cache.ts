@@ -18,13 +18,18 @@ import {evictOldest} from './eviction.ts';
 import {type ExpectedFile, type FetchRequest, findMismatch, keyOf, keyOfUrl} from './fetch-request.ts';
 import {removePartialNote} from './partial-note.ts';
 import {type PrunedFile, type PruneOptions, pruneDownloads} from './prune.ts';
+import {Quarantine} from './quarantine.ts';
 import {UrlDownload} from './url-download.ts';
 
 export interface DownloadCacheOptions extends RetryOptions {
   directory: string;
   /** Bound of all files together, partial ones too; the oldest go first. */
   maxBytes: number;
+  /** Bound of the files that failed their verification (default 1 GiB). */
+  quarantineBytes?: number;
 }
+
+const defaultQuarantineBytes = 2 ** 30;
 
 interface Completed {
   digests: FileDigests;
@@ -34,10 +39,16 @@ interface Completed {
 export class DownloadCache {
   readonly #options: DownloadCacheOptions;
   readonly #directory: string;
+  /** Files that came and were not what they should be. */
+  readonly quarantine: Quarantine;
 
   constructor(options: DownloadCacheOptions) {
     this.#options = options;
     this.#directory = path.join(options.directory, 'downloads');
+    this.quarantine = new Quarantine({
+      directory: path.join(options.directory, 'quarantine'),
+      maxBytes: options.quarantineBytes ?? defaultQuarantineBytes,
+    });
   }
 
   /** Directory of the finished and partial files. */
@@ -71,7 +82,11 @@ export class DownloadCache {
       await mkdir(this.#directory, {recursive: true, mode: 0o700});
       const lock = await waitForLock(`${key}.lock`, {...(signal && {signal})});
       const makeRoom = (needBytes: number) => this.#makeRoom(needBytes);
-      const place = {directory: this.#directory, file: `${key}.partial`, url: maskUrl(url), lock, makeRoom};
+      const {quarantine} = this;
+      const place = {
+        ...{directory: this.#directory, file: `${key}.partial`, url: maskUrl(url)},
+        ...{lock, makeRoom, quarantine},
+      };
       return new UrlDownload(place, this.#options);
     } catch (error) {
       throw await storageFailure(error, this.#directory, 0);
@@ -181,9 +196,12 @@ export class DownloadCache {
   async #refuseWrong(partial: string, request: FetchRequest, digests: FileDigests): Promise<void> {
     const mismatch = findMismatch(digests, request.expected);
     if (!mismatch) return;
-    await rm(partial, {force: true});
+    const error = wrongDigest(request, mismatch, digests.sha256);
+    const {subject, url, expected} = request;
+    const note = {sha256: digests.sha256, sizeBytes: expected.sizeBytes, subject, url, reason: error.message};
+    await this.quarantine.keep(partial, note);
     await removePartialNote(partial);
-    throw wrongDigest(request, mismatch);
+    throw error;
   }
 
   /** Old files go before a download fails for want of space. */

@@ -46,14 +46,18 @@ export function wrongPart({url, subject}: FetchRequest, offsetBytes: number): Im
   );
 }
 
-export function wrongDigest({url, subject}: FetchRequest, mismatch: DigestMismatch): ImgctlError {
+export function wrongDigest(
+  {url, subject}: FetchRequest,
+  mismatch: DigestMismatch,
+  actualSha256: string,
+): ImgctlError {
   const {algorithm, expected, actual} = mismatch;
   return new ImgctlError(
     'DownloadError',
     `image ${subject} file checksum (${algorithm}) error: expected "${expected}", downloaded checksum was "${actual}"`,
     {
       details: {url, ...mismatch},
-      hint: `${url} serves other bytes than the manifest says; nothing was kept`,
+      hint: `${url} serves other bytes than the manifest says; what it served: imgctl quarantine show ${actualSha256.slice(0, 12)}`,
     },
   );
 }

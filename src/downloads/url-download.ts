@@ -16,6 +16,7 @@ import type {FetchRetry} from './cached-file.ts';
 import {interrupted, storageFailure} from './download-errors.ts';
 import type {OpenedFile} from './fetch-request.ts';
 import {readPartialNote, removePartialNote, writePartialNote} from './partial-note.ts';
+import type {Quarantine} from './quarantine.ts';
 
 export interface UrlRequest {
   /**
@@ -48,6 +49,7 @@ export interface UrlPlace {
   url: string;
   lock: FileLock;
   makeRoom: (needBytes: number) => Promise<void>;
+  quarantine: Quarantine;
 }
 
 const longestRetryDelayMs = 30_000;
@@ -88,16 +90,23 @@ export class UrlDownload {
     return {fd: this.#reader.fd, sizeBytes: this.#doneBytes, sha256: this.#hash.copy().digest('hex')};
   }
 
-  /** Ends the use. Bytes that are still of use stay for a later run, if it can be known then that they are right. */
-  async close({isDone}: {isDone: boolean}): Promise<void> {
+  /** Ends the use. A whole file that was refused goes into quarantine; else bytes that are still of use stay for a later run, if it can be known then that they are right. */
+  async close({isDone, refusal}: {isDone: boolean; refusal?: string | undefined}): Promise<void> {
     await this.#handle?.close();
     await this.#reader?.close();
+    if (refusal !== undefined && this.#reader) await this.#keepApart(refusal);
     const isUseful = !isDone && this.#doneBytes > 0 && this.#validator !== undefined;
     try {
       if (!isUseful) await this.#discard();
     } finally {
       this.#place.lock.release({remove: !isUseful});
     }
+  }
+
+  async #keepApart(reason: string): Promise<void> {
+    const {file, url, quarantine} = this.#place;
+    const sha256 = this.#hash.copy().digest('hex');
+    await quarantine.keep(file, {sha256, sizeBytes: this.#doneBytes, subject: url, url, reason});
   }
 
   async #discard(): Promise<void> {

@@ -63,7 +63,8 @@ export class OpenPgpVerifier {
     this.#keys ??= readKeyrings(this.#files);
     const keys = await this.#keys;
     if (keys.length > 0) return keys;
-    throw notTrusted(`no OpenPGP key is trusted; checked ${this.#files.join(', ')}`);
+    const reason = `No trusted signature: no OpenPGP key is trusted; checked ${this.#files.join(', ')}`;
+    throw new ImgctlError('SignatureNotTrusted', reason, {details: {proof: 'missing'}});
   }
 
   async #firstGood(results: VerifyMessageResult['signatures'], keys: readonly Key[]): Promise<GoodSignature> {

@@ -30,6 +30,7 @@ export class PullBench {
   readonly lines: string[] = [];
   readonly #http = new HttpClient({userAgent: 'test', retries: {count: 0}});
   readonly #engine: EmbeddedEngine;
+  readonly #downloads: DownloadCache;
 
   private constructor(server: ServedFiles, options: BenchOptions) {
     this.server = server;
@@ -39,7 +40,7 @@ export class PullBench {
       directory: path.join(this.directory, 'machines'),
     };
     mkdirSync(this.store.directory);
-    const downloads = new DownloadCache({
+    this.#downloads = new DownloadCache({
       directory: path.join(this.directory, 'cache'),
       maxBytes: 1 << 30,
       retries: options.retries ?? 0,
@@ -50,7 +51,7 @@ export class PullBench {
       sandbox: 'off',
       pull: {
         http: async () => this.#http,
-        downloads: async () => downloads,
+        downloads: async () => this.#downloads,
         keyringFiles: options.keyringFiles ?? [],
         ...(options.maxImageBytes === undefined ? {} : {maxImageBytes: options.maxImageBytes}),
       },
@@ -105,6 +106,11 @@ export class PullBench {
   cached(): string[] {
     const directory = path.join(this.directory, 'cache/downloads');
     return existsSync(directory) ? readdirSync(directory).sort() : [];
+  }
+
+  /** Reasons why files are in quarantine. */
+  async quarantined(): Promise<string[]> {
+    return (await this.#downloads.quarantine.list()).map(({reason}) => reason);
   }
 
   statuses(urlPath: string): number[] {

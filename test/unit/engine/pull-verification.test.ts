@@ -113,6 +113,8 @@ test.each([
   });
   expect(bench.lines.at(-1)).toBe('DOWNLOAD INVALID: Signature verification failed.');
   expect(bench.names()).toEqual([]);
+  expect(await bench.quarantined()).toEqual([expect.stringMatching(/^No trusted signature: /)]);
+  expect(bench.cached()).toEqual([]);
 });
 
 test.each([

@@ -26,7 +26,7 @@ import {PullProgress} from './pull-progress.ts';
 import type {PullSupport} from './pull-support.ts';
 import {fetchSideFiles, type SideFile} from './side-files.ts';
 import {StoreStep} from './store-step.ts';
-import {type Verified, verifyPull} from './verification.ts';
+import {isRefusal, type Verified, verifyPull} from './verification.ts';
 
 export interface PullJobOptions {
   request: PullRequest;
@@ -101,6 +101,7 @@ export class PullJob {
     const {request, support, signal} = this.#options;
     const download = await (await support.downloads()).openUrl(request.url, signal);
     let isDone = true;
+    let refusal: string | undefined;
     try {
       const name = request.localName ?? lastUrlComponent(request.url);
       const sideStaging = makeStaging(request.store.directory, name);
@@ -111,10 +112,11 @@ export class PullJob {
         await sideStaging.remove();
       }
     } catch (error) {
-      isDone = error instanceof ImgctlError && uselessAfter.has(error.code);
+      if (isRefusal(error)) refusal = error.message;
+      isDone = refusal !== undefined || (error instanceof ImgctlError && uselessAfter.has(error.code));
       throw error;
     } finally {
-      await download.close({isDone});
+      await download.close({isDone, refusal});
     }
   }
 

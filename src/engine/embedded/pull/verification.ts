@@ -29,6 +29,18 @@ export interface Verified<Side> {
   sides: Side[];
 }
 
+/** In the details of errors about proofs that are not there: they say nothing against the bytes. */
+const missingProof = {proof: 'missing'};
+
+/** Whether an error says that a proof was there, and that the bytes or who vouches for them are wrong. */
+export function isRefusal(error: unknown): error is ImgctlError {
+  return (
+    error instanceof ImgctlError &&
+    (error.code === 'ChecksumError' || error.code === 'SignatureNotTrusted') &&
+    error.details?.proof !== missingProof.proof
+  );
+}
+
 /** Rejects with `ChecksumError` or `SignatureNotTrusted`, having logged why in importd's words. */
 export async function verifyPull<Side extends NamedDigest>(
   request: VerifyRequest<Side>,
@@ -64,11 +76,12 @@ function presentList({proofs: {list}, log}: VerifyRequest<NamedDigest>): Buffer 
     log(3, 'Failed to retrieve SHA256 checksum, cannot verify. (Try --verify=no?)');
     throw new ImgctlError('ChecksumError', 'There is no SHA-256 checksum of the image beside it', {
       hint: 'use --verify=no if you trust the server and the way to it',
+      details: missingProof,
     });
   }
   if (list.length > 0) return list;
   log(3, 'Checksum is empty, cannot verify.');
-  throw new ImgctlError('ChecksumError', 'The checksum file of the image is empty');
+  throw new ImgctlError('ChecksumError', 'The checksum file of the image is empty', {details: missingProof});
 }
 
 function presentSignature({proofs: {signature}, log}: VerifyRequest<NamedDigest>): Buffer {
@@ -76,11 +89,14 @@ function presentSignature({proofs: {signature}, log}: VerifyRequest<NamedDigest>
     log(3, 'Failed to retrieve signature file, cannot verify. (Try --verify=no?)');
     throw new ImgctlError('SignatureNotTrusted', 'There is no signature of the checksums of the image', {
       hint: 'use --verify=checksum if you trust the server and the way to it',
+      details: missingProof,
     });
   }
   if (signature.length > 0) return signature;
   log(3, 'Signature is empty, cannot verify.');
-  throw new ImgctlError('SignatureNotTrusted', 'The signature of the checksums of the image is empty');
+  throw new ImgctlError('SignatureNotTrusted', 'The signature of the checksums of the image is empty', {
+    details: missingProof,
+  });
 }
 
 /** An unlisted side file is dropped, a wrong one fails (spec/engine.md §3, "Ours"). */
