@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what building and running need and is missing: Debian packages, Node headers, npm packages.
-#   setup.sh [test]     with "test" also what the tests need
+#   setup.sh [test|bench]     also what the tests or the bench need
 # Quick when nothing is missing. Without root it says what to install instead of installing it.
 set -eu
 cd "$(dirname "$0")/.."
@@ -64,6 +64,17 @@ if [ "${1:-}" = test ]; then
 	need tmux tmux
 	need zsh zsh
 	need fish fish
+fi
+if [ "${1:-}" = bench ]; then
+	need mmdebstrap mmdebstrap
+	need mkfs.ext4 e2fsprogs
+	need losetup mount
+	need ip iproute2
+	need bwrap bubblewrap
+	need qemu-img qemu-utils
+	need zstd zstd
+	need pigz pigz
+	need lbzip2 lbzip2
 fi
 install_missing
 

@@ -1,6 +1,6 @@
 /**
  * Times of the built program, printed and never asserted: start-up, with the launcher and in units of an empty Node
- * start, and listings of a source with ten thousand images. `node scripts/bench.ts [RUNS]`.
+ * start, and listings of a source with ten thousand images. `node test/bench/start-up.ts [RUNS]`.
  */
 import {type ChildProcess, spawn, spawnSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
@@ -10,7 +10,7 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 
 const imageCount = 10_000;
-const program = path.join(import.meta.dirname, '../bin/imgctl');
+const program = path.join(import.meta.dirname, '../../bin/imgctl');
 const runs = Number(process.argv[2] ?? 15);
 const directory = mkdtempSync(path.join(tmpdir(), 'imgctl-bench-'));
 const env = {PATH: process.env.PATH, HOME: directory, LC_ALL: 'C.UTF-8', IMGCTL_ROOT: directory};
