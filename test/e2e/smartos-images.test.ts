@@ -1,6 +1,6 @@
 /** Images as SmartOS repositories have them, ZFS streams with an origin, imported by the built programs. */
 import {createHash} from 'node:crypto';
-import {readFileSync} from 'node:fs';
+import {readFileSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {fixturePath} from '../fixtures-dir.ts';
@@ -79,4 +79,38 @@ test('a damaged stream is no image, and nothing of it stays', async () => {
     /error \(InvalidArchive\): The ZFS stream is not valid: the checksum does not match/,
   );
   expect([world.machines(), world.records()]).toEqual([[], []]);
+});
+
+test.each(['zone-dataset', 'lx-dataset', 'zvol', 'docker', 'other'])(
+  'manifest check takes an image of type %s',
+  (type) => {
+    const files = [{sha1: 'a'.repeat(40), size: 1, compression: 'gzip'}];
+    const more =
+      type === 'zvol' ? {nic_driver: 'virtio', disk_driver: 'virtio', cpu_type: 'host', image_size: 32} : {};
+    const manifest = {
+      v: 2,
+      uuid: base,
+      name: 'x',
+      version: '1',
+      type,
+      os: 'linux',
+      public: true,
+      files,
+      ...more,
+    };
+    writeFileSync(path.join(world.directory, 'x.imgmanifest'), JSON.stringify({owner: base, ...manifest}));
+    const {status, stdout, stderr} = world.run(['manifest', 'check', 'x.imgmanifest']);
+    expect([status, stdout, stderr]).toEqual([0, 'x.imgmanifest: valid\n', '']);
+  },
+);
+
+test('update brings the manifest of an image up to date, and its stream of changes still goes over it', async () => {
+  offer('zvol', 'zvol-8K-c', 'zvol-8K-incr');
+  expect((await run('import', '-q', base)).stderr).toBe('');
+  const [image] = server.images;
+  if (image) image.more = {...image.more, description: 'told later'};
+  const updated = await run('update', base);
+  expect([updated.status, updated.stdout]).toEqual([0, expect.stringContaining('description')]);
+  expect((await run('import', '-q', changed)).stderr).toBe('');
+  expect(sha256(readFileSync(stored(`${changed}.raw`)))).toBe(recordedVolume('zvol-8K-incr').sha256);
 });
