@@ -1,7 +1,9 @@
 /**
  * Measures ZFS send streams of our own making: `node scripts/zfs-bench.ts [DIRECTORY]` writes a volume of 2 GiB and a
  * file system of 100,000 files below DIRECTORY (or the folder for temporary files), imports them with the built
- * program's engine, and prints throughput and peak memory beside a plain copy of the same bytes.
+ * program's engine, and prints throughput and peak memory beside a plain copy of the same bytes. Memory is that of all
+ * processes of a command: their proportional shares added up, looked at every 25 ms, and the largest of any one, which
+ * the kernel itself notes.
  */
 import {execFileSync, spawn} from 'node:child_process';
 import {randomUUID} from 'node:crypto';
@@ -12,7 +14,6 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -27,6 +28,7 @@ const volumeBytes = 2048 * mebibyte;
 const fileCount = 100_000;
 const fileBytes = 4000;
 const ticksPerSecond = 100;
+const sampleMs = 25;
 
 const base = process.argv[2] ?? tmpdir();
 const directory = mkdtempSync(path.join(base, 'imgctl-zfs-bench-'));
@@ -57,19 +59,33 @@ interface Measured {
   seconds: number;
   /** Of all processes. */
   cpuSeconds: number;
+  /** What all processes had at once, shared pages counted once. */
   peakMebibytes: number;
+  /** What the largest process ever had, pages that it shares with others included. */
+  largestMebibytes: number;
 }
 
-/** Runs a command to its end, synced. The children that do the work are found by their working directory. */
+/** Of a process while it runs; the counts only grow. */
+interface Used {
+  cpuSeconds: number;
+  mostMebibytes: number;
+}
+
+/** Runs a command to its end, synced, and looks at it and all that it started. */
 async function measure(command: string, args: readonly string[]): Promise<Measured> {
   const start = performance.now();
   const env = {...process.env, IMGCTL_ROOT: at('root'), IMGCTL_PROGRESS: 'none'};
   const child = spawn(command, [...args], {stdio: ['ignore', 'ignore', 'inherit'], env, cwd: directory});
   const ended = once(child, 'exit');
-  const used = new Map<string, {cpuSeconds: number; peakMebibytes: number}>();
+  const used = new Map<number, Used>();
+  let peakMebibytes = 0;
   const timer = setInterval(() => {
-    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) look(pid, used);
-  }, 20);
+    const now = family(child.pid ?? -1).map((pid) => look(pid, used));
+    peakMebibytes = Math.max(
+      peakMebibytes,
+      now.reduce((sum, each) => sum + each, 0),
+    );
+  }, sampleMs);
   const [status] = await ended;
   clearInterval(timer);
   execFileSync('sync', ['-f', directory]);
@@ -78,26 +94,54 @@ async function measure(command: string, args: readonly string[]): Promise<Measur
   return {
     seconds: (performance.now() - start) / 1000,
     cpuSeconds: seen.reduce((sum, {cpuSeconds}) => sum + cpuSeconds, 0),
-    peakMebibytes: Math.max(...seen.map(({peakMebibytes}) => peakMebibytes)),
+    peakMebibytes,
+    largestMebibytes: Math.max(...seen.map(({mostMebibytes}) => mostMebibytes)),
   };
 }
 
-/** Notes what a process below the directory has used until now. */
-function look(pid: string, used: Map<string, {cpuSeconds: number; peakMebibytes: number}>): void {
-  try {
-    if (!readlinkSync(`/proc/${pid}/cwd`).startsWith(directory)) return;
-    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
-    const peak = /^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
+/** The process and its descendants. */
+function family(top: number): number[] {
+  const children = new Map<number, number[]>();
+  for (const name of readdirSync('/proc').filter((each) => /^\d+$/.test(each))) {
+    const parent = Number(statOf(name)?.[1]);
+    children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+  }
+  const found = [top];
+  for (const pid of found) found.push(...(children.get(pid) ?? []));
+  return found;
+}
+
+/** The fields behind the name: state, parent, … (proc(5)). */
+function statOf(pid: string | number): string[] | undefined {
+  return readOrNothing(`/proc/${pid}/stat`)?.split(') ').at(-1)?.split(' ');
+}
+
+/** Notes what a process has used until now; returns its share of memory in MiB. */
+function look(pid: number, used: Map<number, Used>): number {
+  const fields = statOf(pid) ?? [];
+  const most = Number(/^VmHWM:\s+(\d+)/m.exec(readOrNothing(`/proc/${pid}/status`) ?? '')?.[1] ?? 0);
+  const share = Number(/^Pss:\s+(\d+)/m.exec(readOrNothing(`/proc/${pid}/smaps_rollup`) ?? '')?.[1] ?? 0);
+  // One that has just ended has neither, and what it had is known.
+  if (most > 0) {
     const cpuSeconds = (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
-    used.set(pid, {cpuSeconds, peakMebibytes: Number(peak ?? 0) / 1024});
+    used.set(pid, {cpuSeconds, mostMebibytes: most / 1024});
+  }
+  return share / 1024;
+}
+
+function readOrNothing(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'latin1');
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error)) throw error; // it has just ended
+    if (error instanceof Error && 'code' in error) return undefined; // it has just ended
+    throw error;
   }
 }
 
-function print(what: string, {seconds, cpuSeconds, peakMebibytes}: Measured, amount: string): void {
+function print(what: string, measured: Measured, amount: string): void {
+  const {seconds, cpuSeconds, peakMebibytes, largestMebibytes} = measured;
   const cpu = `${cpuSeconds.toFixed(2)} s of CPU`;
-  const memory = `${peakMebibytes.toFixed(0)} MiB at the most`;
+  const memory = `${peakMebibytes.toFixed(0)} MiB at once, ${largestMebibytes.toFixed(0)} MiB the largest process`;
   console.log(
     `${what.padEnd(34)} ${seconds.toFixed(2).padStart(7)} s  ${cpu.padEnd(17)} ${amount.padEnd(14)} ${memory}`,
   );
