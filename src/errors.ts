@@ -55,6 +55,7 @@ export type ErrorCode =
   | 'UpgradeError'
   | 'UploadError'
   | 'Usage'
+  | 'VerificationRequired'
   | 'VmHasNoOrigin'
   | 'VmNotFound'
   | 'VmNotStopped';

@@ -8,6 +8,7 @@ import path from 'node:path';
 import {errnoOf, ImgctlError} from '../errors.ts';
 import type {ImageClass} from '../import1/image-class.ts';
 import type {SourceSettings} from '../sources/source.ts';
+import type {TrustRule} from '../verify/trust-policy.ts';
 import validateConfig from './config-schema.generated.js';
 
 /** design.md §7, D8. */
@@ -30,6 +31,7 @@ export interface Configuration {
   sources?: SourceSettings[];
   pools?: Record<string, {class: ImageClass; directory: string}>;
   limits?: ConfiguredLimits;
+  trust?: TrustRule[];
   userAgentExtra?: string;
   platform?: string;
   [key: string]: unknown;

@@ -24,9 +24,10 @@ import type {Log} from './log.ts';
 import {Network} from './network.ts';
 import {notingEngine} from './noting-engine.ts';
 import type {Output} from './output.ts';
-import {packageRoot} from './package-root.ts';
+import {migrationsDirectory} from './package-root.ts';
 import {keyringFiles, type StatePaths, statePaths} from './paths.ts';
 import {Progress} from './progress.ts';
+import {checkPull} from './pull-policy.ts';
 import {actionReporter} from './reporter.ts';
 
 export interface ContextOptions {
@@ -187,6 +188,7 @@ export class CommandContext {
         http: () => this.network.http({isPull: true}),
         downloads: () => this.network.downloads(),
         keyringFiles: keyringFiles(this.environment.env, this.#root),
+        keyringFor: async (url) => (await this.network.trustRule(url))?.keyring,
       },
     });
   }
@@ -208,6 +210,7 @@ export class CommandContext {
     return notingEngine(engine, {
       bootNotes: this.bootNotes(),
       lastNotes: this.pullNotes(),
+      check: async (request) => checkPull(request, await this.network.trustRule(request.url), engine.name),
       now: () => new Date(),
       warn: (text) => this.output.warn(text),
     });
@@ -292,8 +295,4 @@ export class CommandContext {
     await this.#busEngine?.then((engine) => engine.close()).catch(() => undefined);
     if (this.#catalog) await this.#catalog.then((catalog) => catalog.close()).catch(() => undefined);
   }
-}
-
-function migrationsDirectory(): string {
-  return path.join(packageRoot(), 'migrations');
 }

@@ -11,6 +11,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   OriginNotInstalled: 3,
   ChecksumError: 5,
   SignatureNotTrusted: 5,
+  VerificationRequired: 5,
   Interrupted: 130,
 };
 

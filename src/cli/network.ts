@@ -7,6 +7,7 @@ import type {Authentication} from '../imgapi/authentication.ts';
 import type {ImgapiClient} from '../imgapi/imgapi-client.ts';
 import type {ImgapiLimits} from '../imgapi/limits.ts';
 import type {SourceSettings, VerifiedSource} from '../sources/source.ts';
+import {findTrustRule, type TrustRule} from '../verify/trust-policy.ts';
 import {type Configuration, defaultSource} from './config.ts';
 import type {ContextFlags, ProgramName} from './context-flags.ts';
 import {CosmicRays} from './cosmic-rays.ts';
@@ -98,9 +99,15 @@ export class Network {
       cache: await this.downloads(),
       limits,
       authentication: await this.#authentication(settings),
+      trust: await this.trustRule(settings.url),
     });
     this.#cosmicRays ??= new CosmicRays(this.#options.environment.env);
     return this.#cosmicRays.over(source);
+  }
+
+  /** What the configuration asks of files from there. */
+  async trustRule(url: string): Promise<TrustRule | undefined> {
+    return findTrustRule((await this.#options.configuration()).trust ?? [], url);
   }
 
   /** A client that may write. A configured source is found by its URL or name, and its settings hold. */

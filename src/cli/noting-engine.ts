@@ -1,4 +1,4 @@
-/** An engine that also notes what became of its pulls; all its other abilities are those of the engine within. */
+/** An engine that asks before each pull, and notes what became of it; all its other abilities are those of the engine within. */
 
 import type {PullNote, PullNotes} from '../actions/pull-notes.ts';
 import type {Engine, PullRequest, Transfer, TransferResult} from '../engine/engine.ts';
@@ -9,6 +9,8 @@ export interface NotingOptions {
   bootNotes: PullNotes;
   /** Takes those that put an image in place. */
   lastNotes: PullNotes;
+  /** Rejects for a pull that may not be done so. */
+  check(request: PullRequest): Promise<void>;
   now(): Date;
   warn(text: string): void;
 }
@@ -17,6 +19,7 @@ export function notingEngine<Inner extends Engine>(engine: Inner, options: Notin
   const pull = async (request: PullRequest): Promise<Transfer> => {
     let transfer: Transfer;
     try {
+      await options.check(request);
       transfer = await engine.pull(request);
     } catch (error) {
       await note(request, {error: shortError(error)}, options);

@@ -16,3 +16,8 @@ export function packageRoot(): string {
 export function packageVersion(): string {
   return JSON.parse(readFileSync(path.join(packageRoot(), 'package.json'), 'utf8')).version;
 }
+
+/** Where the catalog's migrations lie. */
+export function migrationsDirectory(): string {
+  return path.join(packageRoot(), 'migrations');
+}

@@ -94,7 +94,7 @@ export interface VerifiedSource {
   findImage(uuid: string, options?: ListOptions): Promise<ImageManifest | undefined>;
   /**
    * Downloads the image's file into the cache (or finds it there), compared with the size and digests of
-   * the manifest to the last byte. The caller releases the file.
+   * the manifest to the last byte. The caller releases the file. `VerificationRequired` where more is asked of the source.
    */
   fetchFile(manifest: ImageManifest, options?: FetchFileOptions): Promise<CachedFile>;
 }

@@ -11,12 +11,17 @@ import type {ImageManifest} from '../manifest/manifest.ts';
 import {isUuid} from '../manifest/manifest.ts';
 import {checkManifest} from '../manifest/parse.ts';
 import {upgradeManifest} from '../manifest/upgrade.ts';
+import {requireLevel, type TrustRule} from '../verify/trust-policy.ts';
 import type {FetchFileOptions, ImageSource, ListOptions, SourceListing, VerifiedSource} from './source.ts';
 
 const sha1Pattern = /^[0-9a-f]{40}$/i;
 
-export function verifiedSource(source: ImageSource, cache: DownloadCache): VerifiedSource {
-  return new Verified(source, cache);
+export function verifiedSource(
+  source: ImageSource,
+  cache: DownloadCache,
+  trust?: TrustRule | undefined,
+): VerifiedSource {
+  return new Verified(source, cache, trust);
 }
 
 class Verified implements VerifiedSource {
@@ -25,12 +30,14 @@ class Verified implements VerifiedSource {
   readonly #shownUrl: string;
   readonly #source: ImageSource;
   readonly #cache: DownloadCache;
+  readonly #trust: TrustRule | undefined;
 
-  constructor(source: ImageSource, cache: DownloadCache) {
+  constructor(source: ImageSource, cache: DownloadCache, trust: TrustRule | undefined) {
     this.settings = source.settings;
     this.#shownUrl = maskUrl(source.settings.url);
     this.#source = source;
     this.#cache = cache;
+    this.#trust = trust;
   }
 
   ping(options?: ListOptions): Promise<void> {
@@ -76,6 +83,8 @@ class Verified implements VerifiedSource {
   }
 
   async fetchFile(manifest: ImageManifest, options: FetchFileOptions = {}): Promise<CachedFile> {
+    // Sources of every type so far have digests in manifests that nobody signs.
+    requireLevel(this.#trust, 'checksum', `image "${manifest.uuid}" of source "${this.#shownUrl}"`);
     const file = manifest.files?.[0];
     if (!file) {
       throw new ImgctlError(

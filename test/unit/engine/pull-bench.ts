@@ -18,6 +18,8 @@ import {type ServedFiles, serveFiles} from '../../served-files.ts';
 
 export interface BenchOptions {
   keyringFiles?: string[];
+  /** For every URL. */
+  onlyKeyring?: string;
   maxImageBytes?: number;
   retries?: number;
   imageClass?: ImageStore['imageClass'];
@@ -53,6 +55,7 @@ export class PullBench {
         http: async () => this.#http,
         downloads: async () => this.#downloads,
         keyringFiles: options.keyringFiles ?? [],
+        keyringFor: async () => options.onlyKeyring,
         ...(options.maxImageBytes === undefined ? {} : {maxImageBytes: options.maxImageBytes}),
       },
     });

@@ -174,3 +174,15 @@ test('a literal digest decides alone, without any other file', async () => {
   expect(bench.lines.at(-1)).toBe('Checksum of downloaded resource does not match expected checksum, yikes.');
   expect(bench.names()).toEqual(['one.raw']);
 });
+
+test('where a keyring is named for a place, the keys of the others do not count', async () => {
+  const other = path.join(keys, 'other.asc');
+  writeFileSync(other, stranger.toPublic().armor());
+  const files = {'/disk.raw': disk, '/SHA256SUMS': list, '/SHA256SUMS.gpg': await detached(list)};
+  bench = await PullBench.open(files, {keyringFiles: [keyring], onlyKeyring: other});
+  await expect(bench.pull('/disk.raw', {verify: 'signature'})).rejects.toMatchObject({
+    code: 'SignatureNotTrusted',
+  });
+  bench.server.files.set('/SHA256SUMS.gpg', {body: await detached(list, stranger)});
+  expect((await bench.pull('/disk.raw', {verify: 'signature'})).verification?.level).toBe('signature');
+});

@@ -247,13 +247,14 @@ export class PullJob {
   /** Verifies before anything is decoded; what is to be said about it is said afterwards, unless it fails. */
   async #verify({file, sides, proofs}: Arrived, sha256: string): Promise<Verified<SideFile>> {
     const {request, support} = this.#options;
+    const only = await support.keyringFor?.(request.url);
     try {
       return await verifyPull({
         mode: request.verify,
         proofs,
         main: {url: request.url, sha256},
         sides,
-        keyring: new OpenPgpVerifier(support.keyringFiles),
+        keyring: new OpenPgpVerifier(only === undefined ? support.keyringFiles : [only]),
         log: (...line) => this.#held.push(line),
       });
     } catch (error) {

@@ -7,6 +7,8 @@ export interface PullSupport {
   downloads: () => Promise<DownloadCache>;
   /** Files with the OpenPGP keys that may sign; those that are not there are passed over. */
   keyringFiles: readonly string[];
+  /** The keyring that takes their place for a URL. */
+  keyringFor?: (url: string) => Promise<string | undefined>;
   /** Greatest size of an image as it is transferred (default 64 GiB, as importd has it). */
   maxImageBytes?: number;
 }
