@@ -1,22 +1,16 @@
 /**
  * `doctor`: whether the host can do what imgctl needs, and whether catalog, records and storage agree (design.md §4).
- * Storage and records are the truth, so what can be repaired is the catalog; nothing of an image is ever removed.
+ * Storage and records are the truth: the catalog is made to fit them. Of a record without data nothing is lost either:
+ * it is set aside, and comes back when its data does.
  */
 
 import type {Catalog} from '../catalog/catalog.ts';
 import type {ImageRecord} from '../catalog/records.ts';
 import {ImgctlError} from '../errors.ts';
 import {isUuid} from '../manifest/manifest.ts';
-import type {ActionContext} from './context.ts';
+import type {DoctorCheck, DoctorContext} from './doctor-context.ts';
+import {bringBackRecords, setAside, withoutLostInstances} from './doctor-records.ts';
 import {poolText} from './pools.ts';
-
-export interface DoctorCheck {
-  /** What was looked at: `catalog`, `pool zones`, `image UUID`. */
-  subject: string;
-  /** A note is worth knowing; a problem wants mending. */
-  status: 'ok' | 'note' | 'repaired' | 'problem';
-  message: string;
-}
 
 export interface DoctorResult {
   checks: DoctorCheck[];
@@ -24,17 +18,12 @@ export interface DoctorResult {
   problems: number;
 }
 
-export interface DoctorContext extends Pick<ActionContext, 'records' | 'engine' | 'pools'> {
-  checkHost(): Promise<DoctorCheck[]>;
-  openCatalog(): Promise<Catalog>;
-  /** Moves the damaged file away and opens a new one. */
-  replaceCatalog(): Promise<Catalog>;
-}
-
 export async function examine(context: DoctorContext, options: {repair: boolean}): Promise<DoctorResult> {
   const checks = await context.checkHost();
-  const {records, checks: recordChecks} = await checkRecords(context);
+  if (options.repair) checks.push(...(await bringBackRecords(context)));
+  const {records, checks: recordChecks} = await checkRecords(context, options.repair);
   checks.push(...recordChecks, ...(await findStrays(context, records)));
+  checks.push(...(await checkLeftovers(context, options.repair)));
   checks.push(...(await checkCatalog(context, records, options.repair)));
   return {checks, problems: checks.filter(({status}) => status === 'problem').length};
 }
@@ -42,6 +31,7 @@ export async function examine(context: DoctorContext, options: {repair: boolean}
 /** The records of images that are installed. */
 async function checkRecords(
   context: DoctorContext,
+  repair: boolean,
 ): Promise<{records: ImageRecord[]; checks: DoctorCheck[]}> {
   const records: ImageRecord[] = [];
   const checks: DoctorCheck[] = [];
@@ -50,9 +40,10 @@ async function checkRecords(
     try {
       const record = await context.records.find(uuid);
       if (!record) continue;
-      const message = await faultOf(context, record);
-      if (message === undefined) records.push(record);
-      else checks.push({subject, status: message.status, message: message.text});
+      const fault = await faultOf(context, record);
+      if (fault === undefined) records.push(await withoutLostInstances(context, record, {repair, checks}));
+      else if (fault.status === 'note' && repair) checks.push(await setAside(context, record, fault.text));
+      else checks.push({subject, status: fault.status, message: fault.text});
     } catch (error) {
       if (!(error instanceof ImgctlError)) throw error;
       checks.push({subject, status: 'problem', message: `${error.message}; the image is not listed`});
@@ -88,6 +79,14 @@ async function findStrays(context: DoctorContext, records: readonly ImageRecord[
       status: 'note',
       message: `"${path}" has no record, so it is not installed`,
     }));
+}
+
+async function checkLeftovers(context: DoctorContext, repair: boolean): Promise<DoctorCheck[]> {
+  return (await context.leftovers({remove: repair})).map((file) => ({
+    subject: 'leftovers',
+    status: repair ? 'repaired' : 'note',
+    message: `"${file}" is left over from a process that was stopped`,
+  }));
 }
 
 async function checkCatalog(

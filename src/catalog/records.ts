@@ -37,6 +37,10 @@ export interface ImageRecord {
   ignored?: boolean;
 }
 
+const asideName = 'aside';
+/** `.#UUID.UUID`: the image, and a name of its own for each writing. */
+const temporaryName = /^\.#[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9a-f-]{36}$/;
+
 export class RecordStore {
   readonly #directory: string;
 
@@ -72,7 +76,7 @@ export class RecordStore {
     }
   }
 
-  /** On return the record is on disk, also after a power cut. */
+  /** On return the record is on disk, also after a power cut. Called under the image's lock. */
   async write(record: ImageRecord): Promise<void> {
     const file = this.#fileOf(record.manifest.uuid);
     const temporary = path.join(this.#directory, `.#${record.manifest.uuid}.${randomUUID()}`);
@@ -87,9 +91,53 @@ export class RecordStore {
       }
       await rename(temporary, file);
       await this.#syncDirectory();
+      await this.#sweep(record.manifest.uuid);
     } catch (error) {
       await rm(temporary, {force: true}).catch(() => undefined);
       throw this.#failure('write', file, error);
+    }
+  }
+
+  /** Where a record goes that is no image's any more but may be one's again: a disk that is not mounted takes many away. */
+  async setAside(uuid: string): Promise<void> {
+    await this.#move(this.#fileOf(uuid), this.#asideOf(uuid));
+  }
+
+  /** Undone; false when there is none, or a newer one in its place. */
+  async bringBack(uuid: string): Promise<boolean> {
+    if ((await this.find(uuid)) !== undefined) return false;
+    return this.#move(this.#asideOf(uuid), this.#fileOf(uuid));
+  }
+
+  /** Records that are set aside; those that cannot be read are passed over. */
+  async listAside(): Promise<ImageRecord[]> {
+    const aside = new RecordStore(path.join(this.#directory, asideName));
+    const records: ImageRecord[] = [];
+    for (const uuid of await aside.listUuids()) {
+      const record = await aside.find(uuid).catch(() => undefined);
+      if (record) records.push(record);
+    }
+    return records;
+  }
+
+  /** What a killed writer left, as paths; of records that nobody is writing now. */
+  async listLeftovers(): Promise<string[]> {
+    const names = await readdir(this.#directory).catch((error: unknown) => {
+      if (errnoOf(error) === 'ENOENT') return [];
+      throw this.#failure('read', this.#directory, error);
+    });
+    return names.filter((name) => temporaryName.test(name)).map((name) => path.join(this.#directory, name));
+  }
+
+  async #move(from: string, to: string): Promise<boolean> {
+    try {
+      await mkdir(path.dirname(to), {recursive: true, mode: 0o755});
+      await rename(from, to);
+      await this.#syncDirectory();
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return false;
+      throw this.#failure('move', from, error);
     }
   }
 
@@ -114,6 +162,16 @@ export class RecordStore {
   #fileOf(uuid: string): string {
     if (!isUuid(uuid)) throw new ImgctlError('InvalidUUID', `invalid uuid: "${uuid}"`);
     return path.join(this.#directory, `${uuid}.json`);
+  }
+
+  /** Who holds the image's lock is its only writer, so other temporary files of it are left over. */
+  async #sweep(uuid: string): Promise<void> {
+    for (const file of await this.listLeftovers())
+      if (path.basename(file).startsWith(`.#${uuid}.`)) await rm(file, {force: true});
+  }
+
+  #asideOf(uuid: string): string {
+    return path.join(this.#directory, asideName, path.basename(this.#fileOf(uuid)));
   }
 
   #failure(verb: string, file: string, error: unknown): ImgctlError {

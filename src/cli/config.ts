@@ -79,7 +79,8 @@ function checkConfiguration(value: unknown, file: string): Configuration {
 
 export async function writeConfiguration(file: string, configuration: Configuration): Promise<void> {
   const directory = path.dirname(file);
-  const temporary = path.join(directory, `.#${path.basename(file)}.${process.pid}`);
+  // One name: who changes it holds the configuration's lock, and what a killed process left is written over.
+  const temporary = path.join(directory, `.#${path.basename(file)}`);
   try {
     await mkdir(directory, {recursive: true, mode: 0o755});
     const handle = await open(temporary, 'w', 0o644);

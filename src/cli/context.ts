@@ -5,7 +5,7 @@
 
 import path from 'node:path';
 import type {ActionContext, LockService, Pool} from '../actions/context.ts';
-import type {DoctorContext} from '../actions/doctor.ts';
+import type {DoctorContext} from '../actions/doctor-context.ts';
 import {PullNotes} from '../actions/pull-notes.ts';
 import type {SourceSettingsStore, SourcesContext} from '../actions/sources.ts';
 import {type Catalog, moveCatalogAway, openCatalog} from '../catalog/catalog.ts';
@@ -116,11 +116,12 @@ export class CommandContext {
   }
 
   async doctor(): Promise<DoctorContext> {
-    const [engine, pools] = await Promise.all([this.engine(), this.pools()]);
+    const [engine, pools, locks] = await Promise.all([this.engine(), this.pools(), this.locks()]);
+    const places = {pools, locks, records: this.records()};
     return {
       engine,
-      pools,
-      records: this.records(),
+      ...places,
+      leftovers: async (options) => (await import('./leftovers.ts')).findLeftovers(places, options),
       checkHost: async () => (await import('./host-checks.ts')).checkHost(engine, pools),
       openCatalog: () => this.#openCatalog(),
       replaceCatalog: async () => {

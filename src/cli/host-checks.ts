@@ -4,7 +4,7 @@ import {accessSync, constants, existsSync} from 'node:fs';
 import {copyFile, statfs, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import type {Pool} from '../actions/context.ts';
-import type {DoctorCheck} from '../actions/doctor.ts';
+import type {DoctorCheck} from '../actions/doctor-context.ts';
 import {poolText} from '../actions/pools.ts';
 import type {EmbeddedEngine} from '../engine/embedded/embedded-engine.ts';
 import type {Engine} from '../engine/engine.ts';

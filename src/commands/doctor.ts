@@ -9,7 +9,7 @@ export default defineCommand({
   description:
     'Looks at what the host can do (Node, sandbox, file systems of the pools, keyrings), and compares the catalog with the records and the images.',
   flags: {
-    repair: {kind: 'boolean', summary: 'mend the catalog, from records and images'},
+    repair: {kind: 'boolean', summary: 'mend the catalog and the records, from what is there'},
   },
   args: [],
   examples: ['doctor', 'doctor --repair'],

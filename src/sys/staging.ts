@@ -53,6 +53,11 @@ export class Staging {
     return `old-${index}`;
   }
 
+  /** Leaves it to the next sweep. */
+  release(): void {
+    this.#lock.release();
+  }
+
   async remove(): Promise<void> {
     try {
       await removeTree(this.path);
@@ -73,11 +78,23 @@ export function makeStaging(directory: string, name: string): Staging {
 
 /** Removes what killed processes left. Names that only look like ours (importd uses the same) are kept. */
 export async function sweepStaging(directory: string): Promise<void> {
-  for (const name of readdirSync(directory)) {
+  for (const staging of staleStaging(directory)) await staging.remove();
+}
+
+/** Paths of what `sweepStaging` would remove. */
+export function findStaleStaging(directory: string): string[] {
+  return [...staleStaging(directory)].map((staging) => {
+    staging.release();
+    return staging.path;
+  });
+}
+
+function* staleStaging(directory: string): Generator<Staging> {
+  for (const name of readdirOrNothing(directory)) {
     const file = path.join(directory, name);
     if (!stagingPattern.test(name) || !isOurs(file)) continue;
     const lock = tryLockDirectory(file);
-    if (lock) await new Staging(file, lock).remove();
+    if (lock) yield new Staging(file, lock);
   }
 }
 
