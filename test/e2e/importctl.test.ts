@@ -168,6 +168,19 @@ describe('export', () => {
     expect(readFileSync(file, 'utf8')).toBe('older');
   });
 
+  test('to standard output has no JSON behind the image', async () => {
+    writeFileSync(path.join(world.directory, 'disk'), disk);
+    await run('importctl', '-mq', 'import-raw', 'disk', 'd');
+    expect(await run('imgctl', 'export-raw', '-mj', 'd')).toMatchObject({
+      status: 2,
+      stdout: '',
+      stderr: expect.stringContaining('(Usage): The image goes to standard output, so no JSON can go there'),
+    });
+    expect((await run('importctl', 'export-raw', '-mqj', 'd')).stdout).toBe(disk.toString());
+    const {stdout, stderr} = await run('imgctl', 'export-raw', '-mqj', 'd', 'd.raw');
+    expect({stderr, ...JSON.parse(stdout)}).toMatchObject({stderr: '', action: 'export-raw', status: 'done'});
+  });
+
   test('names the file it will be in its log', async () => {
     writeFileSync(path.join(world.directory, 'disk'), disk);
     expect((await run('importctl', '-mq', 'import-raw', 'disk', 'd')).stderr).toBe('');

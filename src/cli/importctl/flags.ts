@@ -38,7 +38,7 @@ export const importctlFlags = {
     value: 'FORMAT',
     summary: 'compression of an export: uncompressed, xz, gzip, bzip2 or zstd (default by the name of FILE)',
   },
-  json: {kind: 'string', value: 'MODE', summary: 'lists as JSON: pretty, short or off'},
+  json: {kind: 'string', value: 'MODE', summary: 'print what comes out as JSON: pretty, short or off'},
   'json-auto': {
     kind: 'boolean',
     char: 'j',
@@ -63,14 +63,15 @@ const classFlags = [
   'class-confext',
 ] as const satisfies FlagName[];
 const storeFlags = [...classFlags, 'force', 'read-only'] as const satisfies FlagName[];
+const outputFlags = ['json', 'json-auto'] as const satisfies FlagName[];
 
 /** Which of them mean something to a kind of verb. All verbs take all, as importctl does. */
 export const verbFlags = {
-  pull: [...storeFlags, 'verify', 'keep-download', 'no-keep'],
-  import: storeFlags,
-  export: [...classFlags, 'format'],
-  list: [...classFlags, 'json', 'json-auto', 'no-legend'],
-  none: [],
+  pull: [...storeFlags, 'verify', 'keep-download', 'no-keep', ...outputFlags, 'quiet'],
+  import: [...storeFlags, ...outputFlags, 'quiet'],
+  export: [...classFlags, 'format', ...outputFlags, 'quiet'],
+  list: [...classFlags, ...outputFlags, 'no-legend'],
+  none: outputFlags,
 } as const satisfies Record<string, readonly FlagName[]>;
 
 /** The whole table; help and manual show only those of this kind of verb. */

@@ -113,6 +113,9 @@ export function defineTransfer(
     args: [subject, second],
     run: (context, {settings, words}) => {
       const order = makeTransferOrder(id, words, settings);
+      const wantsJson = settings.json !== 'off' && context.program !== 'importctl';
+      if (isExport && order.remote === '-' && wantsJson)
+        throw new ImgctlError('Usage', 'The image goes to standard output, so no JSON can go there');
       return runTransferClient(context, order, {quiet: settings.quiet, flags: context.placeFlags()});
     },
     draw: drawOutcome,
