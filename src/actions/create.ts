@@ -70,18 +70,19 @@ const suffixes = {none: '', gzip: '.gz', bzip2: '.bz2', xz: '.xz'} as const;
 
 export async function createImage(context: ActionContext, options: CreateOptions): Promise<CreateResult> {
   const instance = await findInstance(context, options.machine);
-  requireStopped(instance);
+  const isRunning = requireStopped(instance, {forCopy: options.prepare !== undefined});
   await checkOriginDepth(context, instance.origin, options.maxOriginDepth);
   const draft = describe(context, instance, options);
   context.report.step('Manifest:');
   for (const line of JSON.stringify(draft, null, 2).split('\n')) context.report.step(`    ${line}`);
   checkManifest(draft, 'minimal');
-  if (!options.incremental || !instance.origin) return makeImage(context, {instance, draft, options});
+  if (!options.incremental || !instance.origin)
+    return makeImage(context, {instance, isRunning, draft, options});
   const {record} = instance.origin;
   const lock = await lockOrigin(context, record.manifest.uuid);
   try {
     const base = await requireBase(context, instance.origin);
-    return await makeImage(context, {instance, draft, options, base});
+    return await makeImage(context, {instance, isRunning, draft, options, base});
   } finally {
     lock.release();
   }
@@ -100,7 +101,7 @@ async function requireBase(context: ActionContext, {pool, record}: InstalledImag
 }
 
 async function makeImage(context: ActionContext, order: Order): Promise<CreateResult> {
-  const {instance, options} = order;
+  const {instance, isRunning, options} = order;
   const {name, isDisk, pool} = instance;
   if (!options.prepare) {
     return putOut(context, {...order, source: {store: pool.store, localName: name, isDisk}});
@@ -110,6 +111,7 @@ async function makeImage(context: ActionContext, order: Order): Promise<CreateRe
     name,
     path: instance.path,
     isDisk,
+    isRunning,
     signal: context.signal,
     onStep: (line) => context.report.step(line),
     onNotice: (text) => context.report.notice(`instance "${name}": ${text}`),
@@ -161,6 +163,7 @@ function prefixFor(draft: ImageManifest, {outputTemplate}: CreateOptions): strin
 
 interface Order {
   instance: FoundInstance;
+  isRunning: boolean;
   draft: ImageManifest;
   options: CreateOptions;
   base?: BaseImage;

@@ -12,6 +12,8 @@ export interface FoundInstance {
   /** Its directory or disk file. */
   path: string;
   isDisk: boolean;
+  /** A copy of it can be that of one moment, also while it runs. */
+  isSubvolume: boolean;
   pool: Pool;
   /** The image it was made from, when that is known and still installed. */
   origin: InstalledImage | undefined;
@@ -34,17 +36,25 @@ export async function findInstance(context: ActionContext, name: string): Promis
     });
   }
   const origin = installed.find((image) => image.instances.includes(name));
-  return {name, path: found.path, isDisk: found.type === 'raw', pool, origin};
+  return {
+    name,
+    path: found.path,
+    isDisk: found.type === 'raw',
+    isSubvolume: found.type === 'subvolume',
+    pool,
+    origin,
+  };
 }
 
 function isKnownKind({type}: StoredImage): boolean {
   return type !== 'block';
 }
 
-/** `VmNotStopped` while anything on the host uses it. */
-export function requireStopped(instance: FoundInstance): void {
+/** `VmNotStopped` while anything on the host uses it. True when something does and a copy that is a snapshot will do. */
+export function requireStopped(instance: FoundInstance, {forCopy}: {forCopy: boolean}): boolean {
   const [use] = findHostUses({path: instance.path, imageClass: 'machine', name: instance.name});
-  if (!use) return;
+  if (!use) return false;
+  if (forCopy && instance.isSubvolume) return true;
   throw new ImgctlError('VmNotStopped', `vm "${instance.name}" is not stopped`, {
     hint: `it is ${use.text}; stop it first, for example: machinectl poweroff ${instance.name}`,
     details: {use},

@@ -36,6 +36,8 @@ export interface CommandDefinition<F extends FlagTable = FlagTable, R = unknown>
   flags: F;
   args: readonly ArgumentDefinition[];
   /** Command lines that run as written, apart from UUIDs. */
+  /** Of a command without arguments: what it calls those it is given; `args` when absent, as imgadm mostly says. */
+  surplusWord?: string;
   examples: readonly string[];
   /** Exit statuses beyond 0, 1 and 2, for help. */
   exitStatus?: Readonly<Record<number, string>>;

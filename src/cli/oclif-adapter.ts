@@ -88,7 +88,7 @@ function checkArguments(definition: CommandDefinition, args: readonly string[]):
   const required = definition.args.filter((argument) => !argument.optional).length;
   const many = definition.args.at(-1)?.many === true;
   if (args.length > 0 && definition.args.length === 0) {
-    throw new ImgctlError('Usage', `unexpected args: ${args.join(' ')}`);
+    throw new ImgctlError('Usage', `unexpected ${definition.surplusWord ?? 'args'}: ${args.join(' ')}`);
   }
   if (args.length < required || (!many && args.length > definition.args.length)) {
     throw new ImgctlError('Usage', `incorrect number of args (${args.length}): "${args.join(' ')}"`);

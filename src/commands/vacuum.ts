@@ -46,6 +46,7 @@ export default defineCommand({
     },
   },
   args: [],
+  surplusWord: 'arguments',
   examples: ['vacuum -n', 'vacuum -f', 'vacuum --keep 2 --older-than 30d'],
   async run(context, {flags}): Promise<VacuumResult> {
     const keepNewest = parseKeep(flags.keep);

@@ -2,7 +2,7 @@
 import {closeSync, constants, lstatSync, openSync} from 'node:fs';
 import {open} from 'node:fs/promises';
 import path from 'node:path';
-import {errnoOf} from '../errors.ts';
+import {errnoOf, ImgctlError} from '../errors.ts';
 import {createSubvolumeAt, isBtrfs, isBtrfsSubvolume, snapshotSubvolume} from './btrfs.ts';
 import {syncFileSystem} from './contents.ts';
 import {copyFileContents} from './copy-file.ts';
@@ -10,6 +10,8 @@ import {copyTree} from './copy-tree.ts';
 
 export interface CopyImageOptions {
   signal?: AbortSignal;
+  /** Fail rather than copy what may change meanwhile. */
+  onlySnapshot?: boolean;
 }
 
 /**
@@ -27,6 +29,8 @@ export async function copyImage(
     return [];
   }
   if (trySnapshot(source, target)) return [];
+  if (options.onlySnapshot)
+    throw new ImgctlError('NotSupported', `"${source}" is in use, and no snapshot of it can be made`);
   if (isBtrfs(path.dirname(target))) makeSubvolume(target);
   const {notices} = await copyTree(source, target, options);
   const fd = openSync(target, constants.O_RDONLY | constants.O_DIRECTORY);

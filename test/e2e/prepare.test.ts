@@ -1,19 +1,22 @@
 /** Prepare scripts in real containers: those that succeed, fail, crash, hang and say nothing. Needs root. */
-import {execFileSync, spawnSync} from 'node:child_process';
+import {type ChildProcess, execFileSync, spawn, spawnSync} from 'node:child_process';
+import {once} from 'node:events';
 import {
   existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
-import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {afterEach, beforeEach, describe, expect, onTestFinished, test, vi} from 'vitest';
 import {removeTree} from '../../src/sys/remove-tree.ts';
 import {makeGuest} from '../support/guest.ts';
+import {missingFor, withFileSystem} from '../support/loop-fs.ts';
 import {listTree} from '../support/tree-listing.ts';
 import {Host} from '../support/two-hosts.ts';
 
@@ -35,6 +38,15 @@ function create(script: string, ...more: string[]) {
 }
 
 const made = (name: string) => execFileSync('tar', ['-xOf', `${directory}/made.tar`, `./${name}`]).toString();
+
+/** A process that has the instance as its root; gone at the end of the test. */
+async function startIn(root: string): Promise<ChildProcess> {
+  const holder = spawn('chroot', [root, '/bin/sleep', '1000'], {stdio: 'ignore'});
+  onTestFinished(() => void holder.kill('SIGKILL'));
+  const {ino} = statSync(root);
+  await vi.waitFor(() => expect(statSync(`/proc/${holder.pid}/root`).ino).toBe(ino), 20_000);
+  return holder;
+}
 
 /** Runs `act` and expects the instance to be what it was, and nothing to be left of the run. */
 function leavesNoTrace<Result>(act: () => Result): Result {
@@ -121,6 +133,47 @@ describe.runIf(canRun)('a prepare script', () => {
     const {stderr} = create('confined');
     expect(stderr).toContain('    users: 1\n    links: lo \n    mount: no\n    processes: ');
     expect(Number(/processes: (\d+)/.exec(stderr)?.[1])).toBeLessThan(10);
+  });
+
+  test.skipIf(missingFor('btrfs'))(
+    'works on a snapshot of an instance that runs, which goes on',
+    async () => {
+      await withFileSystem('btrfs', 200, async (mount) => {
+        const other = new Host(
+          path.join(mount, 'host'),
+          {PATH: `${bin}:${process.env.PATH}`},
+          'http://127.0.0.1:1',
+        );
+        execFileSync('btrfs', ['-q', 'subvolume', 'create', other.machine('guest')]);
+        makeGuest(other.machine('guest'));
+        const holder = spawn('chroot', [other.machine('guest'), '/bin/sleep', '1000']);
+        await once(holder, 'spawn');
+        const script = path.join(import.meta.dirname, 'prepare-scripts/success.sh');
+        const fields = ['-o', `${directory}/made`, 'guest', 'name=guest', 'version=1', 'os=linux'];
+        expect(other.try('create', ...fields).stderr).toContain(
+          'error (VmNotStopped): vm "guest" is not stopped',
+        );
+        const {status, stderr} = other.try('create', '-s', script, '--metadata', 'note=x', ...fields);
+        expect({status, stderr}).toEqual({
+          status: 0,
+          stderr: 'instance "guest": it is running; the copy is a snapshot of this moment\n',
+        });
+        expect(made('prepared')).toContain('guest\nx\nfirst');
+        expect(readdirSync(other.machine(''))).toEqual(['guest']);
+        expect(existsSync(other.machine('guest/old'))).toBe(true);
+        expect(holder.exitCode).toBeNull();
+        holder.kill('SIGKILL');
+        await once(holder, 'exit');
+      });
+    },
+  );
+
+  test('is not started for an instance that runs where no snapshot can be made', async () => {
+    const holder = await startIn(host.machine('guest'));
+    expect(create('success').stderr).toContain('error (VmNotStopped): vm "guest" is not stopped');
+    expect(readdirSync(host.machine(''))).toEqual(['guest']);
+    holder.kill('SIGKILL');
+    await once(holder, 'exit');
   });
 
   test('runs in the root file system of a disk, which is whole afterwards', () => {

@@ -22,6 +22,8 @@ export interface PrepareRequest {
   /** Its directory or disk. */
   path: string;
   isDisk: boolean;
+  /** The copy must then be a snapshot of one moment. */
+  isRunning: boolean;
   script: Buffer;
   /** What the script may read, and change for itself. */
   metadata: Readonly<Record<string, string>>;
@@ -58,7 +60,9 @@ export async function withPreparedCopy<Result>(
   const staging = makeStaging(parent, request.name);
   try {
     const copy = path.join(staging.path, request.isDisk ? `${copyName}.raw` : stagedTree);
-    for (const notice of await copyImage(request.path, copy, {signal: request.signal}))
+    const {path: source, signal, isRunning} = request;
+    if (isRunning) request.onNotice('it is running; the copy is a snapshot of this moment');
+    for (const notice of await copyImage(source, copy, {signal, onlySnapshot: isRunning}))
       request.onNotice(notice);
     await new Preparation(request, staging, copy).run();
     return await use({directory: staging.path, localName: request.isDisk ? copyName : stagedTree});
