@@ -212,6 +212,7 @@ async function installDownloaded(
       localName: nameOf(order, manifest),
       source: order.source.settings.url,
       filePath: file.path,
+      isVerified: true,
       digests: {sha1: file.sha1, sha256: file.sha256, sizeBytes: file.sizeBytes},
     });
   } finally {

@@ -20,6 +20,8 @@ export interface InstallOrder {
   /** URL of the source as the user typed it; undefined for a local file. */
   source: string | undefined;
   filePath: string;
+  /** The manifest had a digest to compare with. */
+  isVerified: boolean;
   digests: NonNullable<ImageRecord['digests']>;
 }
 
@@ -34,7 +36,7 @@ export async function installImage(context: ActionContext, order: InstallOrder):
     localName: order.localName,
     ...(order.source !== undefined && {source: order.source}),
     digests: order.digests,
-    verification: {level: 'checksum'},
+    verification: {level: order.isVerified ? 'checksum' : 'none'},
     installedAt: context.now().toISOString(),
     instances: [],
   };

@@ -79,6 +79,7 @@ export async function installFromFile(
       localName,
       source: undefined,
       filePath: path.resolve(options.cwd, filePath),
+      isVerified: manifest.files?.[0] !== undefined,
       digests,
     });
   } finally {

@@ -1,5 +1,6 @@
 /** `list` and `get`: installed images and what depends on them (spec/imgadm.md §4.1, §8). */
 
+import type {ImageRecord, VerificationLevel} from '../catalog/records.ts';
 import {type GuestExpectation, guestExpectation} from '../manifest/guest.ts';
 import {type ImageManifest, isUuid} from '../manifest/manifest.ts';
 import type {ActionContext} from './context.ts';
@@ -68,26 +69,40 @@ export function dockerImages<R extends {manifest: Partial<ImageManifest>}>(rows:
   return rows.filter(({manifest}) => manifest.type === 'docker' && !origins.has(manifest.uuid));
 }
 
+export interface InstalledVerification {
+  level: VerificationLevel;
+  sha256?: string;
+  key?: string;
+}
+
 export interface ImageDetails {
   manifest: ImageManifest;
   zpool: string;
   source?: string;
-  /** What it can do on this system; imgadm knows no such key. */
+  /** How the file was verified when it was installed; imgadm knows no such key, nor the next. */
+  verification?: InstalledVerification;
+  /** What it can do on this system. */
   guest?: GuestExpectation;
   children?: {snapshots: string[]; clones: string[]};
+}
+
+function verificationOf({verification, digests}: ImageRecord): InstalledVerification {
+  const {level, keyId} = verification;
+  return {level, ...(digests && {sha256: digests.sha256}), ...(keyId !== undefined && {key: keyId})};
 }
 
 /** `ImageNotInstalled` when it is not there. Nothing here has snapshots; the key is part of the shape. */
 export async function getImage(
   context: ListContext & Pick<ActionContext, 'program'>,
-  options: {uuid: string; poolName?: string | undefined; withChildren: boolean; withGuest?: boolean},
+  options: {uuid: string; poolName?: string | undefined; withChildren: boolean; withOwn?: boolean},
 ): Promise<ImageDetails> {
   const image = await getInstalled(context, options.uuid, options.poolName);
-  const guest = options.withGuest ? guestExpectation(image.record.manifest) : undefined;
+  const guest = options.withOwn ? guestExpectation(image.record.manifest) : undefined;
   return {
     manifest: image.record.manifest,
     zpool: poolText(context.pools, image.pool.name),
     ...(image.record.source !== undefined && {source: image.record.source}),
+    ...(options.withOwn && {verification: verificationOf(image.record)}),
     ...(guest && {guest}),
     ...(options.withChildren && {children: {snapshots: [], clones: await dependentNames(context, image)}}),
   };

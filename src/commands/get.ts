@@ -16,8 +16,8 @@ export default defineCommand({
   exitStatus: {3: 'the image is not installed'},
   run: async (context, {flags, args}) => {
     const uuid = await installedUuid(context, args[0] ?? '', flags.pool);
-    const withGuest = context.program === 'imgctl';
-    const options = {uuid, poolName: flags.pool, withChildren: flags.recursive, withGuest};
+    const withOwn = context.program === 'imgctl';
+    const options = {uuid, poolName: flags.pool, withChildren: flags.recursive, withOwn};
     return getImage(await context.installed(), options);
   },
   draw: (details) => JSON.stringify(details, null, 2),

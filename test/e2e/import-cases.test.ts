@@ -387,8 +387,11 @@ test('a second signal ends what cannot be stopped: the wait for a pipe that nobo
 describe('install', () => {
   const bytes = base.bytes ?? Buffer.of();
   const minimal = {v: 2, uuid: base.uuid, name: 'base-64', version: '16.1.0', type: 'other', os: 'linux'};
-  const get = async (): Promise<{manifest: Record<string, unknown>; source?: string}> =>
-    JSON.parse((await run(['get', base.uuid])).stdout);
+  const get = async (): Promise<{
+    manifest: Record<string, unknown>;
+    source?: string;
+    verification: {level: string};
+  }> => JSON.parse((await run(['get', base.uuid])).stdout);
 
   test('reads a manifest from a pipe to its end', async () => {
     // More than a pipe holds at a time.
@@ -418,7 +421,8 @@ describe('install', () => {
       0,
     ]);
     expect(world.image(base.uuid).equals(bytes)).toBe(true);
-    const {manifest, source} = await get();
+    const {manifest, source, verification} = await get();
+    expect(verification.level).toBe('none');
     const sha1 = createHash('sha1').update(content).digest('hex');
     expect(manifest.files).toEqual([{sha1, size: content.length, compression}]);
     expect(manifest.published_at).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
