@@ -11,14 +11,24 @@ import {createConnection, type DBusConnection, type Message, messageType} from '
 import {ImgctlError} from '../errors.ts';
 import {DescriptorSocket} from '../sys/descriptor-socket.ts';
 import {parseBusAddress} from './bus-address.ts';
-import {BusError, busErrorNames, noReplyError} from './bus-error.ts';
-import type {Answer, BusCall, BusSignal, CallHandler, IncomingCall, VariantShape} from './bus-messages.ts';
+import {BusError, busErrorNames, busUnavailable, noReplyError, tooLongError} from './bus-error.ts';
+import type {
+  Answer,
+  BusCall,
+  BusSignal,
+  CallHandler,
+  ConnectionOptions,
+  IncomingCall,
+  VariantShape,
+} from './bus-messages.ts';
+import {isCut, MessageGate} from './message-gate.ts';
+import {type RawBody, readPlainValues, signalOf} from './plain-values.ts';
 
 const noReplyExpected = 0x1;
 const interactiveAuthorization = 0x4;
 /** What libdbus and sd-bus wait for a reply. */
 const defaultTimeoutMs = 25_000;
-const maxMessageBytes = 16 * 2 ** 20;
+const defaultMessageBytes = 16 * 2 ** 20; // a list of ten thousand images is shorter
 const busName = 'org.freedesktop.DBus';
 
 interface PendingCall {
@@ -29,6 +39,8 @@ interface PendingCall {
 export class BusConnection {
   readonly #connection: DBusConnection;
   readonly #socket: DescriptorSocket;
+  readonly #gate: MessageGate;
+  readonly #variants: VariantShape;
   readonly #pending = new Map<number, PendingCall>();
   readonly #signalListeners = new Set<(signal: BusSignal) => void>();
   /** Why it ended, once it has. */
@@ -39,14 +51,18 @@ export class BusConnection {
   /** Resolves when the connection has ended, with the reason unless it was closed here. */
   readonly closed: Promise<ImgctlError | undefined>;
 
-  private constructor(socket: DescriptorSocket, address: string, variants: VariantShape) {
+  private constructor(socket: DescriptorSocket, address: string, options: ConnectionOptions) {
+    const {variants = 'plain', maxMessageBytes = defaultMessageBytes} = options;
     this.#socket = socket;
+    this.#gate = new MessageGate(maxMessageBytes);
+    this.#variants = variants;
     this.#connection = createConnection({
       stream: socket,
       authMethods: ['EXTERNAL'],
       maxMessageSize: maxMessageBytes,
       variants,
     });
+    this.#connection.on('connect', () => socket.filterInput((bytes) => this.#gate.take(bytes)));
     let cause: Error | undefined;
     this.#connection.on('error', (error) => {
       cause ??= error;
@@ -57,17 +73,14 @@ export class BusConnection {
       socket.once('end', () => socket.destroy());
       socket.once('close', () => {
         const wanted = this.#end;
-        this.#finish(wanted ?? unavailable(`the connection to the bus "${address}" ended`, cause));
+        this.#finish(wanted ?? busUnavailable(`the connection to the bus "${address}" ended`, cause));
         resolve(wanted ? undefined : this.#end);
       });
     });
   }
 
   /** Connects to the first socket of an address that answers, and says Hello. */
-  static async open(
-    address: string,
-    options: {timeoutMs?: number; variants?: VariantShape} = {},
-  ): Promise<BusConnection> {
+  static async open(address: string, options: ConnectionOptions = {}): Promise<BusConnection> {
     let failure: unknown;
     for (const socketName of parseBusAddress(address)) {
       let socket: DescriptorSocket;
@@ -77,11 +90,11 @@ export class BusConnection {
         failure = error;
         continue;
       }
-      const connection = new BusConnection(socket, address, options.variants ?? 'plain');
+      const connection = new BusConnection(socket, address, options);
       await connection.#sayHello(options.timeoutMs ?? defaultTimeoutMs);
       return connection;
     }
-    throw unavailable(`cannot connect to the bus "${address}"`, failure);
+    throw busUnavailable(`cannot connect to the bus "${address}"`, failure);
   }
 
   /** The name the bus gave this connection. */
@@ -95,7 +108,7 @@ export class BusConnection {
       this.#uniqueName = String(name);
     } catch (error) {
       this.#socket.destroy();
-      throw error instanceof ImgctlError ? error : unavailable('the bus did not say hello', error);
+      throw error instanceof ImgctlError ? error : busUnavailable('the bus did not say hello', error);
     }
   }
 
@@ -186,7 +199,7 @@ export class BusConnection {
 
   /** What was sent is still written; resolves when the socket is closed. */
   async close(): Promise<void> {
-    this.#finish(unavailable('the connection to the bus was closed'));
+    this.#finish(busUnavailable('the connection to the bus was closed'));
     if (!this.#socket.writableEnded) this.#socket.end(() => this.#socket.destroy());
     await this.closed;
   }
@@ -213,36 +226,31 @@ export class BusConnection {
     const fds = [...(message.fds ?? [])];
     for (const fd of fds) this.#socket.claim(fd);
     if (message.type === messageType.methodCall) {
-      void this.#answer(message, fds).finally(() => closeAll(fds));
+      void this.#answer(message, this.#gate.takeBody(), fds).finally(() => closeAll(fds));
       return;
     }
     closeAll(fds);
-    if (message.type === messageType.signal) this.#onSignal(message);
+    if (message.type === messageType.signal) this.#onSignal(message, this.#gate.takeBody());
     else this.#onReply(message);
   }
 
   #onReply(message: Message): void {
     const pending = this.#pending.get(message.replySerial ?? 0);
     const [text] = message.body ?? [];
-    if (message.type === messageType.methodReturn) pending?.resolve(message.body ?? []);
+    if (isCut(message.flags)) pending?.reject(tooLongError());
+    else if (message.type === messageType.methodReturn) pending?.resolve(message.body ?? []);
     else pending?.reject(new BusError(message.errorName ?? '', typeof text === 'string' ? text : ''));
   }
 
-  #onSignal(message: Message): void {
-    const signal: BusSignal = {
-      sender: message.sender ?? '',
-      path: message.path ?? '',
-      interface: message.interface ?? '',
-      member: message.member ?? '',
-      signature: message.signature ?? '',
-      body: message.body ?? [],
-    };
-    for (const listener of [...this.#signalListeners]) listener(signal);
+  #onSignal(message: Message, raw: RawBody): void {
+    if (isCut(message.flags)) return;
+    const signal = signalOf(message, raw, this.#variants);
+    if (signal) for (const listener of [...this.#signalListeners]) listener(signal);
   }
 
-  async #answer(message: Message, fds: (number | undefined)[]): Promise<void> {
+  async #answer(message: Message, raw: RawBody, fds: (number | undefined)[]): Promise<void> {
     try {
-      const answer = await this.#handle(message, fds);
+      const answer = await this.#handle(message, raw, fds);
       const values = answer &&
         answer.signature !== '' && {signature: answer.signature, body: [...answer.body]};
       this.#reply(message, {type: messageType.methodReturn, ...values});
@@ -261,8 +269,10 @@ export class BusConnection {
     this.#send({...reply, ...address, serial: this.#nextSerial()});
   }
 
-  async #handle(message: Message, fds: (number | undefined)[]): Promise<Answer | undefined> {
-    const {sender = '', path = '', member = '', signature = '', body = [], flags = 0} = message;
+  async #handle(message: Message, raw: RawBody, fds: (number | undefined)[]): Promise<Answer | undefined> {
+    const {sender = '', path = '', member = '', signature = '', flags = 0} = message;
+    if (isCut(flags)) throw tooLongError();
+    const body = readPlainValues(raw, signature, this.#variants);
     const takeFd = (index: number): number => {
       const fd = fds[index];
       if (fd === undefined) throw new BusError(busErrorNames.invalidArgs, 'Invalid argument');
@@ -286,12 +296,4 @@ const busObject = {destination: busName, path: '/org/freedesktop/DBus', interfac
 
 function closeAll(fds: (number | undefined)[]): void {
   for (const fd of fds.splice(0)) if (fd !== undefined) closeSync(fd);
-}
-
-function unavailable(message: string, cause?: unknown): ImgctlError {
-  const reason = cause instanceof Error ? `: ${cause.message}` : '';
-  return new ImgctlError('BusUnavailable', `${message}${reason}`, {
-    retryable: true,
-    ...(cause !== undefined && {cause}),
-  });
 }

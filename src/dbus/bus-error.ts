@@ -1,5 +1,6 @@
 /** An error as the bus carries it: what a call was answered with, or what a service answers. */
 
+import {ImgctlError} from '../errors.ts';
 import type {BusCall} from './bus-messages.ts';
 export class BusError extends Error {
   /** For instance `org.freedesktop.DBus.Error.AccessDenied`. */
@@ -18,6 +19,7 @@ export const busErrorNames = {
   failed: 'org.freedesktop.DBus.Error.Failed',
   interactionRequired: 'org.freedesktop.DBus.Error.InteractiveAuthorizationRequired',
   invalidArgs: 'org.freedesktop.DBus.Error.InvalidArgs',
+  limitsExceeded: 'org.freedesktop.DBus.Error.LimitsExceeded',
   nameHasNoOwner: 'org.freedesktop.DBus.Error.NameHasNoOwner',
   noReply: 'org.freedesktop.DBus.Error.NoReply',
   notSupported: 'org.freedesktop.DBus.Error.NotSupported',
@@ -31,4 +33,16 @@ export const busErrorNames = {
 export function noReplyError(call: Pick<BusCall, 'destination' | 'member'>, timeoutMs: number): BusError {
   const text = `"${call.destination}" did not answer ${call.member} within ${timeoutMs} ms`;
   return new BusError(busErrorNames.noReply, text);
+}
+
+export function tooLongError(): BusError {
+  return new BusError(busErrorNames.limitsExceeded, 'Message too long');
+}
+
+export function busUnavailable(message: string, cause?: unknown): ImgctlError {
+  const reason = cause instanceof Error ? `: ${cause.message}` : '';
+  return new ImgctlError('BusUnavailable', `${message}${reason}`, {
+    retryable: true,
+    ...(cause !== undefined && {cause}),
+  });
 }

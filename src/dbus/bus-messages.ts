@@ -16,6 +16,7 @@ export interface BusCall {
   timeoutMs?: number;
 }
 
+/** Calls and signals that come in have plain values and variants of them only: the body of others is empty. */
 export interface BusSignal {
   sender: string;
   path: string;
@@ -49,3 +50,11 @@ export type CallHandler = (call: IncomingCall) => Promise<Answer | undefined>;
 
 /** How variants are read: as their value, or with their signature (`{signature, value}`). */
 export type VariantShape = 'plain' | 'wrap';
+
+export interface ConnectionOptions {
+  /** Default 25 s. */
+  timeoutMs?: number;
+  variants?: VariantShape;
+  /** Calls that are longer are answered `LimitsExceeded`, longer replies fail, longer signals are not heard. */
+  maxMessageBytes?: number;
+}

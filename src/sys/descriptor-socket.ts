@@ -32,6 +32,7 @@ export class DescriptorSocket extends Duplex {
   /** Descriptors of buffers that the stream has queued. */
   readonly #attached = new Map<Buffer, readonly number[]>();
   #pending: PendingWrite | undefined;
+  #filter: ((bytes: Buffer) => Buffer) | undefined;
 
   /** Takes over a connected socket. */
   constructor(fd: number) {
@@ -55,6 +56,11 @@ export class DescriptorSocket extends Duplex {
   writeWithFds(bytes: Buffer, fds: readonly number[], done?: (error?: Error | null) => void): boolean {
     this.#attached.set(bytes, fds);
     return this.write(bytes, done);
+  }
+
+  /** From now on, what arrives is read as the filter returns it. */
+  filterInput(filter: (bytes: Buffer) => Buffer): void {
+    this.#filter = filter;
   }
 
   /** A descriptor that arrived is the caller's from now on. */
@@ -122,8 +128,16 @@ export class DescriptorSocket extends Duplex {
         return;
       }
       if (fds.length > 0) this.emit('fds', fds);
-      if (!this.push(got === 0 ? null : Buffer.from(this.#input.subarray(0, got)))) return;
+      if (!this.#pass(got)) return;
     }
+  }
+
+  /** False when the reader has enough for now. */
+  #pass(got: number): boolean {
+    if (got === 0) return this.push(null);
+    const bytes = Buffer.from(this.#input.subarray(0, got));
+    const filtered = this.#filter ? this.#filter(bytes) : bytes;
+    return filtered.length === 0 || this.push(filtered);
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {

@@ -42,6 +42,8 @@ const idleMs = 30_000;
 const shutdownMs = 5000;
 /** How often a bus that is not there yet is looked for. */
 const busRetryMs = 200;
+/** Calls hold names and addresses, answers to ours less. */
+const maxMessageBytes = 256 * 1024;
 const errorLevel = 3;
 const warningLevel = 4;
 /** Beside imgctl's own directory of the same root. */
@@ -127,7 +129,7 @@ class ImportService {
   /** Connects and takes the name. */
   async #openBus(): Promise<void> {
     const address = busAddress(this.#scope, this.#environment.env);
-    const bus = await BusConnection.open(address, {variants: 'wrap'});
+    const bus = await BusConnection.open(address, {variants: 'wrap', maxMessageBytes});
     this.#bus = bus;
     const service = new TransferService({
       ...{bus, transfers: this.#transfers, idle: this.#idle, authority: this.#authority},

@@ -48,7 +48,7 @@ function start(request: TransferRequest, listener: ProcessListener, options: Sta
   });
   worker.stdin?.on('error', () => undefined); // it has gone, which `close` tells
   const lines = createInterface({input: worker.stdout as NonNullable<typeof worker.stdout>});
-  lines.on('line', (line) => tell(JSON.parse(line), listener));
+  lines.on('line', (line) => tell(line, listener));
   worker.on('error', (error) => listener.onLog(errorLevel, `Failed to start the transfer: ${error.message}`));
   worker.on('close', (exitCode, signal) =>
     listener.onEnd({exitCode: exitCode ?? undefined, signal: signal ?? undefined}),
@@ -56,7 +56,15 @@ function start(request: TransferRequest, listener: ProcessListener, options: Sta
   return {kill: (signal) => void worker.kill(signal)};
 }
 
-function tell(message: TransferMessage, listener: ProcessListener): void {
+/** The last line of a process that was killed may be half a line. */
+function tell(line: string, listener: ProcessListener): void {
+  let message: TransferMessage;
+  try {
+    message = JSON.parse(line);
+  } catch {
+    listener.onLog(errorLevel, 'The transfer process ended in the middle of a line');
+    return;
+  }
   if (message.type === 'log') listener.onLog(message.level, message.line);
   if (message.type === 'progress' && message.fraction !== null) listener.onProgress(message.fraction);
 }

@@ -47,6 +47,9 @@ const maxMessageBytes = 1024 * 1024;
 /** A caller that does not read is cut off. */
 const maxWaitingBytes = 4 * 1024 * 1024;
 
+/** Calls that wait for their turn; no more are read meanwhile. */
+const maxWaitingCalls = 64;
+
 export class VarlinkConnection {
   readonly #socket: Socket;
   readonly #peer: Peer;
@@ -72,6 +75,7 @@ export class VarlinkConnection {
         this.#answering += 1;
         last = last.then(() => this.#answer(message)).then(() => this.#answered());
       }
+      if (this.#answering > maxWaitingCalls) this.#socket.pause();
     });
     await new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
     await last;
@@ -85,6 +89,7 @@ export class VarlinkConnection {
 
   #answered(): void {
     this.#answering -= 1;
+    if (this.#answering === 0) this.#socket.resume();
     if (this.#isFinishing && this.#answering === 0) this.#socket.end(() => this.#socket.destroy());
   }
 

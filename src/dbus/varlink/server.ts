@@ -10,6 +10,9 @@ import {VarlinkConnection, type VarlinkHandler} from './connection.ts';
 /** sd_listen_fds(3). */
 const firstPassedFd = 3;
 
+/** Of one user, so that nobody takes all. */
+const maxConnectionsPerUser = 256;
+
 export interface VarlinkServerOptions {
   handler: VarlinkHandler;
   /** Open connections keep the service. */
@@ -21,7 +24,7 @@ export interface VarlinkServerOptions {
 export class VarlinkServer {
   readonly #options: VarlinkServerOptions;
   readonly #server: Server;
-  readonly #connections = new Set<VarlinkConnection>();
+  readonly #connections = new Map<VarlinkConnection, number>();
   #ownPath: string | undefined;
 
   constructor(options: VarlinkServerOptions) {
@@ -47,15 +50,18 @@ export class VarlinkServer {
   /** Takes no more connections; those that are end with the answer to their last call. */
   close(): void {
     this.#server.close();
-    for (const connection of this.#connections) connection.finish();
+    for (const connection of this.#connections.keys()) connection.finish();
     if (this.#ownPath !== undefined) rmSync(this.#ownPath, {force: true});
   }
 
   async #serve(socket: Socket): Promise<void> {
     const end = this.#options.idle.begin();
     try {
-      const connection = new VarlinkConnection(socket, peerOf(socket), this.#options.handler);
-      this.#connections.add(connection);
+      const peer = peerOf(socket);
+      const others = [...this.#connections.values()].filter((uid) => uid === peer.uid);
+      if (others.length >= maxConnectionsPerUser) return void socket.destroy();
+      const connection = new VarlinkConnection(socket, peer, this.#options.handler);
+      this.#connections.set(connection, peer.uid);
       await connection.run().finally(() => this.#connections.delete(connection));
     } catch {
       socket.destroy(); // it had gone before it could be asked who it was
