@@ -97,7 +97,7 @@ function readable(text: string, manifestPath: string, context: ActionContext): I
   return manifest.published_at ? manifest : {...manifest, published_at: context.now().toISOString()};
 }
 
-async function requireFile(filePath: string): Promise<void> {
+export async function requireFile(filePath: string): Promise<void> {
   try {
     await stat(filePath);
   } catch (error) {

@@ -12,7 +12,7 @@ import {type ImageManifest, imageTitle, isUuid} from '../manifest/manifest.ts';
 import {checkManifest, parseManifest} from '../manifest/parse.ts';
 import type {ActionContext} from './context.ts';
 import {isRefusal, takeOverHalf, withdrawHalf} from './half-published.ts';
-import {verifyLocalFile} from './install.ts';
+import {requireFile, verifyLocalFile} from './install.ts';
 import {isUncertain, runStep} from './publish-step.ts';
 import {readManifestFile} from './read-manifest-file.ts';
 
@@ -42,6 +42,7 @@ type PublishContext = Pick<ActionContext, 'report' | 'signal' | 'program'>;
 export async function publishImage(context: PublishContext, options: PublishOptions): Promise<PublishResult> {
   const manifest = await readPublishable(options);
   const {uuid} = manifest;
+  await requireFile(options.filePath);
   const digests = await verifyLocalFile(context, manifest, options.filePath);
   const {created, isOurs} = await importManifest(context, options, manifest);
   context.report.step(`Imported image ${uuid} (${created.name}, ${created.version}, state=${created.state})`);

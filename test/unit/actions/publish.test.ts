@@ -166,6 +166,15 @@ test('what cannot be tidied, or known, is told', async () => {
   expect(warnings.at(-1)).toContain(`image ${uuid} may be left unactivated`);
 });
 
+test('a file that is not there is told as install tells it', async () => {
+  rmSync(path.join(directory, 'image'));
+  await expect(publish(() => undefined)).rejects.toMatchObject({
+    code: 'Usage',
+    message: `file path does not exist: "${path.join(directory, 'image')}"`,
+  });
+  expect(proxy?.requests).toEqual([]);
+});
+
 test('a file that is not the manifest’s is found before the server hears of it', async () => {
   writeFileSync(path.join(directory, 'image'), Buffer.alloc(content.length));
   await expect(publish(() => undefined)).rejects.toThrow('image file checksum (sha1) error');
