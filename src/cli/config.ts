@@ -37,6 +37,11 @@ export interface Configuration {
   [key: string]: unknown;
 }
 
+/** What the engine is told; it has defaults of its own. */
+export function engineLimits({limits}: Configuration): {maxOutputBytes?: number} {
+  return limits?.unpackedBytes === undefined ? {} : {maxOutputBytes: limits.unpackedBytes};
+}
+
 /** An absent file is an empty configuration; a bad one is `ConfigError` naming the file. */
 export async function readConfiguration(file: string): Promise<Configuration> {
   let text: string;

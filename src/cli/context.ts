@@ -16,7 +16,7 @@ import type {ImgctlError} from '../errors.ts';
 import {classDirectoryNames, type ImageClass, imageClasses} from '../import1/image-class.ts';
 import type {SourceSettings} from '../sources/source.ts';
 import {openCatalogOrStandIn} from './catalog-file.ts';
-import {type Configuration, readConfiguration} from './config.ts';
+import {type Configuration, engineLimits, readConfiguration} from './config.ts';
 import {type ContextFlags, type PlaceFlags, type ProgramName, placeFlags} from './context-flags.ts';
 import {chooseEngine} from './engine-choice.ts';
 import {type Environment, ellipsisFor} from './environment.ts';
@@ -185,6 +185,7 @@ export class CommandContext {
     const {EmbeddedEngine} = await import('../engine/embedded/embedded-engine.ts');
     return new EmbeddedEngine({
       runtimeDirectory: this.paths.runtimeDirectory,
+      limits: engineLimits(await this.configuration()),
       pull: {
         http: () => this.network.http({isPull: true}),
         downloads: () => this.network.downloads(),

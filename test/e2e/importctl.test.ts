@@ -189,6 +189,23 @@ describe('export', () => {
   });
 });
 
+test('the limit of the configuration counts for every verb that stores', async () => {
+  world.configure({limits: {unpackedBytes: 1000}});
+  writeFileSync(path.join(world.directory, 'disk'), disk);
+  for (const args of [
+    ['import-raw', 'disk'],
+    ['pull-raw', '--verify=no', `${server.url}/disk.raw`],
+  ]) {
+    const {status, stderr} = await run('imgctl', '-q', ...args, '-m');
+    expect({args, status, stderr}).toEqual({
+      args,
+      status: 1,
+      stderr: expect.stringContaining('limit of 1000'),
+    });
+  }
+  expect(world.machines()).toEqual([]);
+});
+
 describe('list-images', () => {
   test('lists what anybody put there, download copies and the host too', async () => {
     mkdirSync(path.join(world.root, 'var/lib/machines/tree'), {recursive: true});

@@ -56,6 +56,8 @@ export interface EmbeddedEngineOptions {
 }
 
 const defaultMaxEntries = 5_000_000;
+/** Of what strangers send, once decompressed; importd's (spec/engine.md §2). Local files are the caller's own. */
+const defaultMaxPulledBytes = 64 * 1024 ** 3;
 
 export class EmbeddedEngine
   implements Engine, ImageRemover, ImageMarker, ImageDigester, TransferCanceller, FileConverter, DeltaEngine
@@ -63,6 +65,7 @@ export class EmbeddedEngine
   readonly name = 'embedded';
   readonly #runtimeDirectory: string;
   readonly #limits: DecompressLimits;
+  readonly #pullLimits: DecompressLimits;
   readonly #maxEntries: number;
   readonly #sandbox: Sandbox;
   readonly #registry: TransferRegistry;
@@ -72,6 +75,7 @@ export class EmbeddedEngine
     const {maxEntries = defaultMaxEntries, ...decompressLimits} = limits;
     this.#runtimeDirectory = runtimeDirectory;
     this.#limits = {...defaultDecompressLimits, ...decompressLimits};
+    this.#pullLimits = {...this.#limits, maxOutputBytes: defaultMaxPulledBytes, ...decompressLimits};
     this.#maxEntries = maxEntries;
     const isRoot = process.geteuid?.() === 0;
     this.#sandbox = new Sandbox(sandboxLevels(sandbox, isRoot), isRoot);
@@ -131,7 +135,7 @@ export class EmbeddedEngine
       localName: localName ?? '',
       remote: maskUrl(url),
     };
-    const common = {sandbox: this.#sandbox, limits: this.#limits, maxEntries: this.#maxEntries, support};
+    const common = {sandbox: this.#sandbox, limits: this.#pullLimits, maxEntries: this.#maxEntries, support};
     return await this.#startRegistered(description, request.signal, (listener, signal) =>
       new PullJob({...common, request: {...request, store}, signal, listener}).run(),
     );

@@ -21,6 +21,7 @@ export interface BenchOptions {
   /** For every URL. */
   onlyKeyring?: string;
   maxImageBytes?: number;
+  maxUnpackedBytes?: number;
   retries?: number;
   imageClass?: ImageStore['imageClass'];
 }
@@ -51,6 +52,7 @@ export class PullBench {
     this.#engine = new EmbeddedEngine({
       runtimeDirectory: path.join(this.directory, 'run'),
       sandbox: 'off',
+      limits: options.maxUnpackedBytes === undefined ? {} : {maxOutputBytes: options.maxUnpackedBytes},
       pull: {
         http: async () => this.#http,
         downloads: async () => this.#downloads,

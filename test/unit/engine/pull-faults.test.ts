@@ -1,7 +1,9 @@
+import {execFileSync} from 'node:child_process';
 import {randomBytes} from 'node:crypto';
-import {readFileSync, writeFileSync} from 'node:fs';
+import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
 import path from 'node:path';
-import {gzipSync} from 'node:zlib';
+import {gzipSync, zstdCompressSync} from 'node:zlib';
 import {afterEach, describe, expect, test} from 'vitest';
 import {type BenchOptions, PullBench, sha256} from './pull-bench.ts';
 
@@ -15,6 +17,15 @@ async function open(files: Record<string, Buffer | string> = {}, options: BenchO
 }
 
 const stored = () => readFileSync(bench.place('one.raw')).equals(disk);
+/** A tar archive with one file. */
+function archiveOf(content: Buffer): Buffer {
+  const directory = mkdtempSync(path.join(tmpdir(), 'imgctl-archive-'));
+  writeFileSync(path.join(directory, 'zeros'), content);
+  const archive = execFileSync('tar', ['-C', directory, '-cf', '-', 'zeros'], {maxBuffer: 16 << 20});
+  rmSync(directory, {recursive: true});
+  return archive;
+}
+
 const ranges = () => bench.server.seen.flatMap(({headers}) => headers.range ?? []);
 
 describe('a download that breaks', () => {
@@ -93,6 +104,21 @@ describe('limits', () => {
     bench.server.files.set('/disk.raw', {body: disk, chunked});
     await expect(bench.pull('/disk.raw')).rejects.toMatchObject({code: 'LimitExceeded'});
     expect(bench.lines.slice(-2)).toEqual(['Content too large.', 'Failed to retrieve image file.']);
+    expect(bench.names()).toEqual([]);
+  });
+
+  test.each([
+    ['gzip', 'raw', gzipSync(Buffer.alloc(4 << 20))],
+    ['zstd', 'raw', zstdCompressSync(Buffer.alloc(4 << 20))],
+    ['gzip', 'tar', gzipSync(archiveOf(Buffer.alloc(4 << 20)))],
+    ['zstd', 'tar', zstdCompressSync(archiveOf(Buffer.alloc(4 << 20)))],
+  ] as const)('end a small download that unpacks to much: %s of %s', async (_what, format, body) => {
+    await open({'/small': body}, {maxUnpackedBytes: 1 << 20});
+    await expect(bench.pull('/small', {format})).rejects.toMatchObject({code: 'LimitExceeded'});
+    expect(bench.names()).toEqual([]);
+    await expect(bench.pull('/small', {format, localName: undefined})).rejects.toMatchObject({
+      code: 'LimitExceeded',
+    });
     expect(bench.names()).toEqual([]);
   });
 
