@@ -62,6 +62,7 @@ const enabling = `
 say before import1 ListTransfers
 say owner-before owner
 say enable systemctl enable --quiet imgctl-importd.service
+say verify systemd-analyze verify --man=no imgctl-importd.service imgctl-importd.socket
 say links find /etc/systemd/system -lname '*imgctl-importd*' -printf '%P -> %l\\n'
 say owner-enabled owner
 say restart systemctl restart imgctl-importd.service

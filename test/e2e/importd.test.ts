@@ -2,6 +2,7 @@
 import {execFile, execFileSync} from 'node:child_process';
 import {closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync} from 'node:fs';
 import path from 'node:path';
+import {promisify} from 'node:util';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {hasBusDaemon} from '../support/bus.ts';
 import {Importd} from '../support/importd.ts';
@@ -136,6 +137,37 @@ describe.runIf(isRoot && hasBusDaemon)('imgctl-importd', () => {
       errorName: 'org.freedesktop.DBus.Error.ServiceUnknown',
     });
   });
+
+  test.runIf(existsSync('/usr/bin/gdbus'))(
+    'gdbus calls it and understands what it says of itself',
+    async () => {
+      const {reader, writer} = pipe('slow');
+      const id = await importFd(reader, 'slow');
+      const ask = async (verb: string, object: string, ...args: string[]) => {
+        const whom = ['--system', '--dest', 'org.freedesktop.import1', '--object-path', object];
+        const env = {...process.env, DBUS_SYSTEM_BUS_ADDRESS: service.bus.address};
+        return (await promisify(execFile)('gdbus', [verb, ...whom, ...args], {env})).stdout;
+      };
+      const manager = '/org/freedesktop/import1';
+      const list = await ask(
+        'call',
+        manager,
+        '--method',
+        'org.freedesktop.import1.Manager.ListTransfersEx',
+        'machine',
+        '0',
+      );
+      expect(list).toMatch(
+        /^\(\[\(uint32 1, 'import-raw', '', 'slow', 'machine', -1\.79\d+e\+308, objectpath '.*\/_1'\)\],\)\n$/,
+      );
+      const text = await ask('introspect', `${manager}/transfer/_${id}`);
+      expect(text).toContain("readonly s Type = 'import-raw';");
+      expect(text).toContain('Cancel();');
+      await ask('call', `${manager}/transfer/_${id}`, '--method', 'org.freedesktop.import1.Transfer.Cancel');
+      expect(await service.removed(id)).toBe('canceled');
+      for (const fd of [reader, writer]) closeSync(fd);
+    },
+  );
 
   test('a second service does not take the name', async () => {
     const program = path.join(import.meta.dirname, '../../bin/imgctl-importd');
