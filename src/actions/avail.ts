@@ -9,11 +9,15 @@ export interface AvailResult {
   rows: OfferRow[];
   /** Why the answer is not complete; thrown by the command after the rows were printed. */
   failure: ImgctlError | undefined;
+  /** How many sources were asked, and how many of them answered. */
+  asked: number;
+  answered: number;
 }
 
 export async function listAvailable(context: ActionContext): Promise<AvailResult> {
   requireSources(context);
   await forgetOtherSources(context);
   const {rows, failures} = await gatherOffers(context);
-  return {rows, failure: asOne(failures)};
+  const asked = context.sources.length;
+  return {rows, failure: asOne(failures), asked, answered: asked - failures.length};
 }

@@ -117,12 +117,13 @@ export class CommandContext {
 
   async doctor(): Promise<DoctorContext> {
     const [engine, pools, locks] = await Promise.all([this.engine(), this.pools(), this.locks()]);
+    const host = {env: this.environment.env, root: this.#root, ...(await this.configuration())};
     const places = {pools, locks, records: this.records()};
     return {
       engine,
       ...places,
       leftovers: async (options) => (await import('./leftovers.ts')).findLeftovers(places, options),
-      checkHost: async () => (await import('./host-checks.ts')).checkHost(engine, pools),
+      checkHost: async () => (await import('./host-checks.ts')).checkHost(engine, pools, host),
       openCatalog: () => this.#openCatalog(),
       replaceCatalog: async () => {
         await this.#catalog?.then((catalog) => catalog.close()).catch(() => undefined);

@@ -12,20 +12,20 @@ import {errnoOf} from '../errors.ts';
 import {formatSize} from '../manifest/size-text.ts';
 import {isBtrfs} from '../sys/btrfs.ts';
 import {makeStaging} from '../sys/staging.ts';
+import {checkSurroundings, type Surroundings} from './host-surroundings.ts';
 
 const leastNodeMajor = 26;
 
-/** spec/engine.md §3: keyrings that systemd looks into. */
-const keyrings = ['/etc/systemd', '/usr/lib/systemd'].flatMap((directory) =>
-  ['pgp', 'gpg'].map((suffix) => `${directory}/import-pubring.${suffix}`),
-);
-
-export async function checkHost(engine: Engine, pools: readonly Pool[]): Promise<DoctorCheck[]> {
+export async function checkHost(
+  engine: Engine,
+  pools: readonly Pool[],
+  surroundings: Surroundings,
+): Promise<DoctorCheck[]> {
   return [
     checkNode(),
     await ('sandboxReport' in engine ? checkSandbox(engine as EmbeddedEngine) : checkBus(engine)),
     ...(await Promise.all(pools.map((pool) => checkPool(pool, poolText(pools, pool.name))))),
-    checkKeyrings(),
+    ...checkSurroundings(surroundings),
   ];
 }
 
@@ -98,13 +98,4 @@ async function copyAbility(directory: string): Promise<string> {
   } finally {
     await staging.remove();
   }
-}
-
-function checkKeyrings(): DoctorCheck {
-  const found = keyrings.filter((file) => existsSync(file));
-  const message =
-    found.length > 0
-      ? `${found.join(', ')}; gpg is not needed`
-      : 'no keyring of systemd is there; IMGAPI images need none, and gpg is not needed';
-  return {subject: 'keyrings', status: 'ok', message};
 }

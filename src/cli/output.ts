@@ -49,6 +49,11 @@ export class Output {
     if (!this.quiet) this.#toStderr(escapeControls(line));
   }
 
+  /** A line for people at a terminal who may wonder, not for scripts, and not for imgadm (ux.md §4.1). */
+  hint(line: string): void {
+    if (this.streams.stderr.isTTY && !this.subject.startsWith('imgadm')) this.notice(line);
+  }
+
   /** Once per distinct text and run, with --quiet too (ux.md §7.2). */
   warn(text: string): void {
     if (this.#warned.has(text)) return;

@@ -31,9 +31,19 @@ export default defineCommand({
   async run(context, {flags, args}) {
     if (asksForFields(flags)) return [];
     checkListFlags(flags, args, defaultColumns);
-    const {rows, failure} = await listAvailable(await context.action());
+    const isBuiltIn = (await context.configuration()).sources === undefined;
+    if (isBuiltIn)
+      context.output.hint(
+        'no source is configured, so the images of SmartOS are asked for; to add one of yours: imgctl sources -a URL',
+      );
+    const {rows, failure, asked, answered} = await listAvailable(await context.action());
     context.failLater(failure);
-    return selectRows(rows, flags, args);
+    const selected = selectRows(rows, flags, args);
+    if (selected.length === 0 && answered > 0) {
+      const what = args.length > 0 ? `an image matching ${args.join(' ')}` : 'an image';
+      context.output.hint(`no source offers ${what}; ${answered} of ${asked} sources answered`);
+    }
+    return selected;
   },
   draw: (rows, {flags}, {terminalColumns, ellipsis}) =>
     asksForFields(flags) ? fieldsHelp() : drawRows(rows, flags, {defaultColumns, terminalColumns, ellipsis}),
