@@ -128,6 +128,7 @@ async function buildBundle(): Promise<void> {
     'oclif-commands': path.join(root, 'src/commands/oclif.ts'),
     'unpack-child': path.join(root, 'src/engine/embedded/unpack-child.ts'),
     'export-child': path.join(root, 'src/engine/embedded/export/export-child.ts'),
+    'stream-child': path.join(root, 'src/engine/zfs-pool/stream-child.ts'),
     'convert-child': path.join(root, 'src/engine/embedded/convert/convert-child.ts'),
   }).filter(([, source]) => existsSync(source));
   await build({

@@ -50,6 +50,7 @@ export type ErrorCode =
   | 'SourcePing'
   | 'Timeout'
   | 'UncompressionError'
+  | 'UnexpectedNumberOfSnapshots'
   | 'UnknownCommand'
   | 'UnknownOption'
   | 'UpgradeError'

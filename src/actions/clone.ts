@@ -42,7 +42,7 @@ async function makeInstance(context: ActionContext, image: InstalledImage, name:
     const instances = [...others, {name, createdAt: context.now().toISOString()}];
     await saveInstances(context, image.record, instances);
   };
-  if (!canClone(engine)) {
+  if (!canClone(engine, machines)) {
     return cloneInstance({
       imagePath: await imagePath(context, image),
       imageClassDirectory: machines.directory,

@@ -14,6 +14,8 @@ import type {VerifiedSource} from '../sources/source.ts';
 export interface Pool {
   name: string;
   store: ImageStore;
+  /** Where the file system of the directory does not tell: of a pool of type zfs. */
+  freeBytes?: () => Promise<number>;
 }
 
 export type TransferPhase = 'wait' | 'download' | 'verify' | 'unpack' | 'pack' | 'upload';

@@ -91,12 +91,14 @@ export interface DraftInputs {
   origin: ImageManifest | undefined;
   /** What the instance tells of itself. */
   defaults: GivenFields;
-  /** Set for an incremental image. */
+  isIncremental: boolean;
+  /** How an incremental image is marked; undefined: its bytes tell. */
   delta: DeltaKind | undefined;
 }
 
 /** Not validated. `files` and the marks of incremental images are ours to write: given ones are dropped. */
-export function draftManifest({given, uuid, origin, defaults, delta}: DraftInputs): ImageManifest {
+export function draftManifest(inputs: DraftInputs): ImageManifest {
+  const {given, uuid, origin, defaults, isIncremental, delta} = inputs;
   const {files: _files, tags, ...fields} = given;
   const draft: GivenFields = {v: 2, uuid, ...fields};
   const ownTags = withoutMarks(tags);
@@ -107,9 +109,9 @@ export function draftManifest({given, uuid, origin, defaults, delta}: DraftInput
     draft[field] = value;
   }
   for (const [field, value] of Object.entries(defaults)) draft[field] ??= value;
-  if (delta && origin) {
+  if (isIncremental && origin) {
     draft.origin = origin.uuid;
-    draft.tags = {...Object(draft.tags), [deltaTag]: delta};
+    if (delta) draft.tags = {...Object(draft.tags), [deltaTag]: delta};
   }
   return draft as unknown as ImageManifest;
 }

@@ -106,6 +106,12 @@ async function makeImage(context: ActionContext, order: Order): Promise<CreateRe
   if (!options.prepare) {
     return putOut(context, {...order, source: {store: pool.store, localName: name, isDisk}});
   }
+  if (instance.dataset !== undefined) {
+    throw new ImgctlError(
+      'NotSupported',
+      `prepare scripts are not run in pools of type zfs, where vm "${name}" is`,
+    );
+  }
   const request: PrepareRequest = {
     ...options.prepare,
     name,
@@ -148,10 +154,12 @@ function describe(context: ActionContext, instance: FoundInstance, options: Crea
     context.report.step(`Inheriting from origin image ${origin.uuid} (${origin.name} ${origin.version})`);
   }
   const defaults = instance.isDisk
-    ? diskDefaults(statSync(instance.path).size)
+    ? diskDefaults(instance.sizeBytes ?? 0)
     : treeDefaults(readOsRelease(instance.path));
-  const delta = options.incremental ? (instance.isDisk ? 'qcow2' : 'oci-layer') : undefined;
-  return draftManifest({given: options.given, uuid: randomUUID(), origin, defaults, delta});
+  const {given, incremental: isIncremental = false} = options;
+  // Streams of ZFS say themselves what they hold.
+  const delta = instance.dataset === undefined ? (instance.isDisk ? 'qcow2' : 'oci-layer') : undefined;
+  return draftManifest({given, uuid: randomUUID(), origin, defaults, isIncremental, delta});
 }
 
 /** An existing directory takes files of the image's name; anything else is the beginning of theirs. */
@@ -183,7 +191,7 @@ interface SavedImage extends CreatedFiles {
 async function saveImage(context: ActionContext, order: SaveOrder): Promise<SavedImage> {
   const {instance, source, draft, options, prefix, base} = order;
   const {compression, outputs} = options;
-  const plainPath = `${prefix}.${instance.isDisk ? (base ? 'qcow2' : 'raw') : 'tar'}`;
+  const plainPath = `${prefix}.${suffixOf(instance, base !== undefined)}`;
   const filePath = `${plainPath}${suffixes[compression]}`;
   const storageName = `${poolText(context.pools, instance.pool.name)}/${instance.name}`;
   context.report.step(`Snapshotting to "${storageName}@final"`);
@@ -203,6 +211,11 @@ async function saveImage(context: ActionContext, order: SaveOrder): Promise<Save
   context.report.step(`Saving manifest to "${manifestPath}"`);
   await outputs.writeFile(manifestPath, async (fd) => writeFileSync(fd, JSON.stringify(manifest, null, 2)));
   return {manifest, manifestPath, filePath, sha256: written.sha256};
+}
+
+function suffixOf({isDisk, dataset}: FoundInstance, isIncremental: boolean): string {
+  if (dataset !== undefined) return isDisk ? 'zvol' : 'zfs';
+  return isDisk ? (isIncremental ? 'qcow2' : 'raw') : 'tar';
 }
 
 function withOriginDigest(draft: ImageManifest, digest: string | undefined): ImageManifest {

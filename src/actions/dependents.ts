@@ -1,4 +1,7 @@
-/** Who depends on an image (design.md §5): child images by `origin`, and instances known to come from it. */
+/**
+ * Who depends on an image (design.md §5): child images by `origin`, instances known to come from it, and in a pool of
+ * type zfs whatever was cloned from it, by anybody.
+ */
 
 import type {ActionContext} from './context.ts';
 import {type InstalledImage, listInstalled} from './installed.ts';
@@ -17,10 +20,19 @@ export function dependentsAmong(
   image: InstalledImage,
   installed: readonly InstalledImage[],
 ): string[] {
-  const machinePool = poolText(context.pools, context.pools[0]?.name ?? '');
+  const pool = poolText(context.pools, image.pool.name);
   const children = installed.filter((other) => other.record.manifest.origin === image.record.manifest.uuid);
-  return [
-    ...image.instances.map((name) => `${machinePool}/${name}`),
+  const known = [
+    ...image.instances.map((name) => `${pool}/${name}`),
     ...children.map((child) => `${poolText(context.pools, child.pool.name)}/${child.record.localName}`),
   ];
+  return [...new Set([...known, ...cloneNames(image, pool)])];
+}
+
+/** A dataset of the pool is named as its instances and images are, any other in full. */
+function cloneNames({stored, pool: {store}}: InstalledImage, pool: string): string[] {
+  const prefix = `${store.dataset}/`;
+  return (stored.zfs?.clones ?? []).map((clone) =>
+    clone.startsWith(prefix) ? `${pool}/${clone.slice(prefix.length)}` : clone,
+  );
 }

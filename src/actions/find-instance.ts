@@ -9,52 +9,52 @@ import {getPool} from './pools.ts';
 
 export interface FoundInstance {
   name: string;
-  /** Its directory or disk file. */
+  /** Its directory or disk file; of a disk in a pool of type zfs its device. */
   path: string;
   isDisk: boolean;
-  /** A copy of it can be that of one moment, also while it runs. */
-  isSubvolume: boolean;
+  /** Of a disk. */
+  sizeBytes: number | undefined;
+  /** In a pool of type zfs. */
+  dataset: string | undefined;
   pool: Pool;
   /** The image it was made from, when that is known and still installed. */
   origin: InstalledImage | undefined;
 }
 
-/** `VmNotFound` for a name that is none in the default pool, or that of an image. */
+/** `VmNotFound` for a name that is none in any pool of class machine, the default one first, or that of an image. */
 export async function findInstance(context: ActionContext, name: string): Promise<FoundInstance> {
-  const pool = getPool(context.pools, undefined);
-  const [stored, installed] = await Promise.all([
-    context.engine.listImages(pool.store),
-    listInstalled(context),
-  ]);
-  const found = stored.find((candidate) => candidate.name === name);
-  const isImage = installed.some((image) => image.pool === pool && image.record.localName === name);
-  if (!found || isImage || !isKnownKind(found)) {
-    throw new ImgctlError('VmNotFound', `vm "${name}" was not found`, {
-      hint: isImage
-        ? `"${name}" is an image; make an instance of it with: imgctl clone ${name} NAME`
-        : `instances lie in "${pool.store.directory}"`,
-    });
+  const installed = await listInstalled(context);
+  for (const pool of context.pools.filter(({store}) => store.imageClass === 'machine')) {
+    const found = (await context.engine.listImages(pool.store)).find((stored) => stored.name === name);
+    if (!found || !isKnownKind(found)) continue;
+    if (installed.some((image) => image.pool === pool && image.record.localName === name)) break;
+    const origin = installed.find((image) => image.pool === pool && image.instances.includes(name));
+    const isDisk = found.type === 'raw' || found.type === 'block';
+    const {path, limitBytes: sizeBytes, zfs} = found;
+    return {name, path, isDisk, sizeBytes, dataset: zfs?.dataset, pool, origin};
   }
-  const origin = installed.find((image) => image.instances.includes(name));
-  return {
-    name,
-    path: found.path,
-    isDisk: found.type === 'raw',
-    isSubvolume: found.type === 'subvolume',
-    pool,
-    origin,
-  };
+  throw notFound(context, installed, name);
 }
 
-function isKnownKind({type}: StoredImage): boolean {
-  return type !== 'block';
+function notFound({pools}: ActionContext, installed: readonly InstalledImage[], name: string): ImgctlError {
+  const isImage = installed.some((image) => image.record.localName === name);
+  return new ImgctlError('VmNotFound', `vm "${name}" was not found`, {
+    hint: isImage
+      ? `"${name}" is an image; make an instance of it with: imgctl clone ${name} NAME`
+      : `instances lie in "${getPool(pools, undefined).store.directory}"`,
+  });
 }
 
-/** `VmNotStopped` while anything on the host uses it. True when something does and a copy that is a snapshot will do. */
-export function requireStopped(instance: FoundInstance, {forCopy}: {forCopy: boolean}): boolean {
-  const [use] = findHostUses({path: instance.path, imageClass: 'machine', name: instance.name});
-  if (!use) return false;
-  if (forCopy && instance.isSubvolume) return true;
+/** A device is known as a disk where it is one of ZFS. */
+function isKnownKind({type, zfs}: StoredImage): boolean {
+  return type !== 'block' || zfs !== undefined;
+}
+
+/** `VmNotStopped` while anything on the host uses it. */
+export function requireStopped(instance: FoundInstance): void {
+  const {path, name, dataset} = instance;
+  const [use] = findHostUses({path, imageClass: 'machine', name, ...(dataset !== undefined && {dataset})});
+  if (!use) return;
   throw new ImgctlError('VmNotStopped', `vm "${instance.name}" is not stopped`, {
     hint: `it is ${use.text}; stop it first, for example: machinectl poweroff ${instance.name}`,
     details: {use},

@@ -5,6 +5,7 @@
  */
 
 import type {ImageRecord} from '../catalog/records.ts';
+import type {StoredImage} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import {isUuid} from '../manifest/manifest.ts';
 import type {ActionContext, Pool} from './context.ts';
@@ -13,8 +14,10 @@ import {getPool, poolText} from './pools.ts';
 export interface InstalledImage {
   record: ImageRecord;
   pool: Pool;
-  /** Names of instances that were made from it and still exist. */
+  /** Names of instances that were made from it, in its pool, and still exist. */
   instances: string[];
+  /** Its data. */
+  stored: StoredImage;
 }
 
 type InstalledContext = Pick<ActionContext, 'catalog' | 'records' | 'engine' | 'pools'>;
@@ -22,16 +25,29 @@ type InstalledContext = Pick<ActionContext, 'catalog' | 'records' | 'engine' | '
 /** All installed images, in the order of their UUIDs. */
 export async function listInstalled(context: InstalledContext): Promise<InstalledImage[]> {
   const records = await indexedRecords(context);
-  const stored = await storedNames(context, records);
-  const machines = stored.get(context.pools[0]?.name ?? '') ?? new Set();
+  const pools = new Set(records.map((record) => record.pool));
   const images: InstalledImage[] = [];
-  for (const record of records) {
-    const pool = context.pools.find((candidate) => candidate.name === record.pool);
-    if (!pool || !stored.get(pool.name)?.has(record.localName)) continue;
-    const instances = record.instances.map((instance) => instance.name).filter((name) => machines.has(name));
-    images.push({record, pool, instances});
+  for (const pool of context.pools.filter(({name}) => pools.has(name))) {
+    const stored = await storedByName(context, pool);
+    const own = records.filter((record) => record.pool === pool.name);
+    images.push(...own.flatMap((record) => installedFrom(record, pool, stored) ?? []));
   }
-  return images;
+  return images.sort((a, b) => (a.record.manifest.uuid < b.record.manifest.uuid ? -1 : 1));
+}
+
+async function storedByName({engine}: InstalledContext, pool: Pool): Promise<Map<string, StoredImage>> {
+  return new Map((await engine.listImages(pool.store)).map((image) => [image.name, image]));
+}
+
+function installedFrom(
+  record: ImageRecord,
+  pool: Pool,
+  inPool: ReadonlyMap<string, StoredImage>,
+): InstalledImage | undefined {
+  const stored = inPool.get(record.localName);
+  if (!stored) return undefined;
+  const instances = record.instances.map(({name}) => name).filter((name) => inPool.has(name));
+  return {record, pool, instances, stored};
 }
 
 /** Catalog rows and record files agree afterwards; only a difference costs writes. */
@@ -53,21 +69,6 @@ async function indexedRecords(context: InstalledContext): Promise<ImageRecord[]>
   return kept.sort((a, b) => (a.manifest.uuid < b.manifest.uuid ? -1 : 1));
 }
 
-async function storedNames(
-  context: InstalledContext,
-  records: ImageRecord[],
-): Promise<Map<string, Set<string>>> {
-  const result = new Map<string, Set<string>>();
-  const needed = new Set(records.map((record) => record.pool));
-  if (records.some((record) => record.instances.length > 0) && context.pools[0])
-    needed.add(context.pools[0].name);
-  for (const pool of context.pools.filter((candidate) => needed.has(candidate.name))) {
-    const images = await context.engine.listImages(pool.store);
-    result.set(pool.name, new Set(images.map((image) => image.name)));
-  }
-  return result;
-}
-
 async function isStored(context: InstalledContext, record: ImageRecord): Promise<boolean> {
   const pool = context.pools.find((candidate) => candidate.name === record.pool);
   if (!pool) return false;
@@ -84,15 +85,7 @@ export async function findInstalled(
   if (!record) return undefined;
   const pool = context.pools.find((candidate) => candidate.name === record.pool);
   if (!pool) return undefined;
-  const stored = new Set((await context.engine.listImages(pool.store)).map((image) => image.name));
-  if (!stored.has(record.localName)) return undefined;
-  const machineStore = context.pools[0]?.store;
-  const machines =
-    pool.store === machineStore || !machineStore
-      ? stored
-      : new Set((await context.engine.listImages(machineStore)).map((image) => image.name));
-  const instances = record.instances.map((instance) => instance.name).filter((name) => machines.has(name));
-  return {record, pool, instances};
+  return installedFrom(record, pool, await storedByName(context, pool));
 }
 
 /** The installed image, or `ImageNotInstalled` (exit 3) with imgadm's text. */

@@ -50,8 +50,7 @@ async function listOrphans(
   installed: readonly InstalledImage[],
 ): Promise<ListedImage[]> {
   const known = new Set(installed.map(({pool, record}) => `${pool.name}/${record.localName}`));
-  const [machines] = context.pools;
-  for (const {instances} of installed) for (const name of instances) known.add(`${machines?.name}/${name}`);
+  for (const {instances, pool} of installed) for (const name of instances) known.add(`${pool.name}/${name}`);
   const orphans: ListedImage[] = [];
   for (const pool of context.pools) {
     for (const {name} of await context.engine.listImages(pool.store)) {
@@ -86,12 +85,7 @@ export interface ImageDetails {
   children?: {snapshots: string[]; clones: string[]};
 }
 
-function verificationOf({verification, digests}: ImageRecord): InstalledVerification {
-  const {level, keyId} = verification;
-  return {level, ...(digests && {sha256: digests.sha256}), ...(keyId !== undefined && {key: keyId})};
-}
-
-/** `ImageNotInstalled` when it is not there. Nothing here has snapshots; the key is part of the shape. */
+/** `ImageNotInstalled` when it is not there. Only pools of type zfs have snapshots; the key is part of the shape. */
 export async function getImage(
   context: ListContext & Pick<ActionContext, 'program'>,
   options: {uuid: string; poolName?: string | undefined; withChildren: boolean; withOwn?: boolean},
@@ -104,6 +98,12 @@ export async function getImage(
     ...(image.record.source !== undefined && {source: image.record.source}),
     ...(options.withOwn && {verification: verificationOf(image.record)}),
     ...(guest && {guest}),
-    ...(options.withChildren && {children: {snapshots: [], clones: await dependentNames(context, image)}}),
+    ...(options.withChildren && {
+      children: {snapshots: snapshotsOf(image), clones: await dependentNames(context, image)},
+    }),
   };
+}
+
+function snapshotsOf({stored}: InstalledImage): string[] {
+  return stored.zfs?.snapshots ?? [];
 }

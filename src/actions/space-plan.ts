@@ -24,9 +24,14 @@ export async function checkSpaceFor(
   pool: Pool,
   images: readonly ImageManifest[],
 ): Promise<void> {
+  const download = await downloadBytes(context.downloads, images);
+  const needBytes = images.reduce((sum, image) => sum + storedBytes(image), 0);
+  const {directory, dataset = directory} = pool.store;
+  const haveBytes = await pool.freeBytes?.();
+  if (haveBytes !== undefined && needBytes > haveBytes) throw noSpace(dataset, needBytes, haveBytes);
   await checkDemands([
-    {directory: context.downloads.directory, needBytes: await downloadBytes(context.downloads, images)},
-    {directory: pool.store.directory, needBytes: images.reduce((sum, image) => sum + storedBytes(image), 0)},
+    {directory: context.downloads.directory, needBytes: download},
+    ...(haveBytes === undefined ? [{directory, needBytes}] : []),
   ]);
 }
 

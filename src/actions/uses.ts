@@ -12,7 +12,8 @@ export async function findUses(
   const {imageClass} = pool.store;
   const name = record.localName;
   const stored = (await context.engine.listImages(pool.store)).find((image) => image.name === name);
-  const host = stored ? findHostUses({path: stored.path, imageClass, name}) : [];
+  const dataset = stored?.zfs?.dataset;
+  const host = stored ? findHostUses({path: stored.path, imageClass, name, dataset}) : [];
   const transfers = (await context.engine.listTransfers())
     .filter((transfer) => transfer.imageClass === imageClass && transfer.localName === name)
     .map((transfer) => `busy in transfer ${transfer.id} (${transfer.type})`);

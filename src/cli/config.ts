@@ -27,9 +27,13 @@ export interface ConfiguredLimits {
   originImages?: number;
 }
 
+export type ConfiguredPool =
+  | {type?: 'directory'; class: ImageClass; directory: string}
+  | {type: 'zfs'; class?: 'machine'; dataset: string};
+
 export interface Configuration {
   sources?: SourceSettings[];
-  pools?: Record<string, {class: ImageClass; directory: string}>;
+  pools?: Record<string, ConfiguredPool>;
   limits?: ConfiguredLimits;
   trust?: TrustRule[];
   userAgentExtra?: string;

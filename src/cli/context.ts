@@ -16,7 +16,8 @@ import type {ImgctlError} from '../errors.ts';
 import {classDirectoryNames, type ImageClass, imageClasses} from '../import1/image-class.ts';
 import type {SourceSettings} from '../sources/source.ts';
 import {openCatalogOrStandIn} from './catalog-file.ts';
-import {type Configuration, engineLimits, readConfiguration} from './config.ts';
+import {type Configuration, readConfiguration} from './config.ts';
+import {configuredPools, withConfiguredPools} from './configured-pools.ts';
 import {type ContextFlags, type PlaceFlags, type ProgramName, placeFlags} from './context-flags.ts';
 import {chooseEngine} from './engine-choice.ts';
 import {type Environment, ellipsisFor} from './environment.ts';
@@ -149,11 +150,8 @@ export class CommandContext {
     const builtIn = imageClasses.map((imageClass: ImageClass): Pool => {
       return {name: imageClass, store: {imageClass, directory: this.imageDirectory(imageClass)}};
     });
-    const configured = Object.entries(configuration.pools ?? {}).map(([name, pool]): Pool => {
-      return {name, store: {imageClass: pool.class, directory: pool.directory}};
-    });
     // Services know the directories of the classes only.
-    return [...builtIn, ...(this.engineName === 'dbus' ? [] : configured)];
+    return [...builtIn, ...(this.engineName === 'dbus' ? [] : configuredPools(configuration))];
   }
 
   /** For a process that is to work with the same. */
@@ -184,7 +182,7 @@ export class CommandContext {
 
   async #openEmbedded(): Promise<Engine> {
     const {EmbeddedEngine} = await import('../engine/embedded/embedded-engine.ts');
-    return new EmbeddedEngine({
+    const directories = new EmbeddedEngine({
       runtimeDirectory: this.paths.runtimeDirectory,
       limits: engineLimits(await this.configuration()),
       pull: {
@@ -194,6 +192,7 @@ export class CommandContext {
         keyringFor: async (url) => (await this.network.trustRule(url))?.keyring,
       },
     });
+    return withConfiguredPools(directories, await this.configuration(), this.paths.runtimeDirectory);
   }
 
   #openBusEngine(): Promise<BusEngine> {

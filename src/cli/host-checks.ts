@@ -8,7 +8,9 @@ import type {DoctorCheck} from '../actions/doctor-context.ts';
 import {poolText} from '../actions/pools.ts';
 import type {EmbeddedEngine} from '../engine/embedded/embedded-engine.ts';
 import type {Engine} from '../engine/engine.ts';
-import {errnoOf} from '../errors.ts';
+import {readFreeBytes} from '../engine/zfs-pool/read-datasets.ts';
+import {zfsVersion} from '../engine/zfs-pool/run-zfs.ts';
+import {errnoOf, ImgctlError} from '../errors.ts';
 import {formatSize} from '../manifest/size-text.ts';
 import {isBtrfs} from '../sys/btrfs.ts';
 import {makeStaging} from '../sys/staging.ts';
@@ -24,6 +26,7 @@ export async function checkHost(
   return [
     checkNode(),
     await ('sandboxReport' in engine ? checkSandbox(engine as EmbeddedEngine) : checkBus(engine)),
+    await checkZfs(),
     ...(await Promise.all(pools.map((pool) => checkPool(pool, poolText(pools, pool.name))))),
     ...checkSurroundings(surroundings),
   ];
@@ -66,9 +69,32 @@ async function checkBus(engine: Engine): Promise<DoctorCheck> {
   }
 }
 
+async function checkZfs(): Promise<DoctorCheck> {
+  const subject = 'zfs';
+  try {
+    const version = await zfsVersion();
+    const message = version ?? 'not installed: ZFS streams are unpacked into directories and disks';
+    return {subject, status: 'ok', message};
+  } catch (error) {
+    if (!(error instanceof ImgctlError)) throw error;
+    return {subject, status: 'note', message: error.message};
+  }
+}
+
+async function checkZfsPool(dataset: string, subject: string): Promise<DoctorCheck> {
+  try {
+    const free = `${formatSize(await readFreeBytes(dataset))} free`;
+    return {subject, status: 'ok', message: `"${dataset}" of ZFS: instances are clones; ${free}`};
+  } catch (error) {
+    if (!(error instanceof ImgctlError)) throw error;
+    return {subject, status: 'problem', message: error.message};
+  }
+}
+
 async function checkPool({store}: Pool, name: string): Promise<DoctorCheck> {
   const subject = `pool ${name}`;
-  const {directory} = store;
+  const {directory, dataset} = store;
+  if (dataset !== undefined) return checkZfsPool(dataset, subject);
   if (!existsSync(directory)) {
     return {subject, status: 'ok', message: `"${directory}" will be made when it is needed`};
   }

@@ -7,7 +7,7 @@ export default defineCommand({
   family: 'imgctl',
   summary: 'make an instance, a writable copy of an image',
   description:
-    'The instance lies in the directory of class machine under NAME, ready for systemd-nspawn, systemd-vmspawn or machinectl. It is a snapshot on btrfs, shares blocks where the file system can, and is a sparse copy elsewhere.',
+    'The instance lies in the pool of its image under NAME, ready for systemd-nspawn, systemd-vmspawn or machinectl. It is a snapshot on btrfs, shares blocks where the file system can, is a clone in a pool of type zfs, and a sparse copy elsewhere.',
   flags: {},
   args: [
     {name: 'IMAGE', summary: imageSummary},

@@ -24,6 +24,8 @@ export interface ImageStore {
   imageClass: ImageClass;
   /** Absolute path of the class directory. */
   directory: string;
+  /** Set for a pool of type zfs: images are datasets below this one, and `directory` only says where they are mounted. */
+  dataset?: string;
 }
 
 /** What a file was when it was verified. */
@@ -61,9 +63,8 @@ export interface ImportRequest {
   /** Tell `beforeCommit` the digest of what was stored, unless this user may not read all of it. */
   digestContents?: boolean;
   /**
-   * Called once, after the data is complete and synced under a temporary name and before it becomes
-   * visible. A rejection ends the transfer and removes the temporary data. Over the bus it is called
-   * before the call, since nothing can be inserted later, and knows nothing of the data.
+   * Called once, after the data is complete and synced under a temporary name and before it becomes visible. A rejection
+   * ends the transfer and removes the temporary data. Over the bus it is called before the call: nothing can be inserted later.
    */
   beforeCommit?: (stored: {contentDigest?: string | undefined}) => Promise<void>;
   signal?: AbortSignal;
@@ -90,6 +91,7 @@ export interface PullRequest {
 export type ExportCompression = 'uncompressed' | 'xz' | 'gzip' | 'bzip2' | 'zstd';
 
 export interface ExportRequest {
+  /** A tree or a disk. From a pool of type zfs both come as a ZFS send stream. */
   format: 'tar' | 'raw';
   store: ImageStore;
   localName: string;
@@ -169,11 +171,8 @@ export interface StoredImage {
   /** Allocated bytes; undefined when the file system cannot tell cheaply. */
   usageBytes: number | undefined;
   limitBytes: number | undefined;
-  /** Of subvolumes that are counted: what would be free without the image, and the limit of that. */
-  exclusiveBytes?: number;
-  exclusiveLimitBytes?: number;
-  /** Of what was pulled here. */
-  verification?: Verification;
+  /** In a pool of type zfs: full names of its dataset, its snapshots but `@final`, and what was cloned from any of them. */
+  zfs?: {dataset: string; snapshots: string[]; clones: string[]};
 }
 
 export interface Engine {
@@ -231,6 +230,8 @@ export interface ImageMarker {
 
 /** An engine that can make a writable copy of an image of class machine in its store. */
 export interface ImageCloner {
+  /** Whether it does so in this store, if not in all: elsewhere the caller copies the image itself. */
+  clonesIn?(store: ImageStore): boolean;
   /** Resolves with the path of the copy; `InstanceExists` if the name is taken. */
   cloneImage(store: ImageStore, name: string, cloneName: string): Promise<string>;
 }
@@ -291,12 +292,11 @@ export function canMark(engine: Engine): engine is Engine & ImageMarker {
   return 'markReadOnly' in engine;
 }
 
-export function canDigest(engine: Engine): engine is Engine & ImageDigester {
-  return 'digestImage' in engine;
-}
-
-export function canClone(engine: Engine): engine is Engine & ImageCloner {
-  return 'cloneImage' in engine;
+export function canClone(
+  engine: Engine & {clonesIn?(store: ImageStore): boolean},
+  store: ImageStore,
+): engine is Engine & ImageCloner {
+  return 'cloneImage' in engine && (engine.clonesIn?.(store) ?? true);
 }
 
 export function canCancel(engine: Engine): engine is Engine & TransferCanceller {

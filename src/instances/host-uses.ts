@@ -20,10 +20,14 @@ export interface UsedImage {
   path: string;
   imageClass: ImageClass;
   name: string;
+  /** Of an image or instance in a pool of type zfs, which mounts it itself. */
+  dataset?: string | undefined;
 }
 
 interface Mount {
   device: string;
+  /** What is mounted: a device or, with ZFS, a dataset or snapshot. */
+  source: string;
   /** Which directory of its file system is mounted. */
   root: string;
   place: string;
@@ -33,6 +37,7 @@ const ignored = new Set(['ENOENT', 'ESRCH', 'EACCES', 'EPERM', 'ENOTDIR', 'EINVA
 
 /** Nothing for an image that is not there. */
 export function findHostUses(image: UsedImage): HostUse[] {
+  if (image.dataset !== undefined) return datasetUses(image.dataset, image.path);
   const found = attempt(() => realpathSync(image.path));
   if (found === undefined) return [];
   return [
@@ -42,6 +47,25 @@ export function findHostUses(image: UsedImage): HostUse[] {
     ...portableUses(found, image.imageClass),
     ...extensionUses(found, image),
   ];
+}
+
+/**
+ * Mounts of the dataset and its snapshots in every mount namespace that can be seen, but not at its own place, where ZFS
+ * itself mounts it; mounts of its disk; who has that open or runs in its tree.
+ */
+function datasetUses(dataset: string, imagePath: string): HostUse[] {
+  const found = attempt(() => realpathSync(imagePath));
+  const isUse = ({source, place}: Mount): boolean => {
+    if (source === dataset) return place !== imagePath && place !== found;
+    return source.startsWith(`${dataset}@`) || source === imagePath || source === found;
+  };
+  const texts = new Set<string>();
+  for (const [pid, mounts] of mountNamespaces()) {
+    for (const mount of mounts.filter(isUse))
+      texts.add(pid === 'self' ? `mounted at "${mount.place}"` : `mounted by ${processText(pid)}`);
+  }
+  const mounted = [...texts].map((text): HostUse => ({kind: 'mount', text}));
+  return found === undefined ? mounted : [...mounted, ...loopUses(found), ...processUses(found)];
 }
 
 /** Mounts below the image, and of a part of it anywhere, in every mount namespace that can be seen. */
@@ -88,7 +112,9 @@ function readMounts(pid: string): Mount[] {
   return text.split('\n').flatMap((line) => {
     const [, , device, root, place] = line.split(' ');
     if (device === undefined || root === undefined || place === undefined) return [];
-    return {device, root: unescapeOctal(root), place: unescapeOctal(place)};
+    // Behind the optional fields: type, source, options.
+    const source = line.split(' - ')[1]?.split(' ')[1] ?? '';
+    return {device, source: unescapeOctal(source), root: unescapeOctal(root), place: unescapeOctal(place)};
   });
 }
 

@@ -1,6 +1,6 @@
 /** Starts other programs: an argument list, a clean environment, named descriptors, and always an end. */
 import {type ChildProcess, spawn} from 'node:child_process';
-import type {Readable, Writable} from 'node:stream';
+import type {Duplex, Readable, Writable} from 'node:stream';
 import {native} from './native.ts';
 
 /** Where programs are looked for; the caller's own PATH is never used. */
@@ -15,8 +15,8 @@ export interface RunOptions {
   /** A descriptor, or a pipe; nothing by default. */
   stdin?: number | 'pipe';
   stdout?: number | 'pipe';
-  /** Given to the program as 3, 4, …. */
-  descriptors?: readonly number[];
+  /** Given to the program as 3, 4, …; a pipe where it says so. */
+  descriptors?: readonly (number | 'pipe')[];
   /** Ends the program and everything in its process group: SIGTERM, then SIGKILL. */
   signal?: AbortSignal;
   /** Time between the two (default 2000); 0 sends SIGKILL at once. */
@@ -34,6 +34,8 @@ export interface RunningProcess {
   readonly pid: number;
   readonly stdin: Writable | null;
   readonly stdout: Readable | null;
+  /** The pipes among its descriptors, in their order. */
+  readonly pipes: readonly Duplex[];
   /** Ends the whole process group. */
   kill(signal: NodeJS.Signals): void;
   /** Resolves when the program has ended and its pipes are closed; rejects if it could not be started. */
@@ -57,7 +59,8 @@ export function startProcess(
   const kill = (signal: NodeJS.Signals) => killGroup(child, signal);
   const tail = new Tail(child.stderr);
   const ended = endOf(child, options, kill).then((end) => ({...end, stderrTail: tail.text()}));
-  return {pid: child.pid ?? -1, stdin: child.stdin, stdout: child.stdout, kill, ended};
+  const pipes = child.stdio.slice(3).filter((stream) => stream !== null) as unknown as Duplex[];
+  return {pid: child.pid ?? -1, stdin: child.stdin, stdout: child.stdout, pipes, kill, ended};
 }
 
 /** Runs a program to its end. The result says how it ended; only a failing start throws. */

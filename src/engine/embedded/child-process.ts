@@ -3,7 +3,7 @@ import {existsSync} from 'node:fs';
 import path from 'node:path';
 import type {Readable} from 'node:stream';
 import {ImgctlError} from '../../errors.ts';
-import type {ProcessEnd, RunOptions} from '../../sys/run.ts';
+import type {ProcessEnd, RunningProcess, RunOptions} from '../../sys/run.ts';
 import {type ChildMessage, parseChildMessage} from './child-protocol.ts';
 import type {Sandbox, WrapRequest} from './sandbox.ts';
 
@@ -13,7 +13,7 @@ const maxLineLength = 256 * 1024;
 
 export interface ChildOptions {
   /** The program: `dist/NAME.js`. */
-  name: 'unpack-child' | 'export-child' | 'convert-child';
+  name: 'unpack-child' | 'export-child' | 'convert-child' | 'stream-child';
   /** Its one argument, as JSON. */
   task: object;
   sandbox: Sandbox;
@@ -22,11 +22,13 @@ export interface ChildOptions {
   env?: Record<string, string>;
   signal: AbortSignal;
   onMessage: (message: ChildMessage) => void;
+  /** Gets the child's pipes before anything comes from it. */
+  onStart?: (child: RunningProcess) => void;
 }
 
 /** Resolves with the child's notices once it is done and gone; rejects with what it reported. */
 export async function runChild(options: ChildOptions): Promise<string[]> {
-  const {name, task, sandbox, wrap, descriptors, env = {}, signal, onMessage} = options;
+  const {name, task, sandbox, wrap, descriptors, env = {}, signal, onMessage, onStart} = options;
   const command = [process.execPath, ...nodeOptions, findProgram(name), JSON.stringify(task)];
   const child = await sandbox.start(command, wrap, {
     stdout: 'pipe',
@@ -35,6 +37,7 @@ export async function runChild(options: ChildOptions): Promise<string[]> {
     graceMs: 0, // it has nothing to finish, and some wrappers ignore SIGTERM
     ...descriptors,
   });
+  onStart?.(child);
   let last: ChildMessage | undefined;
   try {
     if (child.stdout) {

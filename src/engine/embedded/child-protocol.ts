@@ -41,6 +41,8 @@ export type StoredFormat = 'tar' | 'raw' | 'directory';
 export type ChildMessage =
   | {type: 'sniffed'; format: StoredFormat; neededBytes?: number}
   | {type: 'progress'; fraction: number}
+  /** What a stream on its way into a pool of ZFS is; `fromGuid` is the snapshot that it starts from. */
+  | {type: 'zfs'; kind: 'file system' | 'volume'; fromGuid?: string}
   /** Bytes after decompression. */
   | {type: 'decoded'; bytes: number}
   | {type: 'log'; level: number; line: string}
@@ -63,6 +65,7 @@ const childCodes: readonly ErrorCode[] = [
   'OriginMismatch',
   'OriginNotInstalled',
   'UncompressionError',
+  'UnexpectedNumberOfSnapshots',
 ];
 
 const digestPattern = /^sha256:[0-9a-f]{64}$/;
@@ -76,6 +79,10 @@ export function parseChildMessage(line: string): ChildMessage {
   if (type === 'sniffed' && isFormat(value.format)) {
     const {format, neededBytes} = value;
     return {type, format, ...(typeof neededBytes === 'number' ? {neededBytes} : {})};
+  }
+  if (type === 'zfs' && (value.kind === 'file system' || value.kind === 'volume')) {
+    const {kind, fromGuid} = value;
+    return {type, kind, ...(isText(fromGuid) && /^\d{1,20}$/.test(fromGuid) ? {fromGuid} : {})};
   }
   if (type === 'progress' && typeof value.fraction === 'number') {
     return {type, fraction: Math.min(Math.max(value.fraction, 0), 1)};

@@ -42,9 +42,10 @@ import {type DeltaSource, ImportJob} from './import-job.ts';
 import {isStream} from './import-source.ts';
 import {PullJob} from './pull/pull-job.ts';
 import type {PullSupport} from './pull/pull-support.ts';
+import {abortsWith, openRecord, startRegistered} from './registered-transfer.ts';
 import {deleteImage} from './remove-image.ts';
 import {Sandbox, type SandboxMode, type SandboxReport, sandboxLevels} from './sandbox.ts';
-import {type TransferDescription, type TransferRecord, TransferRegistry} from './transfer-registry.ts';
+import {type TransferDescription, TransferRegistry} from './transfer-registry.ts';
 
 export interface EmbeddedEngineOptions {
   /** Where running transfers are registered; made when missing. All processes of a root use the same. */
@@ -146,22 +147,12 @@ export class EmbeddedEngine
     return await runConversion({request, ...common});
   }
 
-  /** A registered transfer around work that begins at once. */
-  async #startRegistered(
+  #startRegistered(
     description: TransferDescription,
     outerSignal: AbortSignal | undefined,
     run: (listener: EmbeddedTransfer, signal: AbortSignal) => Promise<TransferResult>,
   ): Promise<Transfer> {
-    const {controller, release} = abortsWith(outerSignal);
-    const record = await this.#openRecord(description, () => controller.abort());
-    const {promise, resolve} = Promise.withResolvers<TransferResult>();
-    const finished = promise.finally(() => {
-      release();
-      record.close();
-    });
-    const transfer = new EmbeddedTransfer(description, record, {controller, finished});
-    resolve(run(transfer, controller.signal));
-    return transfer;
+    return startRegistered({registry: this.#registry, description, outerSignal, run});
   }
 
   async listTransfers(): Promise<TransferSummary[]> {
@@ -251,7 +242,7 @@ export class EmbeddedEngine
     const type: TransferType = format === 'directory' ? 'import-fs' : `import-${format}`;
     const description = {type, imageClass: store.imageClass, localName, remote: ''};
     const cancel = () => run.controller.abort();
-    const record = await this.#openRecord(description, cancel).catch(async (error: unknown) => {
+    const record = await openRecord(this.#registry, description, cancel).catch(async (error: unknown) => {
       cancel();
       await run.finished.catch(() => undefined); // it ends by the cancellation
       throw error;
@@ -264,14 +255,6 @@ export class EmbeddedEngine
     return transfer;
   }
 
-  async #openRecord(description: TransferDescription, cancel: () => void): Promise<TransferRecord> {
-    try {
-      return await this.#registry.open(description, cancel);
-    } catch (error) {
-      throw asImgctlError(error, `Registering a transfer in "${this.#runtimeDirectory}"`);
-    }
-  }
-
   #limitsFor({maxUnpackedBytes}: ImportRequest): DecompressLimits {
     const maxOutputBytes = Math.min(
       maxUnpackedBytes ?? this.#limits.maxOutputBytes,
@@ -279,15 +262,6 @@ export class EmbeddedEngine
     );
     return {...this.#limits, maxOutputBytes};
   }
-}
-
-/** A controller of its own that also follows the caller's signal, until it is released. */
-function abortsWith(signal: AbortSignal | undefined): {controller: AbortController; release: () => void} {
-  const controller = new AbortController();
-  const abort = () => controller.abort();
-  if (signal?.aborted) abort();
-  signal?.addEventListener('abort', abort, {once: true});
-  return {controller, release: () => signal?.removeEventListener('abort', abort)};
 }
 
 function checkIsOpen(fd: number): void {

@@ -21,22 +21,23 @@ const pollMs = 10;
 export type TransferDescription = Omit<TransferSummary, 'id' | 'fraction'>;
 
 export class TransferRegistry {
-  readonly #directory: string;
+  /** Where the transfers are noted. */
+  readonly directory: string;
 
   constructor(runtimeDirectory: string) {
-    this.#directory = path.join(runtimeDirectory, 'transfers');
+    this.directory = path.join(runtimeDirectory, 'transfers');
   }
 
   /** Registers a transfer; the record must be closed. `onCancel` may be called more than once. */
   async open(description: TransferDescription, onCancel: () => void): Promise<TransferRecord> {
-    mkdirSync(this.#directory, {recursive: true, mode: 0o700});
-    using _ids = await waitForLock(path.join(this.#directory, 'ids.lock'));
+    mkdirSync(this.directory, {recursive: true, mode: 0o700});
+    using _ids = await waitForLock(path.join(this.directory, 'ids.lock'));
     // Numbers begin anew where nothing runs, as those of a daemon do that leaves when it is idle.
     for (let id = this.list().length === 0 ? 0 : this.#readLastId(); ; ) {
       id = id >= lastId ? 1 : id + 1;
       const lock = tryLock(this.#recordPath(id));
       if (!lock) continue;
-      writeFileSync(path.join(this.#directory, 'last-id'), String(id));
+      writeFileSync(path.join(this.directory, 'last-id'), String(id));
       const cancelPath = this.#cancelPath(id);
       rmSync(cancelPath, {force: true});
       return new TransferRecord({...description, id, fraction: undefined}, {lock, cancelPath, onCancel});
@@ -60,8 +61,8 @@ export class TransferRegistry {
   }
 
   #ids(): number[] {
-    if (!existsSync(this.#directory)) return [];
-    return readdirSync(this.#directory).flatMap((name) => Number(recordPattern.exec(name)?.[1] ?? NaN) || []);
+    if (!existsSync(this.directory)) return [];
+    return readdirSync(this.directory).flatMap((name) => Number(recordPattern.exec(name)?.[1] ?? NaN) || []);
   }
 
   #read(id: number): TransferSummary | undefined {
@@ -78,7 +79,7 @@ export class TransferRegistry {
 
   #readLastId(): number {
     try {
-      return Number(readFileSync(path.join(this.#directory, 'last-id'), 'utf8')) || 0;
+      return Number(readFileSync(path.join(this.directory, 'last-id'), 'utf8')) || 0;
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return 0;
       throw error;
@@ -86,11 +87,11 @@ export class TransferRegistry {
   }
 
   #recordPath(id: number): string {
-    return path.join(this.#directory, `${id}.json`);
+    return path.join(this.directory, `${id}.json`);
   }
 
   #cancelPath(id: number): string {
-    return path.join(this.#directory, `${id}.cancel`);
+    return path.join(this.directory, `${id}.cancel`);
   }
 }
 

@@ -29,13 +29,16 @@ type Place = 'start' | 'stream' | 'between' | 'end';
 export class RecordReader {
   readonly #bytes: ByteReader;
   readonly #fletcher4: Fletcher4;
+  readonly #onBytes: (bytes: Buffer) => void;
   readonly #state = Buffer.alloc(checksumBytes);
   #place: Place = 'start';
   #isCompound = false;
 
-  constructor(bytes: ByteReader, fletcher4: Fletcher4) {
+  /** `onBytes` gets the streams as they are, without the frame of a compound one: what begins with a BEGIN that can be read. */
+  constructor(bytes: ByteReader, fletcher4: Fletcher4, onBytes: (bytes: Buffer) => void = () => undefined) {
     this.#bytes = bytes;
     this.#fletcher4 = fletcher4;
+    this.#onBytes = onBytes;
   }
 
   /**
@@ -73,7 +76,10 @@ export class RecordReader {
       throw invalidStream('a compound stream is inside of another');
     this.#state.fill(0);
     this.#fletcher4(this.#state, bytes);
+    const isFrame = header.type === 'begin' && header.isCompound;
+    if (!isFrame) this.#onBytes(bytes);
     const payload = await this.#readPayload(payloadLength);
+    if (!isFrame) this.#onBytes(payload);
     this.#place = 'stream';
     return {header, payload};
   }
@@ -85,7 +91,10 @@ export class RecordReader {
     this.#checkSum(bytes);
     const {record: header, payloadLength} = parseHeader(bytes);
     if (header.type === 'end') this.#place = this.#isCompound ? 'between' : 'end';
-    return {header, payload: await this.#readPayload(payloadLength)};
+    this.#onBytes(bytes);
+    const payload = await this.#readPayload(payloadLength);
+    this.#onBytes(payload);
+    return {header, payload};
   }
 
   async #readHeader(): Promise<Buffer> {

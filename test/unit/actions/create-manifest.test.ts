@@ -59,7 +59,11 @@ test('a manifest that is no object is refused, and says where it was', () => {
 
 describe('the draft', () => {
   const draft = (inputs: Partial<Parameters<typeof draftManifest>[0]> = {}) =>
-    draftManifest({given: {}, uuid, origin, defaults: {}, delta: undefined, ...inputs});
+    draftManifest({
+      ...{given: {}, uuid, origin, defaults: {}, delta: undefined},
+      isIncremental: inputs.delta !== undefined,
+      ...inputs,
+    });
 
   test('takes given fields first, then those of the origin, then defaults', () => {
     const defaults = {type: 'other', name: 'from-os-release', image_size: 30};
