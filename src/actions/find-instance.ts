@@ -16,6 +16,8 @@ export interface FoundInstance {
   sizeBytes: number | undefined;
   /** In a pool of type zfs. */
   dataset: string | undefined;
+  /** A copy of it can be that of one moment, also while it runs. */
+  isSubvolume: boolean;
   pool: Pool;
   /** The image it was made from, when that is known and still installed. */
   origin: InstalledImage | undefined;
@@ -31,7 +33,8 @@ export async function findInstance(context: ActionContext, name: string): Promis
     const origin = installed.find((image) => image.pool === pool && image.instances.includes(name));
     const isDisk = found.type === 'raw' || found.type === 'block';
     const {path, limitBytes: sizeBytes, zfs} = found;
-    return {name, path, isDisk, sizeBytes, dataset: zfs?.dataset, pool, origin};
+    const isSubvolume = found.type === 'subvolume';
+    return {name, path, isDisk, isSubvolume, sizeBytes, dataset: zfs?.dataset, pool, origin};
   }
   throw notFound(context, installed, name);
 }
@@ -50,11 +53,12 @@ function isKnownKind({type, zfs}: StoredImage): boolean {
   return type !== 'block' || zfs !== undefined;
 }
 
-/** `VmNotStopped` while anything on the host uses it. */
-export function requireStopped(instance: FoundInstance): void {
+/** `VmNotStopped` while anything on the host uses it. True when something does and a copy that is a snapshot will do. */
+export function requireStopped(instance: FoundInstance, {forCopy}: {forCopy: boolean}): boolean {
   const {path, name, dataset} = instance;
   const [use] = findHostUses({path, imageClass: 'machine', name, ...(dataset !== undefined && {dataset})});
-  if (!use) return;
+  if (!use) return false;
+  if (forCopy && instance.isSubvolume) return true;
   throw new ImgctlError('VmNotStopped', `vm "${instance.name}" is not stopped`, {
     hint: `it is ${use.text}; stop it first, for example: machinectl poweroff ${instance.name}`,
     details: {use},

@@ -85,6 +85,11 @@ export interface ImageDetails {
   children?: {snapshots: string[]; clones: string[]};
 }
 
+function verificationOf({verification, digests}: ImageRecord): InstalledVerification {
+  const {level, keyId} = verification;
+  return {level, ...(digests && {sha256: digests.sha256}), ...(keyId !== undefined && {key: keyId})};
+}
+
 /** `ImageNotInstalled` when it is not there. Only pools of type zfs have snapshots; the key is part of the shape. */
 export async function getImage(
   context: ListContext & Pick<ActionContext, 'program'>,

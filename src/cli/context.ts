@@ -16,7 +16,7 @@ import type {ImgctlError} from '../errors.ts';
 import {classDirectoryNames, type ImageClass, imageClasses} from '../import1/image-class.ts';
 import type {SourceSettings} from '../sources/source.ts';
 import {openCatalogOrStandIn} from './catalog-file.ts';
-import {type Configuration, readConfiguration} from './config.ts';
+import {type Configuration, engineLimits, readConfiguration} from './config.ts';
 import {configuredPools, withConfiguredPools} from './configured-pools.ts';
 import {type ContextFlags, type PlaceFlags, type ProgramName, placeFlags} from './context-flags.ts';
 import {chooseEngine} from './engine-choice.ts';

@@ -2,7 +2,7 @@
 
 import {existsSync} from 'node:fs';
 import path from 'node:path';
-import type {DoctorCheck} from '../actions/doctor.ts';
+import type {DoctorCheck} from '../actions/doctor-context.ts';
 import {busAddress} from '../dbus/bus-address.ts';
 import {maskUrl} from '../http/mask-url.ts';
 import type {SourceSettings} from '../sources/source.ts';
@@ -23,11 +23,6 @@ export function checkSurroundings({env, root, sources}: Surroundings): DoctorChe
     checkProxy(env),
     checkNspawn(env),
     checkBus(env),
-    {
-      subject: 'zfs',
-      status: 'ok',
-      message: 'not needed: ZFS send streams become trees and disks on any file system',
-    },
     checkKeyrings(keyringFiles(env, root)),
   ];
 }

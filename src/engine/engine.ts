@@ -63,8 +63,9 @@ export interface ImportRequest {
   /** Tell `beforeCommit` the digest of what was stored, unless this user may not read all of it. */
   digestContents?: boolean;
   /**
-   * Called once, after the data is complete and synced under a temporary name and before it becomes visible. A rejection
-   * ends the transfer and removes the temporary data. Over the bus it is called before the call: nothing can be inserted later.
+   * Called once, after the data is complete and synced under a temporary name and before it becomes
+   * visible. A rejection ends the transfer and removes the temporary data. Over the bus it is called
+   * before the call, since nothing can be inserted later, and knows nothing of the data.
    */
   beforeCommit?: (stored: {contentDigest?: string | undefined}) => Promise<void>;
   signal?: AbortSignal;
@@ -173,6 +174,11 @@ export interface StoredImage {
   limitBytes: number | undefined;
   /** In a pool of type zfs: full names of its dataset, its snapshots but `@final`, and what was cloned from any of them. */
   zfs?: {dataset: string; snapshots: string[]; clones: string[]};
+  /** Of subvolumes that are counted: what would be free without the image, and the limit of that. */
+  exclusiveBytes?: number;
+  exclusiveLimitBytes?: number;
+  /** Of what was pulled here. */
+  verification?: Verification;
 }
 
 export interface Engine {
@@ -290,6 +296,10 @@ export function canDelta(engine: Engine): engine is Engine & DeltaEngine {
 
 export function canMark(engine: Engine): engine is Engine & ImageMarker {
   return 'markReadOnly' in engine;
+}
+
+export function canDigest(engine: Engine): engine is Engine & ImageDigester {
+  return 'digestImage' in engine;
 }
 
 export function canClone(

@@ -39,7 +39,7 @@ export async function receiveImage(options: ReceiveOptions, listener: JobListene
   const {kind} = await receiveStream(options, listener);
   await checkReceived(temporary, localName);
   if (!request.readOnly) await runZfs(['set', 'readonly=off', temporary], `Making "${localName}" writable`);
-  await request.beforeCommit?.();
+  await request.beforeCommit?.({});
   signal.throwIfAborted();
   await runZfs(['rename', temporary, dataset], `Naming "${dataset}"`);
   listener.reportProgress(1);
