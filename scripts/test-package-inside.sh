@@ -47,7 +47,7 @@ imgctl delete "$uuid" >/dev/null || fail delete
 # Enabled by hand, it gives its place back when the package goes.
 systemctl enable imgctl-importd.service >/dev/null 2>&1 || fail enable
 dpkg -r imgctl >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log; fail 'dpkg -r'; }
-command -v imgctl >/dev/null && fail 'imgctl is still there'
+[ -e /usr/bin/imgctl ] && fail 'imgctl is still there'
 [ -L /etc/systemd/system/dbus-org.freedesktop.import1.service ] && fail 'the service is still enabled'
 [ -e /etc/imgctl/config.json ] || fail 'removing took the configuration'
 dpkg -P imgctl >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log; fail 'dpkg -P'; }
