@@ -82,6 +82,8 @@ async function findStrays(context: DoctorContext, records: readonly ImageRecord[
 }
 
 async function checkLeftovers(context: DoctorContext, repair: boolean): Promise<DoctorCheck[]> {
+  // Records of transfers whose process is gone go with the asking.
+  if (repair) await context.engine.listTransfers();
   return (await context.leftovers({remove: repair})).map((file) => ({
     subject: 'leftovers',
     status: repair ? 'repaired' : 'note',

@@ -76,7 +76,7 @@ export class RecordStore {
     }
   }
 
-  /** On return the record is on disk, also after a power cut. Called under the image's lock. */
+  /** On return the record is on disk, also after a power cut. */
   async write(record: ImageRecord): Promise<void> {
     const file = this.#fileOf(record.manifest.uuid);
     const temporary = path.join(this.#directory, `.#${record.manifest.uuid}.${randomUUID()}`);
@@ -91,7 +91,6 @@ export class RecordStore {
       }
       await rename(temporary, file);
       await this.#syncDirectory();
-      await this.#sweep(record.manifest.uuid);
     } catch (error) {
       await rm(temporary, {force: true}).catch(() => undefined);
       throw this.#failure('write', file, error);
@@ -162,12 +161,6 @@ export class RecordStore {
   #fileOf(uuid: string): string {
     if (!isUuid(uuid)) throw new ImgctlError('InvalidUUID', `invalid uuid: "${uuid}"`);
     return path.join(this.#directory, `${uuid}.json`);
-  }
-
-  /** Who holds the image's lock is its only writer, so other temporary files of it are left over. */
-  async #sweep(uuid: string): Promise<void> {
-    for (const file of await this.listLeftovers())
-      if (path.basename(file).startsWith(`.#${uuid}.`)) await rm(file, {force: true});
   }
 
   #asideOf(uuid: string): string {

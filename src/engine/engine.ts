@@ -126,7 +126,7 @@ export interface Transfer {
   cancel(): void;
   /**
    * Resolves when the image is in place; rejects with an ImgctlError, with nothing left behind. One whose details have
-   * `outcome: 'unknown'` is about a service that cannot be heard any more: the image may still appear, whole.
+   * `outcome: 'unknown'` is about a service that cannot be heard any more, or a failing disk: the image may appear, whole.
    */
   readonly finished: Promise<TransferResult>;
 }

@@ -1,7 +1,7 @@
 /** The moment an image becomes visible: one rename, and everything around it that can still fail is undone. */
 import {closeSync, constants, fsyncSync, lstatSync, openSync} from 'node:fs';
 import path from 'node:path';
-import {errnoOf} from '../../errors.ts';
+import {errnoOf, ImgctlError} from '../../errors.ts';
 import {renameAt, setTimesAt} from '../../sys/files.ts';
 import {type Staging, stagedRaw, stagedSide, stagedTree} from '../../sys/staging.ts';
 import type {ImageStore} from '../engine.ts';
@@ -28,7 +28,8 @@ export interface PlacedImage {
 
 /**
  * Moves the staged data to its name. With `force` every form of the name that was there ends up in the staging
- * directory; without it nothing is ever replaced. After a failure the store is as it was.
+ * directory; without it nothing is ever replaced. After a failure the store is as it was, or its details say
+ * `outcome: 'unknown'`: then the image may be there, and whole.
  */
 export function placeImage(request: PlaceRequest): PlacedImage {
   const directory = openSync(request.store.directory, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -38,7 +39,7 @@ export function placeImage(request: PlaceRequest): PlacedImage {
     fsyncSync(directory);
     return {path: path.join(request.store.directory, placement.finalName), notices: placement.notices};
   } catch (error) {
-    placement.undo();
+    placement.undo(error);
     throw errnoOf(error) === 'EEXIST' ? alreadyExists(request.store, request.name, error) : error;
   } finally {
     closeSync(directory);
@@ -85,8 +86,25 @@ class Placement {
     this.#move(this.#directory, stateName(name), staging.fd, oldState);
   }
 
-  undo(): void {
-    for (const step of this.#undo.splice(0).reverse()) step();
+  /** All that can be taken back is; where something cannot, the image may be seen, and who asked for it must know. */
+  undo(cause: unknown): void {
+    let isUndone = true;
+    for (const step of this.#undo.splice(0).reverse()) {
+      try {
+        step();
+      } catch {
+        // What counts is the failure that came first.
+        isUndone = false;
+      }
+    }
+    if (isUndone) return;
+    const {store, name} = this.#request;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ImgctlError(
+      'FileSystem',
+      `image "${name}" was not put into "${store.directory}" for good, and could not be taken out again: ${reason}`,
+      {cause, details: {outcome: 'unknown'}},
+    );
   }
 
   #move(fromDir: number, from: string, toDir: number, to: string): void {
