@@ -1,7 +1,7 @@
 /** A file that others see only when it is whole. */
 import {closeSync, constants, fchmodSync, fsyncSync, ftruncateSync, openSync, renameSync} from 'node:fs';
 import path from 'node:path';
-import {errnoOf, ImgctlError} from '../errors.ts';
+import {ImgctlError} from '../errors.ts';
 import {tryLock} from './lock.ts';
 
 /**
@@ -22,22 +22,13 @@ export async function writeOutputFile<Result>(
     ftruncateSync(lock.fd); // what a killed process left
     fchmodSync(lock.fd, 0o666 & ~process.umask());
     const result = await write(lock.fd);
-    putInPlace(lock.fd, part, file);
+    fsyncSync(lock.fd);
+    renameSync(part, file);
+    syncDirectory(path.dirname(file));
     return result;
   } finally {
     // After the rename the lock's name is gone or somebody else's, and nothing is removed.
     lock.release({remove: true});
-  }
-}
-
-function putInPlace(fd: number, part: string, file: string): void {
-  try {
-    fsyncSync(fd);
-    renameSync(part, file);
-    syncDirectory(path.dirname(file));
-  } catch (error) {
-    const code = ['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '') ? 'NoSpace' : 'FileSystem';
-    throw new ImgctlError(code, `cannot write "${file}": ${(error as Error).message}`, {cause: error});
   }
 }
 
