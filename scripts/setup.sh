@@ -62,6 +62,22 @@ if [ "${1:-}" = test ]; then
 	need ansible-playbook ansible
 	need script bsdutils
 	need pgrep procps
+	/usr/bin/python3 -c 'import serial, requests, configobj, yaml' 2>/dev/null ||
+		missing="$missing python3-serial python3-requests python3-configobj python3-yaml"
+	need tmux tmux
+	need zsh zsh
+	need fish fish
+fi
+if [ "${1:-}" = bench ]; then
+	need mmdebstrap mmdebstrap
+	need mkfs.ext4 e2fsprogs
+	need losetup mount
+	need ip iproute2
+	need bwrap bubblewrap
+	need qemu-img qemu-utils
+	need zstd zstd
+	need pigz pigz
+	need lbzip2 lbzip2
 fi
 install_missing
 

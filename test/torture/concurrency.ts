@@ -20,7 +20,7 @@ export interface ConcurrencyOptions {
 
 /** What may be said to somebody whose wish collides with another's. */
 const goodReasons =
-  /error \((ImageInUse|ImageHasDependentClones|ImageNotInstalled|InstanceExists|OriginNotInstalled|ImageAlreadyExists)\)/;
+  /error \((ImageInUse|ImageHasDependentClones|ImageNotInstalled|InstanceExists|OriginNotInstalled|ImageAlreadyExists)\)|no installed image with the given UUID/;
 
 export async function runConcurrency(bench: Bench, options: ConcurrencyOptions): Promise<ConcurrencyRow> {
   const row = {rounds: 0, processes: 0, refusals: 0};
