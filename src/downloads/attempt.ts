@@ -7,7 +7,7 @@ import type {FileHandle} from 'node:fs/promises';
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {ImgctlError} from '../errors.ts';
 import {FileDigester, type FileDigests} from '../verify/digester.ts';
-import {hashFile, writeAt} from './cache-file.ts';
+import {hashFile} from './cache-file.ts';
 import {
   interrupted,
   longFile,
@@ -20,6 +20,7 @@ import {
 } from './download-errors.ts';
 import type {FetchRequest, OpenedFile} from './fetch-request.ts';
 import {readPartialNote, writePartialNote} from './partial-note.ts';
+import {WriteBehind} from './write-behind.ts';
 
 export interface RetryOptions {
   /** How often a download that broke in the middle is continued without coming further than ever before. */
@@ -154,12 +155,16 @@ export class Attempt {
   /** Takes what comes; resolves with the reason when the body broke off. Other failures reject. */
   async #receive({body}: OpenedFile): Promise<ImgctlError | undefined> {
     let ours: unknown;
+    const isOurs = (error: unknown): never => {
+      ours = error;
+      throw error;
+    };
+    const file = new WriteBehind(this.#place.handle, (doneBytes) => this.#tell(doneBytes));
     try {
-      for await (const chunk of body as AsyncIterable<Buffer>) {
-        await this.#take(chunk).catch((error) => {
-          ours = error;
-          throw error;
-        });
+      try {
+        for await (const chunk of body as AsyncIterable<Buffer>) await this.#take(chunk, file).catch(isOurs);
+      } finally {
+        await this.#written(file.flush()).catch(isOurs);
       }
     } catch (error) {
       if (ours !== undefined) throw ours;
@@ -172,23 +177,27 @@ export class Attempt {
     return undefined;
   }
 
-  async #take(chunk: Buffer): Promise<void> {
+  #tell(doneBytes: number): void {
     const {expected, onProgress} = this.#request;
-    const missingBytes = expected.sizeBytes - this.#doneBytes;
-    if (chunk.length > missingBytes) throw longFile(this.#request);
+    const resumedAtBytes = this.#reusedBytes;
+    onProgress?.({doneBytes, totalBytes: expected.sizeBytes, resumedAtBytes, phase: 'download'});
+  }
+
+  async #written(writing: Promise<void>): Promise<void> {
     try {
-      await writeAt(this.#place.handle, chunk, this.#doneBytes);
+      await writing;
     } catch (error) {
+      const missingBytes = this.#request.expected.sizeBytes - this.#doneBytes;
       throw await storageFailure(error, this.#place.directory, missingBytes);
     }
+  }
+
+  async #take(chunk: Buffer, file: WriteBehind): Promise<void> {
+    const {expected} = this.#request;
+    if (chunk.length > expected.sizeBytes - this.#doneBytes) throw longFile(this.#request);
+    await this.#written(file.add(chunk, this.#doneBytes));
     this.#digester.update(chunk);
     this.#doneBytes += chunk.length;
-    onProgress?.({
-      doneBytes: this.#doneBytes,
-      totalBytes: expected.sizeBytes,
-      resumedAtBytes: this.#reusedBytes,
-      phase: 'download',
-    });
   }
 
   async #waitBeforeRetry(

@@ -51,11 +51,3 @@ export async function hashFile(
     options.onBytes(doneBytes);
   }
 }
-
-/** Writes all of the chunk at that offset. */
-export async function writeAt(handle: FileHandle, chunk: Buffer, offsetBytes: number): Promise<void> {
-  for (let done = 0; done < chunk.length; ) {
-    const {bytesWritten} = await handle.write(chunk, done, chunk.length - done, offsetBytes + done);
-    done += bytesWritten;
-  }
-}

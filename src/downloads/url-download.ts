@@ -11,12 +11,12 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {ImgctlError} from '../errors.ts';
 import type {FileLock} from '../sys/lock.ts';
 import type {RetryOptions} from './attempt.ts';
-import {hashFile, openWritable, writeAt} from './cache-file.ts';
+import {hashFile, openWritable} from './cache-file.ts';
 import type {FetchRetry} from './cached-file.ts';
 import {interrupted, storageFailure} from './download-errors.ts';
 import type {OpenedFile} from './fetch-request.ts';
 import {readPartialNote, removePartialNote, writePartialNote} from './partial-note.ts';
-import type {Quarantine} from './quarantine.ts';
+import {WriteBehind} from './write-behind.ts';
 
 export interface UrlRequest {
   /**
@@ -196,12 +196,17 @@ export class UrlDownload {
   /** Takes what comes; resolves with the reason when the body broke off. Other failures reject. */
   async #receive(opened: OpenedFile, request: UrlRequest): Promise<ImgctlError | undefined> {
     let ours: unknown;
+    const isOurs = (error: unknown): never => {
+      ours = error;
+      throw error;
+    };
+    const file = new WriteBehind(this.#opened(), (end) => request.onBytes?.(end, this.#totalBytes));
     try {
-      for await (const chunk of opened.body as AsyncIterable<Buffer>) {
-        await this.#take(chunk, request).catch((error: unknown) => {
-          ours = error;
-          throw error;
-        });
+      try {
+        for await (const chunk of opened.body as AsyncIterable<Buffer>)
+          await this.#take(chunk, file, request).catch(isOurs);
+      } finally {
+        await file.flush().catch(isOurs);
       }
     } catch (error) {
       if (ours !== undefined || request.signal?.aborted) throw ours ?? error;
@@ -213,16 +218,15 @@ export class UrlDownload {
     return undefined;
   }
 
-  async #take(chunk: Buffer, {maxBytes, onBytes}: UrlRequest): Promise<void> {
+  async #take(chunk: Buffer, file: WriteBehind, {maxBytes}: UrlRequest): Promise<void> {
     const end = this.#doneBytes + chunk.length;
     if (end > maxBytes) throw tooLarge(this.#place.url, maxBytes);
     if (this.#totalBytes !== undefined && end > this.#totalBytes) {
       throw new ImgctlError('DownloadError', `"${this.#place.url}" has more bytes than it announced`);
     }
-    await writeAt(this.#opened(), chunk, this.#doneBytes);
+    await file.add(chunk, this.#doneBytes);
     this.#hash.update(chunk);
     this.#doneBytes = end;
-    onBytes?.(end, this.#totalBytes);
   }
 
   async #waitBeforeRetry(
