@@ -19,6 +19,7 @@ import {Output} from './output.ts';
 import {RunLog} from './run-log.ts';
 
 const passedFd = 3;
+const progressSteps = 500;
 
 const task: TransferTask = JSON.parse(process.argv[2] ?? '{}');
 const stop = new AbortController();
@@ -90,7 +91,7 @@ async function main(): Promise<number> {
 /** Tells fractions; to the bus as importd does, which speaks of whole percents and never of the last one. */
 function progressOf({verb}: TransferOrder): (fraction: number | undefined) => void {
   const sendFraction = (fraction: number | undefined) => send({type: 'progress', fraction: fraction ?? null});
-  if (!task.isFromBus) return sendFraction;
+  if (!task.isFromBus) return inSteps(sendFraction);
   const minMs = verb === 'pull-raw' ? 1000 : 100; // spec/import1-dbus.md §8
   let last = {percent: -1, atMs: Number.NEGATIVE_INFINITY};
   return (fraction = 0) => {
@@ -99,6 +100,17 @@ function progressOf({verb}: TransferOrder): (fraction: number | undefined) => vo
     if (percent === last.percent || percent >= 100 || atMs - last.atMs < minMs) return;
     last = {percent, atMs};
     sendFraction(percent / 100);
+  };
+}
+
+/** More than a bar can show would only keep two processes busy. */
+function inSteps(tellOf: (fraction: number | undefined) => void): (fraction: number | undefined) => void {
+  let last: number | undefined;
+  return (fraction) => {
+    const step = fraction === undefined ? undefined : Math.floor(fraction * progressSteps);
+    if (step !== undefined && step === last) return;
+    last = step;
+    tellOf(fraction);
   };
 }
 
