@@ -50,6 +50,7 @@ async function start(context: RunTransferContext, order: TransferOrder): Promise
   if (verb === 'export-tar' || verb === 'export-raw') {
     const format = verb === 'export-tar' ? 'tar' : 'raw';
     return engine.export({
+      parallel: true,
       format,
       store,
       localName,

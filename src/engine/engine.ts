@@ -97,7 +97,7 @@ export interface ExportRequest {
   store: ImageStore;
   localName: string;
   compression: ExportCompression;
-  /** Compress on all cores, in blocks whose bytes do not depend on how many there are. zstd is made by one all the same. */
+  /** Compress on all cores, in blocks whose bytes do not depend on how many there are. */
   parallel?: boolean;
   /**
    * Open for writing: a file, pipe or socket, blocking or not, from its position. The caller closes it when `finished` has

@@ -25,17 +25,20 @@ async function collect(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-test.each(['gzip', 'xz', 'bzip2'] as const)('%s data is read by its tool and by us', async (compression) => {
-  for (const bytes of [contents, Buffer.alloc(0)]) {
-    const packed = await collect(compress(chunksOf(bytes), compression, bzip2, 3));
-    const output = execFileSync(compression, ['-dc'], {input: packed, maxBuffer: 64 << 20});
-    expect(output.equals(bytes)).toBe(true);
-    const unpacked = decompress(chunksOf(packed), compression, {limits: defaultDecompressLimits});
-    expect((await collect(unpacked)).equals(bytes)).toBe(true);
-  }
-});
+test.each(['gzip', 'xz', 'zstd', 'bzip2'] as const)(
+  '%s data is read by its tool and by us',
+  async (compression) => {
+    for (const bytes of [contents, Buffer.alloc(0)]) {
+      const packed = await collect(compress(chunksOf(bytes), compression, bzip2, 3));
+      const output = execFileSync(compression, ['-dc'], {input: packed, maxBuffer: 64 << 20});
+      expect(output.equals(bytes)).toBe(true);
+      const unpacked = decompress(chunksOf(packed), compression, {limits: defaultDecompressLimits});
+      expect((await collect(unpacked)).equals(bytes)).toBe(true);
+    }
+  },
+);
 
-test.each(['gzip', 'xz', 'bzip2'] as const)(
+test.each(['gzip', 'xz', 'zstd', 'bzip2'] as const)(
   '%s data is the same from one core and from four',
   async (kind) => {
     const [one, four] = [1, 4].map((cores) =>
@@ -50,6 +53,6 @@ test('a failure of the source comes out as it is', async () => {
     yield contents;
     throw new Error('the source failed');
   }
-  for (const compression of ['gzip', 'xz', 'bzip2'] as const)
+  for (const compression of ['gzip', 'xz', 'zstd', 'bzip2'] as const)
     await expect(collect(compress(failing(), compression, bzip2, 2))).rejects.toThrow('the source failed');
 });
