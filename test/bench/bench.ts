@@ -1,6 +1,7 @@
 /**
  * The bench: every row's programs one after the other, in another order each round, each on a file system of its own.
- *   node bench.ts DATA SCRATCH [--rounds N] [--only REGEX] [--peers LIST] [--cores N] [--json FILE] [--markdown FILE]
+ *   node bench.ts DATA SCRATCH [--rounds N] [--only REGEX] [--peers LIST] [--cores N] [--no-memory]
+ *     [--json FILE] [--markdown FILE]
  * Runs inside `inside.sh`. A run that did not do its work ends the bench.
  */
 import {spawn} from 'node:child_process';
@@ -15,6 +16,7 @@ import {bindInto, makeTarget} from './target.ts';
 
 const {values, positionals} = parseArgs({
   allowPositionals: true,
+  allowNegative: true,
   options: {
     rounds: {type: 'string', default: '5'},
     json: {type: 'string'},
@@ -22,6 +24,7 @@ const {values, positionals} = parseArgs({
     only: {type: 'string', default: '.'},
     peers: {type: 'string', default: 'imgctl,sid,trixie,tool'},
     cores: {type: 'string'},
+    memory: {type: 'boolean', default: true},
   },
 });
 const [data, scratch] = positionals;
@@ -75,19 +78,19 @@ const results = new Map<string, Result>(
 );
 const stopServer = await startServer(data);
 try {
-  for (const row of rows) {
-    const result = results.get(row.name);
-    if (result) result.peakBytes = await once(row, 'imgctl', peakMemory);
-  }
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const row of rows) {
       const peers = wantedPeers.filter((peer) => row.commands[peer]);
       const rotated = peers.map((_, index) => peers[(index + round) % peers.length] ?? 'imgctl');
+      const result = results.get(row.name);
+      if (values.memory && round === 0 && result) result.peakBytes = await once(row, 'imgctl', peakMemory);
       for (const peer of rotated) {
         const cost: Cost = await once(row, peer, measure);
-        const runs = results.get(row.name)?.runs ?? {};
+        const runs = result?.runs ?? {};
         runs[peer] = [...(runs[peer] ?? []), cost];
-        process.stderr.write(`${round + 1} ${row.name} ${peer} ${cost.wallSeconds.toFixed(2)} s\n`);
+        process.stderr.write(
+          `${round + 1} ${row.name} ${peer} ${cost.wallSeconds.toFixed(2)} s, ${cost.cpuSeconds.toFixed(2)} s of processor\n`,
+        );
       }
     }
   }
