@@ -182,7 +182,7 @@ describe('a disk that is full', () => {
 
   test('in the middle of unpacking is one error, and the download is kept', () => {
     const {uuid} = world.publish(bigImage());
-    mountSmall(36);
+    mountSmall(28);
     const outcome = world.run(['import', uuid]);
     expect(outcome.stderr).toContain('error (NoSpace)');
     expect(outcome.status).toBe(1);
