@@ -112,6 +112,8 @@ function buildNative(): void {
       temporary,
       path.join(root, 'src/sys/native.c'),
       path.join(root, 'src/sys/socket.c'),
+      path.join(root, 'src/sys/whole-file.c'),
+      path.join(root, 'src/sys/file-batch.c'),
       path.join(root, 'src/sys/btrfs-quota.c'),
     ],
     {stdio: 'inherit'},

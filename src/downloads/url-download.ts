@@ -16,6 +16,7 @@ import type {FetchRetry} from './cached-file.ts';
 import {interrupted, storageFailure} from './download-errors.ts';
 import type {OpenedFile} from './fetch-request.ts';
 import {readPartialNote, removePartialNote, writePartialNote} from './partial-note.ts';
+import type {Quarantine} from './quarantine.ts';
 import {WriteBehind} from './write-behind.ts';
 
 export interface UrlRequest {

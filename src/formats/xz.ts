@@ -27,15 +27,17 @@ export async function* decodeXz(source: AsyncIterable<Buffer>, limits: XzLimits)
 /** Names of liblzma's results, as lzma-native puts them on its errors. */
 function explained(error: unknown, limits: XzLimits): unknown {
   const name = error instanceof Error ? error.name : '';
-  if (name === 'LZMA_MEMLIMIT_ERROR' || name === 'LZMA_MEM_ERROR') {
-    return new ImgctlError(
-      'LimitExceeded',
-      `The xz data needs more memory to decompress than the limit of ${limits.maxMemoryBytes} bytes`,
-      {cause: error, hint: 'Raise the limit, or compress the file again with a smaller dictionary'},
-    );
-  }
+  if (name === 'LZMA_MEMLIMIT_ERROR' || name === 'LZMA_MEM_ERROR') return xzTooLarge(limits, error);
   if (name === 'LZMA_BUF_ERROR') {
     return new Error('it ends too early or has other data after the end', {cause: error});
   }
   return error;
+}
+
+export function xzTooLarge({maxMemoryBytes}: XzLimits, cause?: unknown): ImgctlError {
+  return new ImgctlError(
+    'LimitExceeded',
+    `The xz data needs more memory to decompress than the limit of ${maxMemoryBytes} bytes`,
+    {cause, hint: 'Raise the limit, or compress the file again with a smaller dictionary'},
+  );
 }

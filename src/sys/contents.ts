@@ -79,3 +79,25 @@ export function moveTo(fd: number, position: number): void {
 export function syncFileSystem(fd: number): void {
   checked(native().syncfs(fd), 'syncfs');
 }
+
+const writingStepBytes = 16 * 1024 * 1024;
+
+/**
+ * Keeps the disk busy while a file is made: begins to write every 16 MiB of it as soon as they are there. Otherwise all
+ * of it waits for the sync at the end, and only then does the disk begin. Tell it of every write, in order.
+ */
+export class EarlyWriting {
+  readonly #fd: number;
+  #begun = 0;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** Everything before `position` has been written. A file system that cannot do this does it at the sync. */
+  reached(position: number): void {
+    if (position - this.#begun < writingStepBytes) return;
+    native().startWriting(this.#fd, this.#begun, position - this.#begun);
+    this.#begun = position;
+  }
+}

@@ -1,8 +1,8 @@
 import {fstatSync, ftruncateSync, readSync, writeSync} from 'node:fs';
-import {copyRange, findData, reflink} from './contents.ts';
+import {copyRange, EarlyWriting, findData, reflink} from './contents.ts';
 import {Pace} from './pace.ts';
 
-const rangeBytes = 32 * 1024 * 1024;
+const rangeBytes = 16 * 1024 * 1024;
 const bufferBytes = 1024 * 1024;
 
 export interface CopyFileOptions {
@@ -40,6 +40,7 @@ export function copyFileNow(source: number, target: number): void {
 function* copySteps(source: number, target: number): Generator<number> {
   const size = fstatSync(source).size;
   ftruncateSync(target, size);
+  const early = new EarlyWriting(target);
   let position = 0;
   for (let range = findData(source, 0, size); range; range = findData(source, position, size)) {
     position = range.start;
@@ -49,6 +50,7 @@ function* copySteps(source: number, target: number): Generator<number> {
         copyRange(source, position, target, position, length) ?? copyBytes(source, target, position, length);
       if (copied === 0) throw new Error('The source became shorter while it was copied');
       position += copied;
+      early.reached(position);
       yield position;
     }
   }

@@ -21,6 +21,7 @@ import {
   openBeneath,
   procPath,
   symlinkAt,
+  tryCopyFile,
 } from './files.ts';
 import {Losses} from './losses.ts';
 import {type Metadata, type Place, setMetadata} from './metadata.ts';
@@ -145,6 +146,7 @@ class TreeCopy {
   }
 
   async #file(source: number, place: Place): Promise<void> {
+    if (tryCopyFile(source, place.name, place.dir)) return;
     const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
     const from = openAt(source, place.name, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {

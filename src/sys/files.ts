@@ -82,6 +82,14 @@ export function setTimesAt(dir: number, path: PathBytes, atimeNs: bigint, mtimeN
   checked(native().utimensat(dir, path, atimeNs, mtimeNs, AT_SYMLINK_NOFOLLOW), 'utimensat', path);
 }
 
+/**
+ * Copies a file with its owner, mode and times to the same name in another directory, in one call; false, and nothing
+ * is there, where that does not work or the file has holes or attributes.
+ */
+export function tryCopyFile(fromDir: number, name: PathBytes, toDir: number): boolean {
+  return native().copyFile(fromDir, name, toDir) === 0;
+}
+
 const renameFlags = {replace: 0, noReplace: 1, exchange: 2} as const;
 
 export function renameAt(

@@ -30,6 +30,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "whole-file.h"
+
 #define MAX_ARGUMENTS 6
 #define MAX_XATTR_BYTES 65536 /* XATTR_SIZE_MAX and XATTR_LIST_MAX of linux/limits.h */
 
@@ -162,6 +164,8 @@ CALL(sys_utimensat, int dir = INT(0); TEXT(path, 1);
      struct timespec times[2]; times[0] = timespec_of(INT(2)); times[1] = timespec_of(INT(3)); int flags = INT(4);
      RETURN(path[0] ? utimensat(dir, path, times, flags) : futimens(dir, times));)
 
+CALL(sys_copy_file, int from = INT(0); TEXT(path, 1); int to = INT(2); RETURN(copy_file(from, path, to));)
+
 /* Keeps every descriptor above standard error from programs started later. */
 CALL(sys_close_on_exec, RETURN(syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC));)
 
@@ -188,6 +192,10 @@ CALL(sys_peer, int fd = INT(0); int wants_process = INT(1); struct ucred peer; s
 /* Waits until `fd` takes bytes; 0 after the time. */
 CALL(sys_poll_out, struct pollfd file = {.fd = INT(0), .events = POLLOUT}; int milliseconds = INT(1);
      RETURN(poll(&file, 1, milliseconds));)
+
+/* Begins to write a range to the disk and waits for nothing but room in its queue. */
+CALL(sys_start_writing, int fd = INT(0); off_t offset = INT(1); off_t length = INT(2);
+     RETURN(sync_file_range(fd, offset, length, SYNC_FILE_RANGE_WRITE));)
 
 CALL(sys_syncfs, int fd = INT(0); RETURN(syncfs(fd));)
 
@@ -289,6 +297,7 @@ static const struct {
     {"fchmodat", sys_fchmodat},
     {"renameat2", sys_renameat2},
     {"utimensat", sys_utimensat},
+    {"copyFile", sys_copy_file},
     {"closeOnExec", sys_close_on_exec},
     {"ficlone", sys_ficlone},
     {"lseek", sys_lseek},
@@ -297,6 +306,7 @@ static const struct {
     {"duplicate", sys_duplicate},
     {"peer", sys_peer},
     {"pollOut", sys_poll_out},
+    {"startWriting", sys_start_writing},
     {"syncfs", sys_syncfs},
     {"getAttributes", sys_get_attributes},
     {"setAttributes", sys_set_attributes},
@@ -315,6 +325,7 @@ static const struct {
 };
 
 void register_socket_calls(napi_env env, napi_value exports); /* socket.c */
+void register_file_batch(napi_env env, napi_value exports);   /* file-batch.c */
 void register_quota_calls(napi_env env, napi_value exports);  /* btrfs-quota.c */
 
 NAPI_MODULE_INIT() {
@@ -324,6 +335,7 @@ NAPI_MODULE_INIT() {
     napi_set_named_property(env, exports, exported[index].name, function);
   }
   register_socket_calls(env, exports);
+  register_file_batch(env, exports);
   register_quota_calls(env, exports);
   return exports;
 }

@@ -29,6 +29,8 @@ export interface NativeBinding {
   fchmodat(dir: number, path: PathBytes, mode: number): number;
   renameat2(fromDir: number, from: PathBytes, toDir: number, to: PathBytes, flags: number): number;
   utimensat(dir: number, path: PathBytes, atimeNs: bigint, mtimeNs: bigint, flags: number): number;
+  makeFiles(table: Buffer, names: Buffer, contents: Buffer): Promise<number>;
+  copyFile(fromDir: number, path: PathBytes, toDir: number): number;
   closeOnExec(): number;
   ficlone(target: number, source: number): number;
   lseek(fd: number, offset: number, whence: number): number;
@@ -37,6 +39,7 @@ export interface NativeBinding {
   duplicate(fd: number): number;
   peer(fd: number, wantsProcess: number): number;
   pollOut(fd: number, timeoutMs: number): number;
+  startWriting(fd: number, offset: number, length: number): number;
   syncfs(fd: number): number;
   getAttributes(fd: number): number;
   setAttributes(fd: number, attributes: number): number;

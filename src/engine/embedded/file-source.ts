@@ -12,16 +12,23 @@ export function openSourceFile(sourcePath: string): number {
 
 const chunkBytes = 1024 * 1024;
 
+/** Who reads tar looks back at most a mebibyte (its largest header), which lies in two chunks. */
+const reusedChunks = 4;
+
 /**
- * The bytes of an open regular file from its start. Every chunk is a buffer of its own, because decoders keep
- * parts of them.
+ * The bytes of an open regular file from its start. Every chunk is a buffer of its own, because decoders keep parts of
+ * them; with `reuse` there are few, and each is good for three more chunks: new memory costs as much as the reading.
  */
 export async function* readFileFrom(
   fd: number,
   onPosition: (position: number) => void,
+  {reuse = false} = {},
 ): AsyncGenerator<Buffer> {
+  const buffers: Buffer[] = [];
   for (let position = 0; ; ) {
-    const buffer = Buffer.allocUnsafeSlow(chunkBytes);
+    const isKept = reuse && buffers.length === reusedChunks;
+    const buffer = (isKept && buffers.shift()) || Buffer.allocUnsafeSlow(chunkBytes);
+    if (reuse) buffers.push(buffer);
     const length = readSync(fd, buffer, 0, chunkBytes, position);
     if (length === 0) return;
     position += length;

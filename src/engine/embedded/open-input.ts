@@ -33,7 +33,8 @@ export async function openInput(
   const compression = sniffCompression(head);
   const isPlain = compression === 'none';
   const options = {limits, replacements: decoderTools()};
-  const decoded = counted(decompress(readFileFrom(fd, onPosition), compression, options));
+  const reuse = isPlain && sniffPayload(head) === 'tar';
+  const decoded = counted(decompress(readFileFrom(fd, onPosition, {reuse}), compression, options));
   const bytes = new ByteReader(decoded.chunks);
   const payload = sniffPayload(isPlain ? head : await bytes.peek(sniffBytes));
   return {fd, isPlain, size, payload, bytes, count: isPlain ? () => size : decoded.count};
@@ -58,11 +59,14 @@ export async function writeDisk(
 }
 
 /** Calls `use` with the qcow2 image that the input is; its parts lie in any order. */
-export async function withDisk<Result>(input: Input, use: (image: RandomAccess) => Result): Promise<Result> {
+export async function withDisk<Result>(
+  input: Input,
+  use: (image: RandomAccess) => Result | Promise<Result>,
+): Promise<Result> {
   // A compressed one is decompressed to a file without a name first.
   const image = input.isPlain ? input.fd : await spool(input.bytes.rest());
   try {
-    return use(randomAccess(image));
+    return await use(randomAccess(image));
   } finally {
     if (image !== input.fd) closeSync(image);
   }

@@ -5,7 +5,7 @@ import {Qcow2Image} from '../../formats/qcow2/qcow2-image.ts';
 import type {RandomAccess} from '../../formats/qcow2/random-access.ts';
 import {dataRuns} from '../../formats/sparse.ts';
 import {setNoCow} from '../../sys/attributes.ts';
-import {findData, reflink} from '../../sys/contents.ts';
+import {EarlyWriting, findData, reflink} from '../../sys/contents.ts';
 import {writeFully} from '../../sys/copy-file.ts';
 
 const bufferBytes = 1024 * 1024;
@@ -13,10 +13,12 @@ const bufferBytes = 1024 * 1024;
 /** Writes chunks whose total size is not known before; returns it. */
 export async function writeRaw(target: number, chunks: AsyncIterable<Buffer>): Promise<number> {
   tryNoCow(target);
+  const early = new EarlyWriting(target);
   let position = 0;
   for await (const chunk of chunks) {
     for (const run of dataRuns(chunk, position)) writeFully(target, run.bytes, run.offset);
     position += chunk.length;
+    early.reached(position);
   }
   ftruncateSync(target, position);
   return position;
@@ -42,6 +44,7 @@ export function copyRaw(
   tryNoCow(target);
   ftruncateSync(target, size);
   const buffer = Buffer.allocUnsafeSlow(bufferBytes);
+  const early = new EarlyWriting(target);
   let position = 0;
   for (let range = findData(source, 0, size); range; range = findData(source, position, size)) {
     position = range.start;
@@ -51,6 +54,7 @@ export function copyRaw(
       for (const run of dataRuns(buffer.subarray(0, length), position))
         writeFully(target, run.bytes, run.offset);
       position += length;
+      early.reached(position);
       options.onPosition(position);
     }
   }
@@ -58,17 +62,19 @@ export function copyRaw(
 }
 
 /** Writes the disk inside a qcow2 image; returns its size. */
-export function convertQcow2(
+export async function convertQcow2(
   source: RandomAccess,
   target: number,
   options: {maxBytes: number; onPosition: (position: number, size: number) => void},
-): number {
+): Promise<number> {
   const image = new Qcow2Image(source, {maxVirtualBytes: options.maxBytes});
   const size = image.virtualSize;
   tryNoCow(target);
   ftruncateSync(target, size);
-  for (const {offset, bytes} of image.runs()) {
+  const early = new EarlyWriting(target);
+  for await (const {offset, bytes} of image.runsOnPool()) {
     for (const run of dataRuns(bytes, offset)) writeFully(target, run.bytes, run.offset);
+    early.reached(offset);
     options.onPosition(offset, size);
   }
   return size;

@@ -3,9 +3,8 @@
  * name is resolved by the kernel beneath the top and without symbolic links (spec/engine.md §6). Directories get
  * their metadata at the end, so that modes do not hinder and times are not disturbed.
  */
-import {closeSync, constants, ftruncateSync, lstatSync} from 'node:fs';
+import {closeSync, constants, lstatSync} from 'node:fs';
 import {errnoOf, ImgctlError} from '../../errors.ts';
-import type {DataRun} from '../../formats/sparse.ts';
 import type {TarEntry} from '../../formats/tar-reader.ts';
 import {writeFully} from '../../sys/copy-file.ts';
 import {
@@ -23,8 +22,10 @@ import {Losses} from '../../sys/losses.ts';
 import {type Place as AnyPlace, type Metadata, setMetadata} from '../../sys/metadata.ts';
 import {DirectoryCache} from './directory-cache.ts';
 import {entryParts, refused} from './entry-path.ts';
+import {FileMaker} from './file-maker.ts';
 import {liftOsTree} from './lift.ts';
 import {TrustedXattrs} from './trusted-xattrs.ts';
+import {devicesForbidden, writeBody} from './write-body.ts';
 
 export interface TreeWriterOptions {
   /** An unpacked file system without an end is refused with `LimitExceeded`. */
@@ -36,11 +37,12 @@ export interface TreeWriterOptions {
 }
 
 /** What a tree is made of; entries of tar archives are such. */
-export interface TreeEntry extends Omit<TarEntry, 'type' | 'body' | 'xattrs'> {
+export interface TreeEntry extends Omit<TarEntry, 'type' | 'body' | 'small' | 'xattrs'> {
   xattrs: ReadonlyMap<string, Buffer>;
   type: TarEntry['type'] | 'socket';
   /** Of a file: its contents, or the file itself. */
   body?: TarEntry['body'];
+  small?: TarEntry['small'];
   place?: PlaceFile;
 }
 
@@ -61,6 +63,8 @@ const madeUp = (): Metadata => ({
   xattrs: new Map(),
 });
 
+const parentOf = (path: string): string => path.slice(0, Math.max(path.lastIndexOf('/'), 0));
+
 export class TreeWriter {
   readonly losses = new Losses();
   readonly #top: number;
@@ -69,6 +73,8 @@ export class TreeWriter {
   readonly #trusted = new TrustedXattrs();
   /** What directories get at the end, by path; '' is the top. */
   readonly #directories = new Map<string, Metadata>([['', madeUp()]]);
+  /** Undefined for those who cannot give files away, so that no file comes out whole in one call. */
+  readonly #maker: FileMaker<TreeEntry> | undefined;
   #entries = 0;
 
   /** `top` is an open directory, empty unless it has a base; the caller closes it. The umask must be 0. */
@@ -77,24 +83,48 @@ export class TreeWriter {
     this.#options = options;
     this.#cache = new DirectoryCache(top);
     if (options.hasBase) this.#directories.clear();
+    else if (process.geteuid?.() === 0)
+      this.#maker = new FileMaker((left) => this.#addSmall(left.entry, left.path, left.bytes));
   }
 
   async add(given: TreeEntry): Promise<void> {
     if (++this.#entries > this.#options.maxEntries) {
       throw new ImgctlError('LimitExceeded', `The archive has more than ${this.#options.maxEntries} entries`);
     }
-    const parts = entryParts(given.path);
-    const path = parts.join('/');
+    const path = entryParts(given.path).join('/');
     const entry = {...given, xattrs: this.#trusted.takeFrom(given.xattrs, path)};
-    const name = Buffer.from(parts.pop() ?? '', 'latin1');
     if (entry.hasForeignAcl) this.losses.add('acl', String(entry.path));
     if (path === '') return this.#addTop(entry);
-    const dir = this.#cache.get(parts.join('/'), (made) => this.#directories.set(made, madeUp()));
-    const place: Place = {dir, name, label: Buffer.from(path, 'latin1').toString()};
-    if (entry.type === 'directory') this.#addDirectory(entry, place, path);
+    if (this.#disturbs(entry, path)) await this.settle();
+    const small = entry.type === 'file' ? await entry.small?.() : undefined;
+    if (small && entry.xattrs.size === 0) await this.#maker?.makeRoom(small.length);
+    const place = this.#placeOf(path);
+    if (small && entry.xattrs.size === 0 && this.#maker)
+      this.#maker.add(path, {...place, path: parentOf(path)}, small, entry);
+    else if (small) this.#addSmall(entry, path, small);
+    else if (entry.type === 'directory') this.#addDirectory(entry, place, path);
     else if (entry.type === 'file') await this.#addFile(entry, place, path);
     else if (entry.type === 'hardlink') this.#addLink(entry, place, path);
     else this.#addSpecial(entry, place, path);
+  }
+
+  /** Whether an entry has to do with files that may not be there yet. */
+  #disturbs({type}: TreeEntry, path: string): boolean {
+    if (!this.#maker) return false;
+    const replacesDirectory = type !== 'directory' && this.#directories.has(path);
+    return type === 'hardlink' || replacesDirectory || this.#maker.isPending(path);
+  }
+
+  /** Makes directories that are missing. The descriptor is good until the next call. */
+  #placeOf(path: string): Place {
+    const dir = this.#cache.get(parentOf(path), (made) => this.#directories.set(made, madeUp()));
+    const name = Buffer.from(path.slice(path.lastIndexOf('/') + 1), 'latin1');
+    return {dir, name, label: Buffer.from(path, 'latin1').toString()};
+  }
+
+  /** Resolves when everything that was added is there; before directories are finished. */
+  async settle(): Promise<void> {
+    await this.#maker?.drain();
   }
 
   /** Finishes directories and moves a lone OS tree up; returns the name of the directory it was in. */
@@ -164,15 +194,29 @@ export class TreeWriter {
   }
 
   async #addFile(entry: TreeEntry, place: Place, path: string): Promise<void> {
-    const {dir, name} = place;
-    const make = entry.place ?? (() => openAt(dir, name, fileFlags, 0o600));
-    const fd = this.#create(dir, name, path, () => make(dir, name));
+    const fd = this.#openNew(entry, place, path);
     try {
       if (entry.body) await writeBody(fd, entry.body(), entry.size);
       setMetadata({...place, fd}, entry, this.losses);
     } finally {
       closeSync(fd);
     }
+  }
+
+  #addSmall(entry: TreeEntry, path: string, bytes: Buffer): void {
+    const place = this.#placeOf(path);
+    const fd = this.#openNew(entry, place, path);
+    try {
+      writeFully(fd, bytes, 0);
+      setMetadata({...place, fd}, entry, this.losses);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #openNew(entry: TreeEntry, {dir, name}: Place, path: string): number {
+    const make = entry.place ?? (() => openAt(dir, name, fileFlags, 0o600));
+    return this.#create(dir, name, path, () => make(dir, name));
   }
 
   #addLink(entry: TreeEntry, {dir, name}: Place, path: string): void {
@@ -252,20 +296,4 @@ export class TreeWriter {
       this.#cache.drop(path);
     }
   }
-}
-
-async function writeBody(fd: number, runs: AsyncIterable<DataRun>, size: number): Promise<void> {
-  let end = 0;
-  for await (const run of runs) {
-    writeFully(fd, run.bytes, run.offset);
-    end = run.offset + run.bytes.length;
-  }
-  if (end !== size) ftruncateSync(fd, size);
-}
-
-function devicesForbidden(path: Buffer, cause: unknown): ImgctlError {
-  return new ImgctlError('FileSystem', `Cannot make the device node ${JSON.stringify(path.toString())}`, {
-    cause,
-    hint: 'The service or container this runs in forbids device nodes (PrivateDevices=, DevicePolicy=)',
-  });
 }

@@ -142,6 +142,7 @@ async function unpackTar(task: UnpackTask, bytes: AsyncIterable<Buffer>): Promis
   const writer = new TreeWriter(top, {maxEntries: task.maxEntries, needsDevices: process.geteuid?.() === 0});
   try {
     for await (const entry of readTar(bytes)) await writer.add(entry);
+    await writer.settle();
     const lifted = writer.finish();
     if (lifted !== undefined) reportLift(lifted.toString());
     syncFileSystem(top);

@@ -1,5 +1,6 @@
 /** Compressed clusters: a raw deflate stream or one zstd frame, followed by whatever lies behind it in the file. */
-import {constants, inflateRawSync, zstdDecompressSync} from 'node:zlib';
+import {promisify} from 'node:util';
+import {constants, inflateRaw, inflateRawSync, zstdDecompress, zstdDecompressSync} from 'node:zlib';
 import type {Qcow2Header} from './header.ts';
 import {invalidQcow2} from './qcow2-errors.ts';
 
@@ -7,33 +8,54 @@ const frameMagic = 0xfd2fb528;
 /** The largest cluster is 2 MiB; writers may ask for somewhat more. */
 const maxWindowLog = 23;
 
+type Encoding = Pick<Qcow2Header, 'compression' | 'clusterSize'>;
+
+const inflateOnPool = promisify<Buffer, object, Buffer>(inflateRaw);
+const unpackFrameOnPool = promisify<Buffer, object, Buffer>(zstdDecompress);
+
 /** The cluster's bytes, exactly; `what` is how errors call it. */
-export function decompressCluster(
-  bytes: Buffer,
-  {compression, clusterSize}: Pick<Qcow2Header, 'compression' | 'clusterSize'>,
-  what: string,
-): Buffer {
-  let cluster: Buffer;
+export function decompressCluster(bytes: Buffer, encoding: Encoding, what: string): Buffer {
   try {
-    cluster = compression === 'zlib' ? inflate(bytes, clusterSize) : unpackFrame(bytes, clusterSize);
+    const options = optionsFor(encoding);
+    const cluster =
+      encoding.compression === 'zlib'
+        ? inflateRawSync(bytes, options)
+        : zstdDecompressSync(firstFrame(bytes), options);
+    return checked(cluster, encoding);
   } catch (error) {
     throw invalidQcow2(`${what} cannot be decompressed`, error);
   }
-  if (cluster.length !== clusterSize)
-    throw invalidQcow2(`${what} has ${cluster.length} bytes when decompressed`);
+}
+
+/** The same on another thread. */
+export async function decompressClusterAside(
+  bytes: Buffer,
+  encoding: Encoding,
+  what: string,
+): Promise<Buffer> {
+  try {
+    const options = optionsFor(encoding);
+    const cluster = await (encoding.compression === 'zlib'
+      ? inflateOnPool(bytes, options)
+      : unpackFrameOnPool(firstFrame(bytes), options));
+    return checked(cluster, encoding);
+  } catch (error) {
+    throw invalidQcow2(`${what} cannot be decompressed`, error);
+  }
+}
+
+function optionsFor({compression, clusterSize}: Encoding): object {
+  const size = {maxOutputLength: clusterSize, chunkSize: clusterSize};
+  return compression === 'zlib' ? size : {...size, params: {[constants.ZSTD_d_windowLogMax]: maxWindowLog}};
+}
+
+function checked(cluster: Buffer, {clusterSize}: Encoding): Buffer {
+  if (cluster.length !== clusterSize) throw new Error(`it has ${cluster.length} bytes when decompressed`);
   return cluster;
 }
 
-function inflate(bytes: Buffer, clusterSize: number): Buffer {
-  return inflateRawSync(bytes, {maxOutputLength: clusterSize, chunkSize: clusterSize});
-}
-
-function unpackFrame(bytes: Buffer, clusterSize: number): Buffer {
-  return zstdDecompressSync(bytes.subarray(0, frameLength(bytes)), {
-    maxOutputLength: clusterSize,
-    chunkSize: clusterSize,
-    params: {[constants.ZSTD_d_windowLogMax]: maxWindowLog},
-  });
+function firstFrame(bytes: Buffer): Buffer {
+  return bytes.subarray(0, frameLength(bytes));
 }
 
 /** Length of the frame at the beginning, by its block headers (RFC 8878 §3.1.1): the decoder fails on what follows. */

@@ -168,6 +168,7 @@ async function writeTree({dataset, tree, contents}: FileSystem, options: TreeOpt
       const place = (dir: number, name: Buffer) => contents.place(entry.object, entry.size, dir, name);
       await writer.add({...entry, hasForeignAcl: false, place});
     }
+    await writer.settle();
     const lifted = writer.finish();
     if (lifted !== undefined) options.onLifted(lifted.toString());
     const facts = lifted === undefined ? {} : {lifted: lifted.toString('hex')};
