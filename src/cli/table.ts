@@ -6,6 +6,7 @@
  */
 
 import Table from 'cli-table3';
+import {cellWidth} from './cell-width.ts';
 
 /** Above this a terminal gets the plain rows too. */
 const maxLaidOutRows = 500;
@@ -48,7 +49,7 @@ export function drawTable(options: TableOptions): string {
   if (rows.length === 0) return '';
   const heads = columns.map((column) => column.toUpperCase());
   const widths = heads.map((head, index) => {
-    return rows.reduce((width, row) => Math.max(width, [...(row[index] ?? '')].length), head.length);
+    return rows.reduce((width, row) => Math.max(width, cellWidth(row[index] ?? '')), head.length);
   });
   const lines = options.header ? [heads, ...rows] : rows;
   const total = widths.reduce((sum, width) => sum + width + 2, -2);
@@ -63,9 +64,8 @@ function plainRow(row: readonly string[], widths: readonly number[]): string {
   return row.map((cell, index) => (index === last ? cell : padded(cell, widths[index] ?? 0))).join('  ');
 }
 
-/** To a width in characters, which is not the length of the text where one takes two units. */
 function padded(cell: string, width: number): string {
-  return cell + ' '.repeat(Math.max(0, width - [...cell].length));
+  return cell + ' '.repeat(Math.max(0, width - cellWidth(cell)));
 }
 
 const keys = new Set(['uuid', 'url']);
