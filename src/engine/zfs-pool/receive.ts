@@ -2,6 +2,7 @@
  * One import into a pool of type zfs: file → stream child → `zfs recv` into a dataset of a temporary name → record →
  * `zfs rename`. Nothing of the stream decides where it is mounted, and an image is not mounted at all.
  */
+import {PassThrough, type Readable} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
 import {ImgctlError} from '../../errors.ts';
 import type {DecompressLimits} from '../../formats/decompress.ts';
@@ -53,7 +54,7 @@ async function receiveStream(options: ReceiveOptions, listener: JobListener): Pr
   const {sandbox, limits, source, signal} = options;
   const stop = new AbortController();
   const facts = Promise.withResolvers<StreamFacts>();
-  let child: RunningProcess | undefined;
+  let stream: Readable | undefined;
   const task: StreamTask = {mode: 'decode', limits};
   const decoding = runChild({
     name: 'stream-child',
@@ -62,8 +63,8 @@ async function receiveStream(options: ReceiveOptions, listener: JobListener): Pr
     wrap: {target: undefined, capabilities: []},
     descriptors: {stdin: source, descriptors: ['pipe']},
     signal: AbortSignal.any([signal, stop.signal]),
-    onStart: (started) => {
-      child = started;
+    onStart: (child) => {
+      stream = bufferOf(child);
     },
     onMessage: (message) => {
       if (message.type === 'zfs') facts.resolve(message);
@@ -74,14 +75,13 @@ async function receiveStream(options: ReceiveOptions, listener: JobListener): Pr
   try {
     const found = await facts.promise;
     const base = await originSnapshot(found, options);
-    const stream = child?.pipes[0];
     if (!stream) throw new Error('The stream child was started without a pipe');
     const received = receive({...options, kind: found.kind, base, stream}).catch((error: unknown) => {
       stop.abort();
       throw error;
     });
     const outcomes = await Promise.allSettled([decoding, received]);
-    throwFirst(outcomes, stop.signal.aborted);
+    throwFirst(outcomes);
     return found;
   } catch (error) {
     stop.abort();
@@ -90,25 +90,32 @@ async function receiveStream(options: ReceiveOptions, listener: JobListener): Pr
   }
 }
 
-/** The decoder says best what is wrong with a stream, unless it only lost its reader. */
-function throwFirst(
-  [decoding, received]: [PromiseSettledResult<unknown>, PromiseSettledResult<unknown>],
-  hasLostReader: boolean,
-): void {
-  const isOwn = decoding.status === 'rejected' && !hasLostReader && !isReaderGone(decoding.reason);
-  if (isOwn) throw decoding.reason;
+/** Read from the start: what a child leaves in a pipe that nobody reads is thrown away when it ends. */
+function bufferOf({pipes: [pipe]}: RunningProcess): Readable | undefined {
+  if (!pipe) return undefined;
+  const buffer = new PassThrough();
+  pipeline(pipe, buffer).catch(() => undefined); // who reads the buffer hears of it
+  return buffer;
+}
+
+/** The decoder says best what is wrong with a stream, unless it was ended or has lost its reader. */
+function throwFirst([decoding, received]: [
+  PromiseSettledResult<unknown>,
+  PromiseSettledResult<unknown>,
+]): void {
+  if (decoding.status === 'rejected' && isOwn(decoding.reason)) throw decoding.reason;
   if (received.status === 'rejected') throw received.reason;
   if (decoding.status === 'rejected') throw decoding.reason;
 }
 
-function isReaderGone(error: unknown): boolean {
-  return error instanceof ImgctlError && error.details?.errno === 'EPIPE';
+function isOwn(error: unknown): boolean {
+  return error instanceof ImgctlError && error.code !== 'InternalError' && error.details?.errno !== 'EPIPE';
 }
 
 interface ReceiveOrder extends ReceiveOptions {
   kind: StreamFacts['kind'];
   base: string | undefined;
-  stream: NodeJS.ReadableStream;
+  stream: Readable;
 }
 
 /** Arguments of zfs. An image is not mounted, and its disk has no device: what is used are clones of it. */

@@ -3,6 +3,7 @@
  * snapshot is gone afterwards; one that a killed process left goes with the next that works in the pool.
  */
 import {availableParallelism} from 'node:os';
+import {PassThrough, type Readable} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
 import {ImgctlError} from '../../errors.ts';
 import type {FileLock} from '../../sys/lock.ts';
@@ -43,42 +44,55 @@ export async function sendDataset(options: SendOptions, listener: JobListener): 
   return {path, format: request.format, notices: []};
 }
 
-async function sendSnapshot({request, snapshot, base, lock, sandbox, signal}: SendOptions): Promise<void> {
+async function sendSnapshot(options: SendOptions): Promise<void> {
+  const {snapshot, base, lock, signal} = options;
   const attempted = `Sending "${snapshot}"`;
-  const {compression, parallel, outputFd} = request;
   const stop = new AbortController();
-  const cores = parallel ? availableParallelism() : undefined;
-  const task: StreamTask = {mode: 'encode', compression, ...(cores !== undefined && {cores})};
   const both = AbortSignal.any([signal, stop.signal]);
   const zfs = startZfs(sendArguments(snapshot, base), {stdout: 'pipe', descriptors: [lock.fd], signal: both});
   const sending = endOf(zfs);
   sending.catch(() => stop.abort());
-  let fed: Promise<unknown> = Promise.resolve();
-  const encoding = runChild({
-    name: 'stream-child',
-    task,
-    sandbox,
-    wrap: {target: undefined, capabilities: []},
-    ...(cores === undefined ? {} : {env: {UV_THREADPOOL_SIZE: String(Math.max(cores, 4))}}),
-    descriptors: {stdin: 'pipe', descriptors: [outputFd]},
-    signal: both,
-    onMessage: () => undefined,
-    onStart: (child) => {
-      fed = feed(zfs, child);
-    },
+  // Read from the start: what zfs leaves in a pipe that nobody reads is thrown away when it ends.
+  const stream = new PassThrough();
+  const buffered = zfs.stdout && pipeline(zfs.stdout, stream).catch(() => undefined);
+  const encoding = encode(options, stream, both);
+  encoding.catch(() => {
+    // Without its reader zfs would wait for ever.
+    stream.destroy();
+    stop.abort();
   });
-  // Without its reader zfs would wait for ever.
-  encoding.catch(() => stop.abort());
   const [encoded, end] = await Promise.allSettled([encoding, sending]);
-  await fed;
+  await buffered;
   if (signal.aborted) throw new ImgctlError('Interrupted', `${attempted} was interrupted`);
   if (encoded.status === 'rejected' && end.status === 'fulfilled') throw encoded.reason;
   if (end.status === 'rejected') throw end.reason;
   if (end.value.exitCode !== 0) throw zfsFailure(end.value, attempted);
 }
 
+/** Has the child write the stream, compressed, to the output. */
+async function encode({request, sandbox}: SendOptions, stream: Readable, signal: AbortSignal): Promise<void> {
+  const {compression, parallel, outputFd} = request;
+  const cores = parallel ? availableParallelism() : undefined;
+  const task: StreamTask = {mode: 'encode', compression, ...(cores !== undefined && {cores})};
+  let fed: Promise<unknown> | undefined;
+  await runChild({
+    name: 'stream-child',
+    task,
+    sandbox,
+    wrap: {target: undefined, capabilities: []},
+    ...(cores === undefined ? {} : {env: {UV_THREADPOOL_SIZE: String(Math.max(cores, 4))}}),
+    descriptors: {stdin: 'pipe', descriptors: [outputFd]},
+    signal,
+    onMessage: () => undefined,
+    onStart: (child) => {
+      fed = feed(stream, child);
+    },
+  });
+  await fed;
+}
+
 /** Resolves when nothing more is handed on; either side says itself what went wrong. */
-async function feed(zfs: RunningProcess, child: RunningProcess): Promise<unknown> {
-  if (!zfs.stdout || !child.stdin) throw new Error('Processes were started without pipes');
-  return await pipeline(zfs.stdout, child.stdin).catch((error: unknown) => error);
+async function feed(stream: Readable, {stdin}: RunningProcess): Promise<unknown> {
+  if (!stdin) throw new Error('The stream child was started without a pipe');
+  return await pipeline(stream, stdin).catch((error: unknown) => error);
 }
