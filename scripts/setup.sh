@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what building and running need and is missing: Debian packages, Node headers, npm packages.
-#   setup.sh [test|bench]     also what the tests or the bench need
+#   setup.sh [test]       with "test" also what the tests need
+#   setup.sh zfs-guest    also the guest with real ZFS, built below /var/cache (or in $IMGCTL_ZFS_GUEST) in a quarter of an hour
 # Quick when nothing is missing. Without root it says what to install instead of installing it.
 set -eu
 cd "$(dirname "$0")/.."
@@ -79,7 +80,15 @@ if [ "${1:-}" = bench ]; then
 	need pigz pigz
 	need lbzip2 lbzip2
 fi
+if [ "${1:-}" = zfs-guest ]; then
+	need mmdebstrap mmdebstrap
+	need qemu-system-x86_64 qemu-system-x86
+	need mkfs.ext4 e2fsprogs
+fi
 install_missing
+if [ "${1:-}" = zfs-guest ]; then
+	test/oracle/zfs-guest/build.sh "${IMGCTL_ZFS_GUEST:-/var/cache/imgctl-zfs-guest}"
+fi
 
 # sqlite3 is compiled where its prebuilt file cannot be had, against the headers of any Node: it uses Node-API.
 node_headers() {
