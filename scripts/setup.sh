@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what building and running need and is missing: Debian packages, Node headers, npm packages.
-#   setup.sh [test]       with "test" also what the tests need
-#   setup.sh zfs-guest    also the guest with real ZFS, built below /var/cache (or in $IMGCTL_ZFS_GUEST) in a quarter of an hour
+#   setup.sh [test|bench]  also what the tests or the bench need
+#   setup.sh zfs-guest     also the guest with real ZFS, built below /var/cache (or in $IMGCTL_ZFS_GUEST) in a quarter of an hour
 # Quick when nothing is missing. Without root it says what to install instead of installing it.
 set -eu
 cd "$(dirname "$0")/.."
