@@ -27,6 +27,7 @@ const rooms = {
     'downloads',
     'instances',
     'engine/engine',
+    'engine/capabilities',
   ],
   cli: [
     'manifest',

@@ -1,7 +1,8 @@
 /** `clone UUID NAME`: an instance of an installed image (design.md §5). */
 
 import type {ImageRecord} from '../catalog/records.ts';
-import {canClone, type ImageStore} from '../engine/engine.ts';
+import {canClone} from '../engine/capabilities.ts';
+import type {ImageStore} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import {isImageName} from '../import1/image-name.ts';
 import {cloneInstance} from '../instances/clone.ts';

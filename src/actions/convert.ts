@@ -2,7 +2,8 @@
 
 import {stat} from 'node:fs/promises';
 import path from 'node:path';
-import {type ConvertFormat, canConvert, type Engine} from '../engine/engine.ts';
+import {canConvert} from '../engine/capabilities.ts';
+import type {ConvertFormat, Engine} from '../engine/engine.ts';
 import {errnoOf, ImgctlError} from '../errors.ts';
 import type {ActionContext} from './context.ts';
 

@@ -1,6 +1,6 @@
 /** `delete UUID` (spec/imgadm.md §8): data first, then the record, then the catalog row. */
 
-import {canRemove} from '../engine/engine.ts';
+import {canRemove} from '../engine/capabilities.ts';
 import {ImgctlError} from '../errors.ts';
 import type {ActionContext} from './context.ts';
 import {dependentNames} from './dependents.ts';

@@ -4,7 +4,8 @@
  */
 
 import type {ImageRecord} from '../catalog/records.ts';
-import {canDelta, type ImageStore, type ImportRequest, type Transfer} from '../engine/engine.ts';
+import {canDelta} from '../engine/capabilities.ts';
+import type {ImageStore, ImportRequest, Transfer} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import {type ImageManifest, imageTitle} from '../manifest/manifest.ts';
 import type {ActionContext, Pool} from './context.ts';

@@ -1,13 +1,8 @@
 /** Transfers and stored images as importctl lists them (spec/importctl.md §6, §7). */
 
 import type {RecordStore} from '../catalog/records.ts';
-import {
-  canCancel,
-  type Engine,
-  type StoredImage,
-  type TransferSummary,
-  type Verification,
-} from '../engine/engine.ts';
+import {canCancel} from '../engine/capabilities.ts';
+import type {Engine, StoredImage, TransferSummary, Verification} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import type {ImageClass} from '../import1/image-class.ts';
 import type {Pool} from './context.ts';

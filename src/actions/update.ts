@@ -4,7 +4,7 @@
  */
 
 import type {ImageRecord} from '../catalog/records.ts';
-import {canMark} from '../engine/engine.ts';
+import {canMark} from '../engine/capabilities.ts';
 import {ImgctlError} from '../errors.ts';
 import {changedFields} from '../manifest/changed-fields.ts';
 import {isUuid} from '../manifest/manifest.ts';

@@ -3,7 +3,8 @@
  * them and changes nothing. An image without a recorded digest cannot be compared, which is said and is no agreement.
  */
 
-import {canDigest, type Engine, type ImageDigester} from '../engine/engine.ts';
+import {canDigest} from '../engine/capabilities.ts';
+import type {Engine, ImageDigester} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import type {ActionContext} from './context.ts';
 import {findInstalled, getInstalled, type InstalledImage, listInstalled} from './installed.ts';

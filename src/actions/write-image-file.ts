@@ -1,12 +1,6 @@
 import {createReadStream} from 'node:fs';
-import {
-  type BaseImage,
-  canDelta,
-  type ExportCompression,
-  type ExportRequest,
-  type ImageStore,
-  type Transfer,
-} from '../engine/engine.ts';
+import {canDelta} from '../engine/capabilities.ts';
+import type {BaseImage, ExportCompression, ExportRequest, ImageStore, Transfer} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import {type ImageManifest, imageTitle, type ManifestFile} from '../manifest/manifest.ts';
 import {FileDigester, type FileDigests} from '../verify/digester.ts';

@@ -21,15 +21,13 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {gzipSync, zstdCompressSync} from 'node:zlib';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
-import {
-  canDigest,
-  canMark,
-  canRemove,
-  type Engine,
-  type ExportRequest,
-  type ImageStore,
-  type ImportRequest,
-  type TransferResult,
+import {canDigest, canMark, canRemove} from '../../src/engine/capabilities.ts';
+import type {
+  Engine,
+  ExportRequest,
+  ImageStore,
+  ImportRequest,
+  TransferResult,
 } from '../../src/engine/engine.ts';
 import {removeTree} from '../../src/sys/remove-tree.ts';
 import {makeDisk, makeQcow2} from '../support/qcow2.ts';
