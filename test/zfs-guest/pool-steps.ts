@@ -97,7 +97,7 @@ export function poolSteps({base, changed}: PublishedStreams): Steps {
         zfs list -H -o name tank/images/77777777-7777-4777-8777-777777777777 2>/dev/null && fail visible
         echo "$moment: killed"
       done
-      while busybox pgrep -f 'zfs recv' >/dev/null; do sleep 0.2; done
+      while grep -qa '^zfs.recv' /proc/[0-9]*/cmdline 2>/dev/null; do sleep 0.2; done
       imgctl install -q -P tank -m /scratch/big.imgmanifest -f /scratch/big.zfs >/dev/null || exit $?
       ${partial}; zfs list -H -o name,used tank/images/77777777-7777-4777-8777-777777777777`,
     cancel: `
