@@ -32,7 +32,7 @@ test('all programs answer under their names', () => {
   const version = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')).version;
   expect(world.run(['--version']).stdout).toBe(`imgctl ${version}\n`);
   expect(world.run(['--version'], 'imgadm').stdout).toBe(`imgadm ${version}\n`);
-  expect(world.run(['--version'], 'importctl').stdout).toBe(`imgctl ${version}\n`);
+  expect(world.run(['--version'], 'importctl').stdout).toMatch(`imgctl ${version} (${version})\n+`);
   const units = path.join(scratch, 'units');
   mkdirSync(units);
   expect(world.run([units], 'systemd-import-generator')).toMatchObject({status: 0});
