@@ -139,7 +139,7 @@ function packagesBelow(directory: string): string[] {
     .sort();
 }
 
-const maintainer = 'imgctl authors <imgctl@debian-packages.org>';
+const maintainer = 'imgctl authors <imgctl@imgctl.invalid>';
 
 function version(): string {
   return JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')).version;
