@@ -113,7 +113,9 @@ export function poolSteps({base, changed}: PublishedStreams): Steps {
       imgctl list --all -H -o uuid,name >&2; imgctl clone ${base} web9 >&2; ${partial}`,
     update: `
       zfs set readonly=off tank/images/${changed}
-      imgctl --offline update ${changed}; zfs get -H -o value readonly tank/images/${changed}`,
+      imgctl serve --listen 127.0.0.1:8080 /in/server >/dev/null 2>&1 & server=$!
+      for i in $(seq 100); do (exec 3<>/dev/tcp/127.0.0.1/8080) 2>/dev/null && break; sleep 0.3; done
+      imgctl update ${changed}; kill $server; zfs get -H -o value readonly tank/images/${changed}`,
     unmountable: `
       mkdir -p /tank/images/web8 && echo x >/tank/images/web8/file && zfs set overlay=off tank/images
       imgctl clone ${base} web8; status=$?; zfs list -H -o name tank/images/web8; exit $status`,

@@ -6,7 +6,13 @@ import {cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
-import {expectSameLines, recordedTree, recordedVolume, type TreeLine} from '../support/zfs-stream.ts';
+import {
+  expectSameLines,
+  recordedTree,
+  recordedVolume,
+  sortedTree,
+  type TreeLine,
+} from '../support/zfs-stream.ts';
 import {type Outcome, runInGuest} from './guest.ts';
 import {disk, diskChanges, publishStreams, writeInputs} from './pool-inputs.ts';
 import {poolSteps} from './pool-steps.ts';
@@ -43,10 +49,8 @@ function output(name: string): string {
 }
 
 function linesOf(name: string): TreeLine[] {
-  return output(name)
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
+  const lines = output(name).trim().split('\n');
+  return sortedTree(lines.map((line) => JSON.parse(line)));
 }
 
 function refusal(name: string): {status: number; stdout: string; stderr: string} {
