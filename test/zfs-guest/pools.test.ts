@@ -175,7 +175,7 @@ describe('disks', () => {
       [`tank/images/${disk}\t-`, `tank/images/${diskChanges}\ttank/images/${disk}@final`].sort(),
     );
     // The images themselves have no devices.
-    expect(output('diskClones')).toMatch(/\ndisk1\ndisk2\n$/);
+    expect(output('diskClones')).toMatch(/\ndisk1\ndisk1-part1\ndisk2\ndisk2-part1\n$/);
     const sums = (name: string) =>
       JSON.parse(readFileSync(path.join(directory, 'out', `${name}.json`), 'utf8'));
     expect(sums('disk1')).toEqual(recordedVolume('zvol-8K'));
