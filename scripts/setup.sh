@@ -58,6 +58,10 @@ if [ "${1:-}" = test ]; then
 	need curl curl
 	need chromium chromium
 	need dbus-daemon dbus-daemon
+	need gdbus libglib2.0-bin
+	[ -x /usr/lib/polkit-1/polkitd ] || missing="$missing polkitd"
+	need strace strace
+	need openssl openssl
 	/usr/bin/python3 -c 'import dbus, gi' 2>/dev/null || missing="$missing python3-dbus python3-gi"
 	need ssh-agent openssh-client
 	need ansible-playbook ansible
@@ -140,4 +144,13 @@ if [ "${1:-}" = test ] && [ ! -d "$cloud_init" ] && have apt-get; then
 		tail -n 5 "$place/log" >&2
 	fi
 	rm -rf "$place"
+fi
+
+# The real importd, importctl and generator that the tests ask, of two versions.
+if [ "${1:-}" = test ]; then
+	if [ "$(id -u)" = 0 ] && have apt-get; then
+		bash test/oracle/setup.sh trixie sid >&2
+	else
+		echo "setup.sh: no trees with the real importd: they take root and Debian's packages; tests that need them are skipped" >&2
+	fi
 fi
