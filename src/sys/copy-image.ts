@@ -42,7 +42,8 @@ export async function copyImage(
   return notices;
 }
 
-function trySnapshot(source: string, target: string): boolean {
+/** False where a snapshot cannot be made: `source` is no subvolume, or lies elsewhere, or is somebody else's. */
+export function trySnapshot(source: string, target: string): boolean {
   if (!isBtrfsSubvolume(source)) return false;
   try {
     snapshotSubvolume(source, target);

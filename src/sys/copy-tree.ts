@@ -203,7 +203,6 @@ function openSameMount(dir: number, name: Buffer): number | undefined {
 function metadataOf(stats: BigIntStats, file: number | Buffer): Metadata {
   const xattrs = new Map<string, Buffer>();
   for (const name of listXattrs(file)) {
-    if (name.startsWith('trusted.SGI_')) continue; // xfs shows access lists a second time under its own names
     const value = findXattr(file, name);
     if (value) xattrs.set(name, value);
   }

@@ -21,12 +21,15 @@ export function findXattr(file: File, name: string): Buffer | undefined {
   return checked<Buffer>(result as Buffer, 'getxattr', subject(file, name));
 }
 
-/** Names of all attributes; none where the file system has none. */
+/** Names of all attributes but the second ones of access lists on xfs; none where the file system has none. */
 export function listXattrs(file: File): string[] {
   const result = native().listXattrs(file);
   if (result === -constants.errno.EOPNOTSUPP) return [];
   const names = checked<Buffer>(result as Buffer, 'listxattr', typeof file === 'number' ? undefined : file);
-  return names.toString().split('\0').filter(Boolean);
+  return names
+    .toString()
+    .split('\0')
+    .filter((name) => name !== '' && !name.startsWith('trusted.SGI_'));
 }
 
 function subject(file: File, name: string): string {

@@ -33,7 +33,7 @@ export function listTree(root: string, options: ListingOptions = {}): Record<str
       linked.set(stats.ino, first);
       fields.push(`same as ${first}`);
     }
-    const xattrs = listXattrs(file).filter((name) => !name.startsWith('trusted.SGI_')); // xfs: access lists again
+    const xattrs = listXattrs(file);
     for (const name of xattrs.sort()) fields.push(`${name}=${findXattr(file, name)?.toString('hex')}`);
     listing[relative] = fields.join(' ');
     if (!stats.isDirectory()) return;

@@ -1,6 +1,5 @@
 import {closeSync, utimesSync} from 'node:fs';
-import {errnoOf} from '../../errors.ts';
-import {isBtrfsSubvolume, snapshotSubvolume} from '../../sys/btrfs.ts';
+import {trySnapshot} from '../../sys/copy-image.ts';
 import {copyTree} from '../../sys/copy-tree.ts';
 
 /**
@@ -19,16 +18,4 @@ export async function importDirectory(
   const now = new Date();
   utimesSync(target, now, now);
   return notices;
-}
-
-function trySnapshot(source: string, target: string): boolean {
-  if (!isBtrfsSubvolume(source)) return false;
-  try {
-    snapshotSubvolume(source, target);
-    return true;
-  } catch (error) {
-    // Another file system, or a subvolume of somebody else: copying may still work.
-    if (['EXDEV', 'EPERM', 'EACCES', 'ENOTTY', 'EINVAL'].includes(errnoOf(error) ?? '')) return false;
-    throw error;
-  }
 }
