@@ -1,8 +1,11 @@
 /**
- * Ends the output with plain lines: tests that passed at the second try only, what a test left as its `closingLine`,
- * then the counts, skips included. With `--reporter=./test/closing-line-of-tests.ts` only what tests left is printed.
+ * Ends the output with plain lines: tests that passed at the second try only, where tests were skipped and what the
+ * machine lacks for them, what a test left as its `closingLine`, then the counts. With
+ * `--reporter=./test/closing-line-of-tests.ts` only what tests left is printed.
  */
 
+import {existsSync, readFileSync} from 'node:fs';
+import path from 'node:path';
 import type {Reporter, TestModule} from 'vitest/node';
 
 declare module 'vitest' {
@@ -21,7 +24,7 @@ export default class ClosingLine implements Reporter {
         if (state !== 'pending') counts[state] += 1;
       }
     }
-    const lines = [...flickers(modules), ...closingLines(modules)];
+    const lines = [...flickers(modules), ...skips(modules), ...closingLines(modules)];
     process.stdout.write(
       `\n${lines.join('')}${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`,
     );
@@ -34,6 +37,41 @@ function flickers(modules: readonly TestModule[]): string[] {
   return flaky.map(
     (test) => `passed at the second try: ${test.module.relativeModuleId} > ${test.fullName}\n`,
   );
+}
+
+/** Where tests were skipped, and what this machine lacks: nothing else makes a test skip itself. */
+function skips(modules: readonly TestModule[]): string[] {
+  const lines = modules.flatMap((module) => {
+    const count = [...module.children.allTests('skipped')].length;
+    return count === 0 ? [] : [`skipped: ${count} in ${module.relativeModuleId}\n`];
+  });
+  return lines.length === 0
+    ? []
+    : [...lines, `not on this machine: ${lacks().join(', ') || 'nothing known'}\n`];
+}
+
+function lacks(): string[] {
+  const trees = process.env.IMGCTL_ORACLE_DIR ?? '/var/cache/imgctl-oracle';
+  const files = {
+    'systemd 257 (test/oracle/setup.sh trixie)': path.join(trees, 'trixie.version'),
+    'systemd 262 (test/oracle/setup.sh sid)': path.join(trees, 'sid.version'),
+    'dbus-daemon': '/usr/bin/dbus-daemon',
+    gdbus: '/usr/bin/gdbus',
+    polkitd: '/usr/lib/polkit-1/polkitd',
+    strace: '/usr/bin/strace',
+    'systemd-nspawn': '/usr/bin/systemd-nspawn',
+    'qemu-img': '/usr/bin/qemu-img',
+    'python3-dbus': '/usr/lib/python3/dist-packages/dbus',
+    'cloud-init': 'node_modules/.cache/cloud-init',
+  };
+  const missing = Object.entries(files).filter(([, file]) => !existsSync(file));
+  const isRoot = process.geteuid?.() === 0;
+  const canBoot = / cgroup2 /.test(readFileSync('/proc/mounts', 'utf8'));
+  return [
+    ...(isRoot ? [] : ['the rights of root']),
+    ...missing.map(([name]) => name),
+    ...(canBoot ? [] : ['a mount of cgroup2']),
+  ];
 }
 
 export function closingLines(modules: readonly TestModule[]): string[] {
