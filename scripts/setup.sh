@@ -148,9 +148,7 @@ fi
 
 # The real importd, importctl and generator that the tests ask, of two versions.
 if [ "${1:-}" = test ]; then
-	if [ "$(id -u)" = 0 ] && have apt-get; then
-		bash test/oracle/setup.sh trixie sid >&2
-	else
-		echo "setup.sh: no trees with the real importd: they take root and Debian's packages; tests that need them are skipped" >&2
+	if [ "$(id -u)" != 0 ] || ! have apt-get || ! bash test/oracle/setup.sh trixie sid >&2; then
+		echo "setup.sh: no trees with the real importd (they take root and a Debian mirror): tests that ask it are skipped" >&2
 	fi
 fi
