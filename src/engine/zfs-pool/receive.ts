@@ -85,6 +85,7 @@ async function receiveStream(options: ReceiveOptions, listener: JobListener): Pr
     return found;
   } catch (error) {
     stop.abort();
+    stream?.destroy(); // a child is not over while its pipe holds what nobody reads
     await decoding.catch(() => undefined); // what made it fail is thrown already
     throw error;
   }
