@@ -4,6 +4,7 @@
  * second writer in spite of the time-out (spec/dependencies.md).
  */
 
+import {setTimeout as sleep} from 'node:timers/promises';
 import type sqlite3 from 'sqlite3';
 import {ImgctlError} from '../errors.ts';
 
@@ -36,12 +37,30 @@ export class Database {
     const database = new Database(path, connection);
     try {
       connection.configure('busyTimeout', busyTimeoutMs);
-      await database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON');
+      await database.#useLog();
+      await database.exec('PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON');
     } catch (error) {
       await database.close();
       throw error;
     }
     return database;
+  }
+
+  /**
+   * Two processes that make a new file at once stand in each other's way when they turn its log on: SQLite then refuses
+   * without waiting, because one of them has to let go. Asked again, the other one has done it.
+   */
+  async #useLog(): Promise<void> {
+    const deadline = performance.now() + busyTimeoutMs;
+    for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 50)) {
+      try {
+        return await this.exec('PRAGMA journal_mode = WAL');
+      } catch (error) {
+        const isBusy = error instanceof ImgctlError && error.code === 'LockTimeout';
+        if (!isBusy || performance.now() > deadline) throw error;
+      }
+      await sleep(waitMs * (0.5 + Math.random()));
+    }
   }
 
   exec(sql: string): Promise<void> {

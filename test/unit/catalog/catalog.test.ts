@@ -284,3 +284,15 @@ async function countInserts(work: () => Promise<void>): Promise<number> {
   }
   return seen.filter((sql) => /^INSERT.* offers/.test(sql)).length;
 }
+
+test('many who make one catalog at once all get it', async () => {
+  for (let round = 0; round < 40; round += 1) {
+    const place = path.join(directory, String(round), 'catalog.db');
+    const opened = await Promise.allSettled(
+      // One that waits occupies one of the four threads that Node has for this.
+      Array.from({length: 3}, () => openCatalog(place, migrationsDirectory)),
+    );
+    for (const result of opened) if (result.status === 'fulfilled') await result.value.close();
+    expect(opened.filter(({status}) => status === 'rejected')).toEqual([]);
+  }
+});
