@@ -6,7 +6,7 @@
 import {randomUUID} from 'node:crypto';
 import {mkdir, open, readdir, readFile, rename, rm} from 'node:fs/promises';
 import path from 'node:path';
-import {errnoOf, ImgctlError} from '../errors.ts';
+import {errnoOf, ImgctlError, isNoSpace} from '../errors.ts';
 import {type ImageManifest, isUuid} from '../manifest/manifest.ts';
 
 /** How the bytes of an image were verified when it was installed. */
@@ -169,7 +169,7 @@ export class RecordStore {
 
   #failure(verb: string, file: string, error: unknown): ImgctlError {
     const reason = error instanceof Error ? error.message : String(error);
-    const code = errnoOf(error) === 'ENOSPC' ? 'NoSpace' : 'FileSystem';
+    const code = isNoSpace(error) ? 'NoSpace' : 'FileSystem';
     return new ImgctlError(code, `cannot ${verb} record "${file}": ${reason}`, {cause: error});
   }
 }

@@ -3,7 +3,6 @@
 import {mkdirSync} from 'node:fs';
 import path from 'node:path';
 import type {CreateOutputs} from '../actions/create.ts';
-import {errnoOf, ImgctlError} from '../errors.ts';
 import {writeOutputFile} from '../sys/output-file.ts';
 import {makeStaging, stagedSide, sweepStaging} from '../sys/staging.ts';
 
@@ -11,16 +10,7 @@ import {makeStaging, stagedSide, sweepStaging} from '../sys/staging.ts';
 export function outputPlaces(cacheDirectory: string): CreateOutputs {
   const directory = path.join(cacheDirectory, 'create');
   return {
-    writeFile: async (file, write) => {
-      try {
-        return await writeOutputFile(file, write);
-      } catch (error) {
-        if (error instanceof ImgctlError) throw error;
-        const reason = error instanceof Error ? error.message : String(error);
-        const code = errnoOf(error) === 'ENOSPC' ? 'NoSpace' : 'FileSystem';
-        throw new ImgctlError(code, `cannot write "${file}": ${reason}`, {cause: error});
-      }
-    },
+    writeFile: writeOutputFile,
     withTemporary: async (use) => {
       mkdirSync(directory, {recursive: true, mode: 0o700});
       await sweepStaging(directory);

@@ -45,6 +45,20 @@ test('a failure leaves an older file as it was and nothing else', async () => {
   expect(readdirSync(directory)).toEqual(['out']);
 });
 
+test('a failure of the system names the file', async () => {
+  await expect(writeOutputFile(path.join(directory, 'absent/out'), async () => 1)).rejects.toMatchObject({
+    code: 'FileSystem',
+    message: expect.stringContaining(`cannot write "${directory}/absent/out": ENOENT`),
+  });
+  const full = writeOutputFile(file, async () => {
+    throw Object.assign(new Error('EDQUOT: disk quota exceeded, write'), {
+      code: 'EDQUOT',
+      syscall: 'write',
+    });
+  });
+  await expect(full).rejects.toMatchObject({code: 'NoSpace'});
+});
+
 test('what a killed process left is overwritten', async () => {
   writeFileSync(`${file}.part`, 'a longer text that was left behind');
   await writeOutputFile(file, async (fd) => writeSync(fd, 'new'));
@@ -66,7 +80,7 @@ test('two writers of one name do not mix', async () => {
 
 test('a directory is not replaced, and a missing one is named', async () => {
   mkdirSync(file);
-  await expect(writeOutputFile(file, async () => undefined)).rejects.toMatchObject({code: 'EISDIR'});
+  await expect(writeOutputFile(file, async () => undefined)).rejects.toThrow('EISDIR');
   expect(readdirSync(directory)).toEqual(['out']);
   await expect(writeOutputFile(path.join(directory, 'no/out'), async () => undefined)).rejects.toThrow(
     'no/out.part',
