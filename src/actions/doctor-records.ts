@@ -4,6 +4,7 @@
  */
 
 import type {ImageRecord} from '../catalog/records.ts';
+import {ImgctlError} from '../errors.ts';
 import type {DoctorCheck, DoctorContext} from './doctor-context.ts';
 
 const subjectOf = (record: ImageRecord): string => `image ${record.manifest.uuid}`;
@@ -13,7 +14,9 @@ export async function bringBackRecords(context: DoctorContext): Promise<DoctorCh
   const checks: DoctorCheck[] = [];
   for (const record of await context.records.listAside()) {
     if (!(await hasData(context, record))) continue;
-    const isBack = await underLock(context, record, () => context.records.bringBack(record.manifest.uuid));
+    const isBack = await underLock(context, record.manifest.uuid, () =>
+      context.records.bringBack(record.manifest.uuid),
+    );
     if (!isBack) continue;
     checks.push({
       subject: subjectOf(record),
@@ -24,6 +27,44 @@ export async function bringBackRecords(context: DoctorContext): Promise<DoctorCh
   return checks;
 }
 
+/**
+ * A record that cannot be read: made anew from its copy in the catalog where there is one, else moved out of the way, so
+ * that the image can be given a manifest again. Undefined when it can be read by now, or somebody works on the image.
+ */
+export async function mendRecord(
+  context: DoctorContext,
+  uuid: string,
+  error: ImgctlError,
+): Promise<{check: DoctorCheck; record: ImageRecord | undefined} | undefined> {
+  return underLock(context, uuid, async () => {
+    const isDamaged = await context.records.find(uuid).then(
+      () => false,
+      () => true,
+    );
+    if (!isDamaged) return undefined;
+    const copy = await copyInCatalog(context, uuid);
+    await context.records.setDamagedAside(uuid);
+    if (copy) await context.records.write(copy);
+    const end = copy ? 'made anew from the catalog' : `moved to "${uuid}.json.damaged" beside it`;
+    const check: DoctorCheck = {
+      subject: `image ${uuid}`,
+      status: 'repaired',
+      message: `${error.message}; ${end}`,
+    };
+    return {check, record: copy};
+  });
+}
+
+async function copyInCatalog(context: DoctorContext, uuid: string): Promise<ImageRecord | undefined> {
+  try {
+    const catalog = await context.openCatalog();
+    return await catalog.images.find(uuid).finally(() => catalog.close());
+  } catch (error) {
+    if (!(error instanceof ImgctlError)) throw error;
+    return undefined; // said where the catalog itself is looked at
+  }
+}
+
 /** A record without data. */
 export async function setAside(
   context: DoctorContext,
@@ -31,7 +72,7 @@ export async function setAside(
   text: string,
 ): Promise<DoctorCheck> {
   const {uuid} = record.manifest;
-  const isDone = await underLock(context, record, async () => {
+  const isDone = await underLock(context, record.manifest.uuid, async () => {
     if (await hasData(context, record)) return false;
     await context.records.setAside(uuid);
     return true;
@@ -53,7 +94,7 @@ export async function withoutLostInstances(
   const lost = await lostInstances(context, record);
   if (lost.length === 0) return record;
   const message = `its record names instances that are not there: ${lost.join(', ')}`;
-  const mended = repair && (await underLock(context, record, () => forget(context, record)));
+  const mended = repair && (await underLock(context, record.manifest.uuid, () => forget(context, record)));
   checks.push({subject: subjectOf(record), status: mended ? 'repaired' : 'note', message});
   return mended || record;
 }
@@ -83,10 +124,10 @@ async function hasData({engine, pools}: DoctorContext, record: ImageRecord): Pro
 /** Undefined when somebody works on the image now. */
 async function underLock<T>(
   {locks}: DoctorContext,
-  {manifest}: ImageRecord,
+  uuid: string,
   work: () => Promise<T>,
 ): Promise<T | undefined> {
-  const lock = await locks.tryAcquire(`import-${manifest.uuid}`);
+  const lock = await locks.tryAcquire(`import-${uuid}`);
   if (!lock) return undefined;
   try {
     return await work();

@@ -9,7 +9,7 @@ import type {ImageRecord} from '../catalog/records.ts';
 import {ImgctlError} from '../errors.ts';
 import {isUuid} from '../manifest/manifest.ts';
 import type {DoctorCheck, DoctorContext} from './doctor-context.ts';
-import {bringBackRecords, setAside, withoutLostInstances} from './doctor-records.ts';
+import {bringBackRecords, mendRecord, setAside, withoutLostInstances} from './doctor-records.ts';
 import {poolText} from './pools.ts';
 
 export interface DoctorResult {
@@ -46,7 +46,10 @@ async function checkRecords(
       else checks.push({subject, status: fault.status, message: fault.text});
     } catch (error) {
       if (!(error instanceof ImgctlError)) throw error;
-      checks.push({subject, status: 'problem', message: `${error.message}; the image is not listed`});
+      const mended = repair ? await mendRecord(context, uuid, error) : undefined;
+      if (mended?.record && !(await faultOf(context, mended.record))) records.push(mended.record);
+      const message = `${error.message}; the image is not listed`;
+      checks.push(mended?.check ?? {subject, status: 'problem', message});
     }
   }
   const message = records.length === 1 ? '1 image is installed' : `${records.length} images are installed`;

@@ -22,9 +22,18 @@ export interface InstalledImage {
 
 type InstalledContext = Pick<ActionContext, 'catalog' | 'records' | 'engine' | 'pools'>;
 
-/** All installed images, in the order of their UUIDs. */
-export async function listInstalled(context: InstalledContext): Promise<InstalledImage[]> {
-  const records = await indexedRecords(context);
+/** Told of an image that cannot be listed because its record cannot be read. */
+export type OnUnreadable = (uuid: string, error: ImgctlError) => void;
+
+/**
+ * All installed images, in the order of their UUIDs. A record that cannot be read is an error, for whoever decides what
+ * may be deleted; who only shows or checks images goes on without it.
+ */
+export async function listInstalled(
+  context: InstalledContext,
+  onUnreadable?: OnUnreadable,
+): Promise<InstalledImage[]> {
+  const records = await indexedRecords(context, onUnreadable);
   const pools = new Set(records.map((record) => record.pool));
   const images: InstalledImage[] = [];
   for (const pool of context.pools.filter(({name}) => pools.has(name))) {
@@ -51,7 +60,10 @@ function installedFrom(
 }
 
 /** Catalog rows and record files agree afterwards; only a difference costs writes. */
-async function indexedRecords(context: InstalledContext): Promise<ImageRecord[]> {
+async function indexedRecords(
+  context: InstalledContext,
+  onUnreadable: OnUnreadable | undefined,
+): Promise<ImageRecord[]> {
   const [rows, uuids] = await Promise.all([context.catalog.images.list(), context.records.listUuids()]);
   const onDisk = new Set(uuids);
   const indexed = new Set(rows.map((row) => row.manifest.uuid));
@@ -60,13 +72,27 @@ async function indexedRecords(context: InstalledContext): Promise<ImageRecord[]>
     if (!onDisk.has(row.manifest.uuid)) await context.catalog.images.remove(row.manifest.uuid);
   }
   for (const uuid of uuids.filter((candidate) => !indexed.has(candidate))) {
-    const record = await context.records.find(uuid);
+    const record = await readRecord(context, uuid, onUnreadable);
     if (record && (await isStored(context, record))) {
       await context.catalog.images.put(record);
       kept.push(record);
     }
   }
   return kept.sort((a, b) => (a.manifest.uuid < b.manifest.uuid ? -1 : 1));
+}
+
+async function readRecord(
+  {records}: InstalledContext,
+  uuid: string,
+  onUnreadable: OnUnreadable | undefined,
+): Promise<ImageRecord | undefined> {
+  try {
+    return await records.find(uuid);
+  } catch (error) {
+    if (!onUnreadable || !(error instanceof ImgctlError)) throw error;
+    onUnreadable(uuid, error);
+    return undefined;
+  }
 }
 
 async function isStored(context: InstalledContext, record: ImageRecord): Promise<boolean> {

@@ -26,10 +26,12 @@ export interface ListedImage {
  * a record (imgadm's orphans), hand-made machines among it; instances are never images.
  */
 export async function listImages(
-  context: ListContext,
+  context: ListContext & Pick<ActionContext, 'report'>,
   options: {all: boolean} = {all: false},
 ): Promise<ListedImage[]> {
-  const installed = await listInstalled(context);
+  const installed = await listInstalled(context, (_uuid, error) =>
+    context.report.warn(`${error.message}; the image is not listed`),
+  );
   const shown = options.all ? installed : installed.filter(({record}) => !record.ignored);
   const listed = shown.map((image): ListedImage => {
     const cloneNames = dependentsAmong(context, image, installed);

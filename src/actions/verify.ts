@@ -40,11 +40,13 @@ export async function verifyImages(context: VerifyContext, uuids: readonly strin
       hint: 'run it as a user who may read the images, with --engine embedded',
     });
   }
+  const images: VerifiedImage[] = [];
   const wanted =
     uuids.length === 0
-      ? await listInstalled(context)
+      ? await listInstalled(context, (uuid, {message}) =>
+          images.push({uuid, name: '-', version: '-', status: 'unreadable', message}),
+        )
       : await Promise.all(uuids.map((uuid) => getInstalled(context, uuid, undefined)));
-  const images: VerifiedImage[] = [];
   for (const image of wanted) {
     const verified = await verifyOne(context, engine, image);
     if (verified) images.push(verified);
@@ -65,16 +67,31 @@ async function verifyOne(
   const {uuid, name, version} = record.manifest;
   const image = {uuid, name, version};
   const recorded = record.contentDigest;
-  if (recorded === undefined)
-    return {...image, status: 'unknown', message: 'no digest was recorded when it was installed'};
   try {
+    // What was listed may be the catalog's copy of a record that has been damaged since.
+    await context.records.find(uuid);
+    if (recorded === undefined)
+      return {...image, status: 'unknown', message: 'no digest was recorded when it was installed'};
     const found = await engine.digestImage(pool.store, record.localName, context.signal);
     if (found === recorded) return {...image, status: 'ok', recorded, found};
     const message = 'it does not hold what was installed';
     return {...image, status: 'changed', message, recorded, found};
   } catch (error) {
     if (!(error instanceof ImgctlError) || error.code === 'Interrupted') throw error;
-    if (!(await findInstalled(context, uuid))) return undefined;
-    return {...image, status: 'unreadable', message: error.message, recorded};
+    if (!(await isThere(context, uuid))) return undefined;
+    return {
+      ...image,
+      status: 'unreadable',
+      message: error.message,
+      ...(recorded === undefined ? {} : {recorded}),
+    };
   }
+}
+
+/** Also when its record cannot be read. */
+async function isThere(context: VerifyContext, uuid: string): Promise<boolean> {
+  return findInstalled(context, uuid).then(
+    (image) => image !== undefined,
+    () => true,
+  );
 }

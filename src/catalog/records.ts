@@ -102,6 +102,11 @@ export class RecordStore {
     await this.#move(this.#fileOf(uuid), this.#asideOf(uuid));
   }
 
+  /** Moves what cannot be read as a record to `UUID.json.damaged`. */
+  async setDamagedAside(uuid: string): Promise<void> {
+    await this.#move(this.#fileOf(uuid), `${this.#fileOf(uuid)}.damaged`);
+  }
+
   /** Undone; false when there is none, or a newer one in its place. */
   async bringBack(uuid: string): Promise<boolean> {
     if ((await this.find(uuid)) !== undefined) return false;
