@@ -4,22 +4,14 @@
  * import from `-` or the output of an export, where there is one.
  */
 
-import {closeSync, openSync, readlinkSync} from 'node:fs';
-import path from 'node:path';
-import {importdRefusal, importdWords} from '../actions/importd-words.ts';
-import {runTransfer} from '../actions/run-transfer.ts';
-import {settleBusOrder, type TransferOrder} from '../actions/transfer-order.ts';
-import {ImgctlError} from '../errors.ts';
-import {maskUrl} from '../http/mask-url.ts';
-import {writeOutputFile} from '../sys/output-file.ts';
 import {CommandContext} from './context.ts';
 import {processEnvironment} from './environment.ts';
-import type {TransferMessage, TransferTask} from './importctl/transfer-messages.ts';
+import {doTransfer} from './importctl/do-transfer.ts';
+import type {TransferTask} from './importctl/transfer-messages.ts';
 import {Output} from './output.ts';
 import {RunLog} from './run-log.ts';
 
 const passedFd = 3;
-const progressSteps = 500;
 
 const task: TransferTask = JSON.parse(process.argv[2] ?? '{}');
 const stop = new AbortController();
@@ -33,33 +25,6 @@ process.on('SIGINT', () => undefined);
 process.on('SIGHUP', () => undefined);
 process.stdout.on('error', () => undefined);
 
-function send(message: TransferMessage): void {
-  process.stdout.write(`${JSON.stringify(message)}\n`);
-}
-
-/** What has been told of the transfer so far. */
-const told = {isStarted: false, hasError: false};
-
-function tell(level: number, line: string): void {
-  if (level <= 3) told.hasError = true;
-  send({type: 'log', level, line});
-}
-
-/** The bus and the old name get what importd and importctl say; imgctl also why. */
-function failureLines(error: unknown, order: TransferOrder): string[] {
-  const own = error instanceof Error ? error.message : String(error);
-  if (task.program !== 'importctl' && !task.isFromBus) return [own];
-  if (!told.isStarted && !task.isFromBus) return [importdRefusal(error, order)];
-  return told.hasError ? [] : importdWords(error, order);
-}
-
-/** As the programs below importd end, which are not the ones that fail an export or refuse a name. */
-function sayExiting(order: TransferOrder, error?: unknown): void {
-  const isSilent =
-    error !== undefined && (!told.isStarted || isRefusal(error) || order.verb.startsWith('export-'));
-  if (!isSilent) send({type: 'log', level: 6, line: 'Exiting.'});
-}
-
 async function main(): Promise<number> {
   const environment = {...processEnvironment(), cwd: task.cwd};
   const output = new Output(environment, {subject: 'imgctl', quiet: true, json: true});
@@ -71,96 +36,16 @@ async function main(): Promise<number> {
     signal: stop.signal,
     log: new RunLog(environment, 'imgctl').log,
   });
-  let {order} = task;
   try {
-    if (task.isFromBus) order = settleBusOrder(order);
-    await transfer(context, order);
-    send({type: 'log', level: 6, line: 'Exiting.'});
-    send({type: 'end', status: 0});
-    return 0;
-  } catch (error) {
-    for (const line of failureLines(error, order)) send({type: 'log', level: levelOf(error), line});
-    sayExiting(order, error);
-    send({type: 'end', status: 1});
-    return 1;
+    return await doTransfer(task, {
+      context,
+      signal: stop.signal,
+      descriptor: passedFd,
+      send: (message) => void process.stdout.write(`${JSON.stringify(message)}\n`),
+    });
   } finally {
     await context.close();
   }
-}
-
-/** Tells fractions; to the bus as importd does, which speaks of whole percents and never of the last one. */
-function progressOf({verb}: TransferOrder): (fraction: number | undefined) => void {
-  const sendFraction = (fraction: number | undefined) => send({type: 'progress', fraction: fraction ?? null});
-  if (!task.isFromBus) return inSteps(sendFraction);
-  const minMs = verb === 'pull-raw' ? 1000 : 100; // spec/import1-dbus.md §8
-  let last = {percent: -1, atMs: Number.NEGATIVE_INFINITY};
-  return (fraction = 0) => {
-    const percent = Math.floor(fraction * 100 + 1e-9);
-    const atMs = performance.now();
-    if (percent === last.percent || percent >= 100 || atMs - last.atMs < minMs) return;
-    last = {percent, atMs};
-    sendFraction(percent / 100);
-  };
-}
-
-/** More than a bar can show would only keep two processes busy. */
-function inSteps(tellOf: (fraction: number | undefined) => void): (fraction: number | undefined) => void {
-  let last: number | undefined;
-  return (fraction) => {
-    const step = fraction === undefined ? undefined : Math.floor(fraction * progressSteps);
-    if (step !== undefined && step === last) return;
-    last = step;
-    tellOf(fraction);
-  };
-}
-
-/** Found out before anything was begun. */
-function isRefusal(error: unknown): boolean {
-  const codes: readonly unknown[] = ['ImageAlreadyExists', 'ImageNotInstalled', 'Usage'];
-  return error instanceof ImgctlError && codes.includes(error.code);
-}
-
-function levelOf(error: unknown): number {
-  return error instanceof ImgctlError && error.code === 'Interrupted' ? 5 : 3;
-}
-
-async function transfer(context: CommandContext, current: TransferOrder): Promise<void> {
-  const engine = await context.engine();
-  const run = async (outputFd: number): Promise<void> => {
-    await runTransfer(
-      {
-        engine,
-        store: {
-          imageClass: current.imageClass,
-          directory: task.directory ?? context.imageDirectory(current.imageClass),
-        },
-        signal: stop.signal,
-        input:
-          current.remote === '-'
-            ? {fd: passedFd, name: readlinkSync(`/proc/self/fd/${passedFd}`)}
-            : {path: path.resolve(task.cwd, current.remote)},
-        outputFd,
-        outputName: current.remote === '-' ? undefined : path.resolve(task.cwd, current.remote),
-        shownRemote: maskUrl(current.remote),
-        refusesSecondPull: task.program === 'importctl',
-        onStart: (started) => {
-          told.isStarted = true;
-          send({type: 'started', id: started.id});
-          started.onLog(tell);
-          started.onProgress(progressOf(current));
-        },
-      },
-      current,
-    );
-  };
-  if (!current.verb.startsWith('export-')) return run(-1);
-  if (current.remote === '-') return run(passedFd);
-  const file = path.resolve(task.cwd, current.remote);
-  if (task.outputIsSpecial) {
-    const fd = openSync(file, 'w');
-    return run(fd).finally(() => closeSync(fd));
-  }
-  await writeOutputFile(file, run);
 }
 
 process.exitCode = await main();

@@ -1,9 +1,10 @@
 /**
- * The client of a transfer: starts the process that does it, in a session of its own, relays its lines as importctl
- * does, and on Ctrl-C cancels (imgctl) or leaves it running (importctl) (spec/importctl.md §5; design.md §6).
+ * The client of a transfer: tells of it as importctl does, and on Ctrl-C cancels it (imgctl) or leaves it running
+ * (importctl) (spec/importctl.md §5; design.md §6). What may go on alone has a process and a session of its own; what
+ * ends with the client is done in it, because a process more is a third of what a small image costs.
  */
 
-import {type ChildProcess, spawn} from 'node:child_process';
+import {spawn} from 'node:child_process';
 import {closeSync, constants, fstatSync, openSync, statSync} from 'node:fs';
 import path from 'node:path';
 import {createInterface} from 'node:readline';
@@ -43,18 +44,56 @@ export async function runTransferClient(
     flags: options.flags,
     outputIsSpecial: isSpecial(order, cwd),
   };
-  const passed = passedDescriptor(order);
+  const telling = new Telling(context, order, options.quiet);
+  return context.program === 'importctl'
+    ? runWorker(context, task, telling)
+    : runHere(context, task, telling);
+}
+
+async function runHere(
+  context: CommandContext,
+  task: TransferTask,
+  telling: Telling,
+): Promise<TransferOutcome> {
+  const {signal} = context;
+  const {doTransfer} = await import('./do-transfer.ts');
+  const descriptor = task.order.verb.startsWith('export-') ? 1 : 0;
+  await doTransfer(task, {context, signal, descriptor, send: (message) => telling.take(message)});
+  telling.end();
+  if (signal.aborted) throw new ImgctlError('Interrupted', 'Transfer aborted');
+  return telling.outcome;
+}
+
+function runWorker(context: CommandContext, task: TransferTask, telling: Telling): Promise<TransferOutcome> {
+  const passed = passedDescriptor(task.order);
   const worker = spawn(
     process.execPath,
     [path.join(packageRoot(), 'dist/transfer-worker.js'), JSON.stringify(task)],
     {
       detached: true,
-      cwd,
+      cwd: task.cwd,
       env: {...context.environment.env},
       stdio: ['ignore', 'pipe', 'ignore', ...(passed === undefined ? [] : [passed])],
     },
   );
-  return relay(context, order, {worker, options});
+  return new Promise((resolve, reject) => {
+    const onSignal = (): void => {
+      telling.leave();
+      worker.stdout?.destroy();
+      worker.unref();
+      resolve(telling.outcome);
+    };
+    context.signal.addEventListener('abort', onSignal, {once: true});
+    const lines = createInterface({input: worker.stdout as NonNullable<typeof worker.stdout>});
+    lines.on('line', (line) => telling.take(JSON.parse(line)));
+    worker.on('error', reject);
+    worker.on('close', () => {
+      context.signal.removeEventListener('abort', onSignal);
+      telling.end();
+      if (context.signal.aborted) reject(new ImgctlError('Interrupted', 'Transfer aborted'));
+      else resolve(telling.outcome);
+    });
+  });
 }
 
 /** What importctl finds out before it asks for a transfer, in its words. */
@@ -94,84 +133,62 @@ function passedDescriptor(order: TransferOrder): number | undefined {
   return order.verb.startsWith('export-') ? 1 : 0;
 }
 
-function relay(
-  context: CommandContext,
-  order: TransferOrder,
-  {worker, options}: {worker: ChildProcess; options: TransferClientOptions},
-): Promise<TransferOutcome> {
-  const outcome: TransferOutcome = {
-    action: order.verb,
-    id: null,
-    localName: order.localName ?? null,
-    status: 'failed',
-  };
-  const say = (level: number, line: string): void => {
-    if (level < informational || !options.quiet) context.output.errorLines(line);
-  };
-  return new Promise((resolve, reject) => {
-    const onSignal = (): void => interrupted(context, {worker, outcome, resolve, say});
-    context.signal.addEventListener('abort', onSignal, {once: true});
-    const lines = createInterface({input: worker.stdout as NonNullable<typeof worker.stdout>});
-    lines.on('line', (line) => {
-      const message: TransferMessage = JSON.parse(line);
-      if (message.type === 'started') {
-        outcome.id = message.id;
-        say(
-          informational,
-          `Enqueued transfer job ${message.id}. Press C-c to continue download in background.`,
-        );
-      } else if (message.type === 'log') {
-        say(message.level, message.line);
-      } else if (message.type === 'end' && message.status === 0) {
-        outcome.status = 'done';
-      } else if (message.type === 'progress' && !options.quiet) {
-        showProgress(context, order, message.fraction);
-      }
-    });
-    worker.on('error', reject);
-    worker.on('close', () => {
-      context.signal.removeEventListener('abort', onSignal);
-      context.progress.end(order.verb);
-      if (context.signal.aborted) reject(new ImgctlError('Interrupted', 'Transfer aborted'));
-      else resolve(outcome);
-    });
-  });
-}
+/** What the user is told of a transfer, and what became of it. */
+class Telling {
+  readonly outcome: TransferOutcome;
+  readonly #context: CommandContext;
+  readonly #order: TransferOrder;
+  readonly #isQuiet: boolean;
 
-function showProgress(context: CommandContext, order: TransferOrder, fraction: number | null): void {
-  if (!context.environment.stderr.isTTY || fraction === null) return;
-  const title = order.localName ?? order.remote;
-  const phase = order.verb.startsWith('pull-') ? 'download' : 'unpack';
-  context.progress.update({
-    uuid: order.verb,
-    title,
-    phase,
-    doneBytes: Math.round(fraction * 1000),
-    totalBytes: 1000,
-  });
-}
-
-/** imgctl cancels and waits for the end; importctl says how to cancel and leaves (design.md §7). */
-function interrupted(
-  context: CommandContext,
-  state: {
-    worker: ChildProcess;
-    outcome: TransferOutcome;
-    resolve: (outcome: TransferOutcome) => void;
-    say: (level: number, line: string) => void;
-  },
-): void {
-  const {worker, outcome, resolve, say} = state;
-  if (context.program !== 'importctl') {
-    worker.kill('SIGTERM');
-    return;
+  constructor(context: CommandContext, order: TransferOrder, isQuiet: boolean) {
+    this.#context = context;
+    this.#order = order;
+    this.#isQuiet = isQuiet;
+    this.outcome = {action: order.verb, id: null, localName: order.localName ?? null, status: 'failed'};
   }
-  say(
-    5,
-    `Continuing download in the background. Use "${context.program} cancel-transfer ${outcome.id}" to abort transfer.`,
-  );
-  worker.stdout?.destroy();
-  worker.unref();
-  outcome.status = 'background';
-  resolve(outcome);
+
+  take(message: TransferMessage): void {
+    if (message.type === 'started') {
+      this.outcome.id = message.id;
+      this.#say(
+        informational,
+        `Enqueued transfer job ${message.id}. Press C-c to continue download in background.`,
+      );
+    } else if (message.type === 'log') {
+      this.#say(message.level, message.line);
+    } else if (message.type === 'end' && message.status === 0) {
+      this.outcome.status = 'done';
+    } else if (message.type === 'progress' && !this.#isQuiet) {
+      this.#showProgress(message.fraction);
+    }
+  }
+
+  /** Nothing more comes. */
+  end(): void {
+    this.#context.progress.end(this.#order.verb);
+  }
+
+  /** The transfer goes on alone; importctl says how to cancel it (design.md §7). */
+  leave(): void {
+    const cancel = `${this.#context.program} cancel-transfer ${this.outcome.id}`;
+    this.#say(5, `Continuing download in the background. Use "${cancel}" to abort transfer.`);
+    this.outcome.status = 'background';
+  }
+
+  #say(level: number, line: string): void {
+    if (level < informational || !this.#isQuiet) this.#context.output.errorLines(line);
+  }
+
+  #showProgress(fraction: number | null): void {
+    const {environment, progress} = this.#context;
+    if (!environment.stderr.isTTY || fraction === null) return;
+    const {verb, localName, remote} = this.#order;
+    progress.update({
+      uuid: verb,
+      title: localName ?? remote,
+      phase: verb.startsWith('pull-') ? 'download' : 'unpack',
+      doneBytes: Math.round(fraction * 1000),
+      totalBytes: 1000,
+    });
+  }
 }
