@@ -115,6 +115,7 @@ function buildNative(): void {
       path.join(root, 'src/sys/whole-file.c'),
       path.join(root, 'src/sys/file-batch.c'),
       path.join(root, 'src/sys/btrfs-quota.c'),
+      path.join(root, 'src/sys/xz-decoder.c'),
     ],
     {stdio: 'inherit'},
   );

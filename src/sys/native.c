@@ -327,6 +327,7 @@ static const struct {
 void register_socket_calls(napi_env env, napi_value exports); /* socket.c */
 void register_file_batch(napi_env env, napi_value exports);   /* file-batch.c */
 void register_quota_calls(napi_env env, napi_value exports);  /* btrfs-quota.c */
+void register_xz_decoder(napi_env env, napi_value exports);   /* xz-decoder.c */
 
 NAPI_MODULE_INIT() {
   for (size_t index = 0; index < sizeof exported / sizeof *exported; index++) {
@@ -337,5 +338,6 @@ NAPI_MODULE_INIT() {
   register_socket_calls(env, exports);
   register_file_batch(env, exports);
   register_quota_calls(env, exports);
+  register_xz_decoder(env, exports);
   return exports;
 }

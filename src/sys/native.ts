@@ -15,7 +15,12 @@ export interface Watch {
   readonly watch: unique symbol;
 }
 
-/** Functions of native.c, socket.c and btrfs-quota.c: a result, or a negative errno. Times are nanoseconds. */
+/** A decoder of xz-decoder.c; opaque. */
+export interface XzHandle {
+  readonly xz: unique symbol;
+}
+
+/** Functions of native.c and the files beside it: a result, or a negative errno. Times are nanoseconds. */
 export interface NativeBinding {
   flock(fd: number, operation: number): number;
   openat(dir: number, path: PathBytes, flags: number, mode: number): number;
@@ -55,6 +60,8 @@ export interface NativeBinding {
   removeXattr(file: number | PathBytes, name: PathBytes): number;
   getXattr(file: number | PathBytes, name: PathBytes): number | Buffer;
   listXattrs(file: number | PathBytes): number | Buffer;
+  xzOpen(maxMemoryBytes: number, threads: number): XzHandle | undefined;
+  xzStep(handle: XzHandle, input: Buffer, output: Buffer, report: Buffer, isLast: boolean): Promise<number>;
   fletcher4(state: Buffer, bytes: Buffer): number;
   sendDatagram(address: Buffer, bytes: Buffer): number;
   connectUnix(address: Buffer): number;

@@ -1,28 +1,29 @@
 /**
- * Tools that beat what is in this process: bzip2 takes half the time of the decoder in JavaScript, and xz half of that
- * of the bundled library, and from 5.4 on it decodes blocks side by side. bzip2 is compressed only by its tool.
+ * What beats the decoders in this process: bzip2 takes half the time of the one in JavaScript, and liblzma of the system
+ * half of that of the bundled one, and from 5.4 on it decodes blocks side by side. bzip2 is compressed only by its tool.
  */
 import {accessSync, constants} from 'node:fs';
 import {pipeline, Readable} from 'node:stream';
 import type {Encoder} from '../../formats/compress.ts';
 import type {DecompressLimits, DecompressOptions} from '../../formats/decompress.ts';
-import {xzTooLarge} from '../../formats/xz.ts';
+import {decodeXz} from '../../formats/xz.ts';
 import {startProcess} from '../../sys/run.ts';
+import {XzDecoder} from '../../sys/xz-decoder.ts';
+import {decodeBySystem} from './system-xz.ts';
 
 interface Tool {
   program: string;
   /** What the end of a run that was not clean means. */
-  failure: (stderr: string, limits?: DecompressLimits) => Error;
+  failure: (stderr: string) => Error;
 }
 
 const bzip2: Tool = {program: '/usr/bin/bzip2', failure: bzip2Failure};
-const xz: Tool = {program: '/usr/bin/xz', failure: xzFailure};
 
 /** A tool that is not installed is left out: then the decoder in this process does it. */
 export function decoderTools(): NonNullable<DecompressOptions['replacements']> {
   return {
     ...(isInstalled(bzip2) && {bzip2: (source) => run(bzip2, ['-dc'], source)}),
-    ...(isInstalled(xz) && {xz: (source, limits) => run(xz, xzOptions(limits), source, limits)}),
+    xz: decodeXzBest,
   };
 }
 
@@ -31,9 +32,9 @@ export function bzip2Encoder(): Encoder | undefined {
   return isInstalled(bzip2) ? (source) => run(bzip2, ['-9c'], source) : undefined;
 }
 
-/** The limit holds for all threads together; where it is too low for several, one does the work. */
-function xzOptions({maxMemoryBytes}: DecompressLimits): string[] {
-  return ['-dc', '--format=xz', '-T0', `--memlimit-decompress=${maxMemoryBytes}`];
+function decodeXzBest(source: AsyncIterable<Buffer>, limits: DecompressLimits): AsyncIterable<Buffer> {
+  const decoder = XzDecoder.open(limits.maxMemoryBytes);
+  return decoder ? decodeBySystem(decoder, source, limits) : decodeXz(source, limits);
 }
 
 function isInstalled({program}: Tool): boolean {
@@ -49,7 +50,6 @@ async function* run(
   {program, failure}: Tool,
   options: readonly string[],
   source: AsyncIterable<Buffer>,
-  limits?: DecompressLimits,
 ): AsyncGenerator<Buffer> {
   const stop = new AbortController();
   const child = startProcess(program, options, {
@@ -70,7 +70,7 @@ async function* run(
     const end = await child.ended;
     if (sourceError) throw sourceError;
     // bzip2 only warns of data after the end, and then exits with 0.
-    if (end.exitCode !== 0 || end.stderrTail !== '') throw failure(end.stderrTail, limits);
+    if (end.exitCode !== 0 || end.stderrTail !== '') throw failure(end.stderrTail);
   } finally {
     stop.abort();
     await child.ended;
@@ -81,10 +81,4 @@ function bzip2Failure(stderr: string): Error {
   if (stderr.includes('trailing garbage')) return new Error('there is other data after the end');
   if (stderr.includes('ends unexpectedly')) return new Error('it ends too early');
   return new Error('bzip2 reports damaged data');
-}
-
-function xzFailure(stderr: string, limits?: DecompressLimits): Error {
-  if (limits && stderr.includes('Memory usage limit')) return xzTooLarge(limits);
-  if (stderr.includes('Unexpected end')) return new Error('it ends too early');
-  return new Error('xz reports damaged data');
 }

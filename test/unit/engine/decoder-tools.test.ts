@@ -1,9 +1,10 @@
-/** xz by its tool behaves as the decoder in this process does, whose words and refusals it must keep. */
+/** xz by the library of the system behaves as the bundled decoder does, whose refusals it must keep. */
 import {execFileSync} from 'node:child_process';
 import {randomBytes} from 'node:crypto';
 import {expect, test} from 'vitest';
 import {decoderTools} from '../../../src/engine/embedded/decoder-tools.ts';
 import {decompress} from '../../../src/formats/decompress.ts';
+import {XzDecoder} from '../../../src/sys/xz-decoder.ts';
 
 const contents = Buffer.concat([randomBytes(300_000), Buffer.alloc(3_000_000), randomBytes(1000)]);
 
@@ -22,8 +23,9 @@ async function unpack(bytes: Buffer, limits = {}): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-test('the tool is used where it is installed', () => {
+test('the tool of bzip2 is used where it is installed, and liblzma of the system', () => {
   expect(Object.keys(decoderTools()).sort()).toEqual(['bzip2', 'xz']);
+  expect(XzDecoder.open(1 << 24)).toBeDefined();
 });
 
 test('one block, many blocks, several streams and padding give the same bytes', async () => {
@@ -57,6 +59,20 @@ test('a dictionary above the limit is refused before anything comes out', async 
   const wide = pack(contents, '--lzma2=dict=64MiB');
   await expect(unpack(wide, {maxMemoryBytes: 16 << 20})).rejects.toMatchObject({code: 'LimitExceeded'});
   expect((await unpack(wide)).equals(contents)).toBe(true);
+});
+
+test('who stops early stops the decoder and the source', async () => {
+  let isClosed = false;
+  async function* endless() {
+    try {
+      for (;;) yield* chunksOf(pack(contents));
+    } finally {
+      isClosed = true;
+    }
+  }
+  for await (const part of decompress(endless(), 'xz', {replacements: decoderTools()}))
+    if (part.length > 0) break;
+  expect(isClosed).toBe(true);
 });
 
 test('a failure of the source comes out as it is', async () => {
