@@ -8,7 +8,7 @@ export default defineCommand({
   family: 'imgctl',
   summary: 'print what completes command lines in a shell',
   description:
-    'Prints the script that teaches a shell the commands, options and values of imgctl and imgadm. Images, sources and transfers are those this host knows of at the time; no source is asked.',
+    'Prints the script that teaches a shell the commands, options and values of imgctl and imgadm, and of importctl where the one on PATH is imgctl. Images, sources and transfers are those this host knows of at the time; no source is asked.',
   flags: {
     values: {kind: 'strings', value: 'KIND', hidden: true, summary: 'values of a kind, for the scripts'},
   },

@@ -68,6 +68,11 @@ const asked: [line: string, wanted: string[] | (() => string[])][] = [
   ['imgadm get ', () => [uuid]],
   ['imgadm info --', ['--help', '--pool=', '--recursive']],
   ['imgadm v', ['vacuum']],
+  ['importctl pull-', ['pull-raw', 'pull-tar']],
+  ['importctl --cl', ['--class=']],
+  ['importctl pull-tar --ver', ['--verify=']],
+  ['importctl export-tar we', ['web1']],
+  ['importctl li', ['list-images', 'list-transfers']],
 ];
 
 test.each(asked)('bash and fish complete "%s"', (line, wanted) => {
@@ -111,6 +116,7 @@ describe('in a terminal', () => {
         ['imgctl sources -d c', '> imgctl sources -d corp'],
         ['imgctl install -m bas', '> imgctl install -m bash'],
         ['imgadm info ', `> imgadm info ${uuid}`],
+        ['importctl export-raw w', '> importctl export-raw web1'],
       ] as const) {
         terminal.type(typed);
         terminal.press('Tab');
@@ -138,6 +144,7 @@ describe('in a terminal', () => {
         ['imgctl import --progress=js', '> imgctl import --progress=json'],
         ['imgctl --root / server upd', '> imgctl --root / server update'],
         ['imgctl clone ba', '> imgctl clone base@1.0.0'],
+        ['importctl export-raw w', '> importctl export-raw web1'],
       ] as const) {
         terminal.type(typed);
         terminal.press('Tab');
@@ -149,6 +156,11 @@ describe('in a terminal', () => {
       terminal.close();
     }
   });
+});
+
+test('an importctl that is not imgctl keeps its own completion', () => {
+  const script = 'PATH=/usr/bin:/bin; . ./bash; complete -p importctl 2>/dev/null; complete -p imgctl';
+  expect(run('bash', '--norc', '-c', script)).toBe('complete -F _imgctl imgctl\n');
 });
 
 test('values make nothing, and failures are silent', () => {

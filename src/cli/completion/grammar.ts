@@ -6,7 +6,8 @@
 import {knownFields} from '../../manifest/fields.ts';
 import type {CommandSet} from '../command.ts';
 import type {ProgramName} from '../context-flags.ts';
-import {type FlagDefinition, globalFlags} from '../flags.ts';
+import {type FlagDefinition, type FlagTable, globalFlags} from '../flags.ts';
+import {importctlFlags} from '../importctl/flags.ts';
 import type {LiveKind} from './live-values.ts';
 
 /** What a value is: words known here, values asked of `imgctl completion --values`, a path, or anything. */
@@ -102,7 +103,12 @@ export async function grammarOf(commands: CommandSet, program: ProgramName): Pro
     });
   }
   const anywhere = (placeholder: string): ValueKind => kinds[placeholder] ?? 'anything';
-  return {program, globalOptions: optionsOf(globalFlags, anywhere), commands: completed};
+  return {program, globalOptions: optionsOf(generalFlags(program), anywhere), commands: completed};
+}
+
+/** What may stand before the verb: with importctl every option there is. */
+function generalFlags(program: ProgramName): FlagTable {
+  return program === 'importctl' ? {help: globalFlags.help, ...importctlFlags} : globalFlags;
 }
 
 function valueKind(place: {

@@ -8,14 +8,18 @@ export const shells = ['bash', 'zsh', 'fish'] as const;
 
 export type Shell = (typeof shells)[number];
 
-/** The script that teaches the shell the commands of imgctl and imgadm. Ends with a newline. */
+/**
+ * The script that teaches the shell the commands of imgctl, imgadm and, where the one on PATH is ours, importctl. Ends
+ * with a newline.
+ */
 export async function completionScript(shell: Shell, commands: CommandSet): Promise<string> {
-  const grammars = [await grammarOf(commands, 'imgctl'), await grammarOf(commands, 'imgadm')];
+  const programs = ['imgctl', 'imgadm', 'importctl'] as const;
+  const grammars = await Promise.all(programs.map((program) => grammarOf(commands, program)));
   return fronts[shell](shellCore(grammars));
 }
 
 const fronts: Readonly<Record<Shell, (core: string) => string>> = {
-  bash: (core) => `# bash completion for imgctl and imgadm
+  bash: (core) => `# bash completion for imgctl, imgadm, and importctl where that is imgctl
 ${core}
 _imgctl() {
   local IFS=$' \\t\\n' line candidate typed current skip words
@@ -41,6 +45,7 @@ _imgctl() {
   done < <(_imgctl_complete "\${words[0]##*/}" "\${words[@]:1}")
 }
 complete -F _imgctl imgctl imgadm
+case $(readlink -f "$(type -P importctl)" 2>/dev/null) in */bin/imgctl) complete -F _imgctl importctl ;; esac
 `,
   zsh: (core) => `#compdef imgctl imgadm
 ${core}
@@ -64,9 +69,10 @@ _imgctl() {
   (( $#closed )) && _describe -t values value closed
   (( $#open )) && _describe -t values value open -S ''
 }
+if [[ \${commands[importctl]:A} == */bin/imgctl ]]; then compdef _imgctl importctl; fi
 if [[ $funcstack[1] == _imgctl ]]; then _imgctl "$@"; else compdef _imgctl imgctl imgadm; fi
 `,
-  fish: (core) => `# fish completion for imgctl and imgadm
+  fish: (core) => `# fish completion for imgctl, imgadm, and importctl where that is imgctl
 set -g __imgctl_core '${core.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}
 _imgctl_complete "$@"'
 function __imgctl_complete
@@ -92,5 +98,8 @@ function __imgctl_paths -a helper token
 end
 complete -c imgctl -f -a '(__imgctl_complete)'
 complete -c imgadm -f -a '(__imgctl_complete)'
+if string match -q '*/bin/imgctl' -- (path resolve (command -s importctl))
+  complete -c importctl -f -a '(__imgctl_complete)'
+end
 `,
 };
