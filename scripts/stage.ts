@@ -1,20 +1,12 @@
 /**
  * Lays out a self-contained program: `stage.ts DIRECTORY` makes DIRECTORY with the launchers, the bundle, data, manual,
  * completion scripts, and of the packages that the bundle loads only what runs. Needs a finished build, and is for machines
- * like this one. Both packages are made of it.
+ * like this one. Both packages are made of it. `--completion DIRECTORY` writes the completion scripts alone, which is what
+ * a plain `npm pack` adds.
  */
 
 import {execFileSync} from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import {copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 
@@ -65,11 +57,20 @@ export function stage(target: string): void {
   const staged = new Set<string>();
   for (const name of loadedPackages) stagePackage(name, root, target, staged);
   const own = readPackage(root);
-  const kept = ['name', 'version', 'description', 'license', 'type', 'engines', 'bin', 'files', 'oclif'];
+  const kept = [
+    'name',
+    'version',
+    'description',
+    'license',
+    'type',
+    'engines',
+    'bin',
+    'man',
+    'files',
+    'oclif',
+  ];
   const manifest = {
     ...Object.fromEntries(kept.map((key) => [key, own[key]])),
-    // npm links what is listed, not what lies in a folder.
-    man: readdirSync(path.join(root, 'man')).map((page) => `./man/${page}`),
     os: ['linux'],
     cpu: [process.arch],
     dependencies: Object.fromEntries(loadedPackages.map((name) => [name, versionOf(name)])),
@@ -138,14 +139,20 @@ export function writeCompletions(prefix: string, {zsh = 'share/zsh/site-function
     mkdirSync(path.dirname(file), {recursive: true});
     writeFileSync(file, execFileSync(path.join(root, 'bin/imgctl'), ['completion', shell]));
   }
-  // Shells look a program's file up by the program's name.
-  symlinkSync('imgctl', path.join(prefix, share, 'bash-completion/completions/imgadm'));
-  symlinkSync('imgctl.fish', path.join(prefix, share, 'fish/vendor_completions.d/imgadm.fish'));
+  // Shells look a program's file up by the program's name. Copies: npm packs no links.
+  for (const [place, suffix] of [
+    ['bash-completion/completions', ''],
+    ['fish/vendor_completions.d', '.fish'],
+  ] as const) {
+    const directory = path.join(prefix, share, place);
+    copyFileSync(path.join(directory, `imgctl${suffix}`), path.join(directory, `imgadm${suffix}`));
+  }
 }
 
 if (import.meta.main) {
-  const [target] = process.argv.slice(2);
-  if (target === undefined) throw new Error('usage: stage.ts DIRECTORY');
-  stage(path.resolve(target));
+  const words = process.argv.slice(2);
+  const [target] = words.filter((word) => word !== '--completion');
+  if (target === undefined) throw new Error('usage: stage.ts [--completion] DIRECTORY');
+  if (!words.includes('--completion')) stage(path.resolve(target));
   writeCompletions(path.resolve(target));
 }

@@ -1,7 +1,16 @@
 /** The npm package, installed for real: no registry, no compiler, no folder of ours. */
 
 import {execFileSync, spawnSync} from 'node:child_process';
-import {existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync} from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import {afterAll, beforeAll, expect, test} from 'vitest';
@@ -64,4 +73,33 @@ test('every command has its manual page in place, and completion is there', () =
   const share = path.join(prefix, 'lib/node_modules/imgctl/share');
   for (const place of ['zsh/site-functions/_imgctl', 'fish/vendor_completions.d/imgctl.fish'])
     expect(readFileSync(path.join(share, place), 'utf8')).toContain('_imgctl_complete');
+});
+
+test('a plain npm pack holds program, manual and completion', () => {
+  const copy = path.join(scratch, 'checkout');
+  const {man, scripts, files} = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  const pages = readdirSync(path.join(root, 'man')).sort();
+  expect(man).toEqual(pages.map((page) => `./man/${page}`));
+  for (const part of [...files, 'package.json', 'scripts'])
+    if (existsSync(path.join(root, part)))
+      cpSync(path.join(root, part), path.join(copy, part), {recursive: true, verbatimSymlinks: true});
+  symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
+  // What comes before is the build, which is there.
+  const [, words] = /&& node (scripts\/stage\.ts .*)$/.exec(scripts.prepack) ?? [];
+  execFileSync(process.execPath, (words ?? '').split(' '), {cwd: copy});
+  const pack = ['pack', '--dry-run', '--json', '--ignore-scripts'];
+  const [{files: packed}] = JSON.parse(execFileSync('npm', pack, {cwd: copy, encoding: 'utf8'}));
+  const names = packed.map((file: {path: string}) => file.path);
+  expect(names).toEqual(expect.arrayContaining(man.map((page: string) => page.slice(2))));
+  for (const name of [
+    'bin/imgctl',
+    'bin/imgctl-importd',
+    'dist/main.js',
+    'dist/native.node',
+    'dist/share/bash-completion/completions/imgadm',
+    'dist/share/fish/vendor_completions.d/imgctl.fish',
+    'dist/share/zsh/site-functions/_imgctl',
+    'schemas/output/list.schema.json',
+  ])
+    expect(names).toContain(name);
 });
