@@ -21,7 +21,8 @@ export interface HttpInputs {
 export function httpSettings(inputs: HttpInputs): HttpSettings {
   const {env, log} = inputs;
   // As in imgadm https_proxy serves both schemes; users asked for upper case too.
-  const proxy = env.https_proxy || env.HTTPS_PROXY || env.http_proxy || env.HTTP_PROXY;
+  const setting = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY'].find((name) => env[name]);
+  const proxy = setting && env[setting];
   const none = env.no_proxy || env.NO_PROXY;
   const extra = inputs.userAgentExtra ? ` ${inputs.userAgentExtra}` : '';
   return {
@@ -33,7 +34,7 @@ export function httpSettings(inputs: HttpInputs): HttpSettings {
     ...(isYes(env.IMGCTL_OFFLINE) && {offline: 'IMGCTL_OFFLINE is set'}),
     requestId: log.requestId,
     onExchange: (exchange) => log.debug({...exchange}, 'http exchange'),
-    ...(proxy && {proxy: {http: proxy, https: proxy, ...(none && {none})}}),
+    ...(proxy && {proxy: {http: proxy, https: proxy, setting, ...(none && {none})}}),
     ...(env.SSL_CERT_FILE && {caFile: env.SSL_CERT_FILE}),
   };
 }

@@ -9,6 +9,8 @@ export interface ProxySettings {
   http?: string;
   https?: string;
   none?: string;
+  /** What named the proxy, for messages. */
+  setting?: string;
 }
 
 export interface TrustSettings {

@@ -168,7 +168,7 @@ export class HttpClient {
       const outcome = await this.#try(signed, options.signal);
       const delayMs = this.#delayBeforeRetry(outcome, request.method, attempt);
       if (delayMs === undefined) {
-        if ('error' in outcome) throw networkError(outcome.error, url, options.shownUrl);
+        if ('error' in outcome) throw this.#failure(outcome.error, url, options);
         return outcome.answer;
       }
       if ('answer' in outcome) outcome.answer.body.destroy();
@@ -253,11 +253,15 @@ export class HttpClient {
     return {status: answer.status, headers: answer.headers, body, encodedBody};
   }
 
+  #failure(error: unknown, url: string, {shownUrl}: RequestOptions): ImgctlError {
+    return networkError(error, url, {...this.#settings, shownUrl});
+  }
+
   #guard(answer: RawAnswer, url: string, options: RequestOptions): Readable {
     return new GuardedBody(answer.body, {
       stallTimeoutMs: this.#stallTimeoutMs,
       asError: (error) =>
-        options.signal?.aborted ? options.signal.reason : networkError(error, url, options.shownUrl),
+        options.signal?.aborted ? options.signal.reason : this.#failure(error, url, options),
     });
   }
 }

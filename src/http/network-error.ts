@@ -1,5 +1,7 @@
 import {errnoOf, ImgctlError} from '../errors.ts';
+import type {ProxySettings} from './agents.ts';
 import {maskUrl} from './mask-url.ts';
+import {proxyText} from './proxy-for.ts';
 
 /** Failures where not one byte of the request reached a server. */
 const unsentCodes = new Set([
@@ -30,21 +32,32 @@ export function reachOf(error: unknown): Reach {
   return brokenCodes.has(code) ? 'unknown' : 'final';
 }
 
+/** How connections are made, as far as it explains a failure. */
+export interface NetworkSettings {
+  proxy?: ProxySettings;
+  caFile?: string;
+}
+
 /**
  * The `ClientError` of spec/imgadm.md §11: `URL: Error: connect ECONNREFUSED …`. `details.reason` is the part
  * after the URL, for callers that word the message themselves.
  */
-export function networkError(error: unknown, url: string, shownUrl = url): ImgctlError {
+export function networkError(
+  error: unknown,
+  url: string,
+  {shownUrl = url, proxy, caFile}: NetworkSettings & {shownUrl?: string | undefined} = {},
+): ImgctlError {
   const cause = rootCause(error);
   if (cause instanceof ImgctlError) return cause;
   const shown = maskUrl(shownUrl);
-  if (certificateCode.test(errnoOf(cause) ?? '')) return certificateError(cause, url, shown);
+  const via = proxyText(url, proxy);
+  if (certificateCode.test(errnoOf(cause) ?? '')) return certificateError(cause, {url, shown, via, caFile});
   if (errnoOf(cause) === 'HPE_HEADER_OVERFLOW') {
     return new ImgctlError('LimitExceeded', `${shown}: the headers of the answer are larger than the limit`, {
       cause,
     });
   }
-  const reason = `Error: ${cause instanceof Error ? cause.message : String(cause)}`;
+  const reason = `Error: ${cause instanceof Error ? cause.message : String(cause)}${via ? `, ${via}` : ''}`;
   return new ImgctlError('ClientError', `${shown}: ${reason}`, {
     cause: error,
     retryable: true,
@@ -52,14 +65,18 @@ export function networkError(error: unknown, url: string, shownUrl = url): Imgct
   });
 }
 
-function certificateError(cause: unknown, url: string, shown: string): ImgctlError {
+function certificateError(
+  cause: unknown,
+  {url, shown, via, caFile}: {url: string; shown: string; via: string | undefined; caFile: string | undefined},
+): ImgctlError {
   const host = new URL(url).host;
   // Node adds advice about its own options after a semicolon.
   const [text] = (cause instanceof Error ? cause.message : String(cause)).split('; if the root CA');
-  const reason = `the TLS certificate of "${host}" was not accepted: ${text}`;
+  const trusted = `trusted are the authorities of the system and of Node${caFile ? `, and of "${caFile}"` : ''}`;
+  const reason = `the TLS certificate of "${host}" was not accepted: ${text}; ${via ? `asked ${via}; ` : ''}${trusted}`;
   return new ImgctlError('ClientError', `${shown}: ${reason}`, {
     cause,
-    hint: `name the issuing CA with "caFile", or turn the check off for this source with "insecure" (IMGADM_INSECURE=1)`,
+    hint: 'name the file of its authority in SSL_CERT_FILE; without any check: IMGADM_INSECURE=1, or "insecure" of the source',
     details: {url: shown, reason, errno: errnoOf(cause)},
   });
 }

@@ -16,8 +16,8 @@ export function pingProblem(answer: Pick<Answer, 'status' | 'body'>): string | u
 /** The `SourcePing` error of spec/imgadm.md §5; `url` is the source's as the user wrote it. */
 export function pingError(source: {type: string; url: string}, detail: string, cause?: unknown): ImgctlError {
   const message = `unexpected ping error with "${source.type}" image source "${maskUrl(source.url)}": ${detail}`;
-  const retryable = cause instanceof ImgctlError && cause.retryable;
-  return new ImgctlError('SourcePing', message, {cause, retryable});
+  const {retryable = false, hint = undefined} = cause instanceof ImgctlError ? cause : {};
+  return new ImgctlError('SourcePing', message, {cause, retryable, ...(hint !== undefined && {hint})});
 }
 
 function indent(body: string): string {

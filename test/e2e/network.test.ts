@@ -1,7 +1,9 @@
 /** How the built programs reach sources: proxies, certificates, retries, limits (spec/imgadm.md §2.3, imgapi.md §7). */
 
+import {mkdirSync} from 'node:fs';
 import {createServer, type Server} from 'node:https';
 import type {AddressInfo} from 'node:net';
+import path from 'node:path';
 import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, test} from 'vitest';
 import {type FakeServer, startFakeServer} from '../support/fake-images.ts';
 import {startProxy, type TestProxy} from '../support/proxy.ts';
@@ -13,6 +15,7 @@ const ownNames = new Set(['PATH', 'HOME', 'LC_ALL', 'IMGCTL_ROOT']);
 
 let shared: World;
 let ca: TestCa;
+let other: TestCa;
 let world: World;
 let server: FakeServer;
 let secure: Server;
@@ -22,6 +25,9 @@ let proxy: TestProxy;
 beforeAll(() => {
   shared = new World();
   ca = makeTestCa(shared.directory, ['DNS:images.test', 'IP:127.0.0.1']);
+  const place = path.join(shared.directory, 'other');
+  mkdirSync(place);
+  other = makeTestCa(place, ['DNS:images.test']);
 });
 afterAll(() => shared.end());
 
@@ -98,6 +104,11 @@ describe('a proxy', () => {
     const dead = await ping('http://other.test', {http_proxy: 'http://user:secret@127.0.0.1:1'});
     expect(dead.status).toBe(1);
     expect(dead.stderr).not.toContain('secret');
+    expect(dead.stderr.split('\n')[0]).toBe(
+      'imgctl sources: error (SourcePing): unexpected ping error with "imgapi" image source "http://other.test": Error: connect ECONNREFUSED 127.0.0.1:1, by way of the proxy "http://***@127.0.0.1:1" (http_proxy)',
+    );
+    const direct = await ping('http://127.0.0.1:1', {http_proxy: url, no_proxy: '.test,127.0.0.1:1'});
+    expect(direct.stderr.split('\n')[0]).toMatch(/: Error: connect ECONNREFUSED 127\.0\.0\.1:1$/);
   });
 
   test.each(['https_proxy', 'HTTP_PROXY'])('named by %s tunnels https, certificate checked', async (name) => {
@@ -106,6 +117,11 @@ describe('a proxy', () => {
     const env = {[name]: proxy.url};
     const refused = await ping('https://images.test/base', env);
     expect(refused.stderr).toContain('the TLS certificate of "images.test" was not accepted');
+    expect(refused.stderr).toContain(`; asked by way of the proxy "${proxy.url}" (${name}); trusted are`);
+    const others = await ping('https://images.test/base', {...env, SSL_CERT_FILE: other.caFile});
+    expect(others.stderr).toContain(
+      `trusted are the authorities of the system and of Node, and of "${other.caFile}"`,
+    );
     const outcome = await ping('https://images.test/base', {...env, SSL_CERT_FILE: ca.caFile});
     expect([outcome.stderr, outcome.status]).toEqual(['', 0]);
     expect(new Set(proxy.requests)).toEqual(new Set(['CONNECT images.test:443']));

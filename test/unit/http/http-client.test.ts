@@ -424,7 +424,7 @@ describe('TLS', () => {
     const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
     const refused = await failure(client().request(`https://${host}/`, {limitBytes: 100}));
     expect(refused.message).toBe(
-      `https://${host}/: the TLS certificate of "${host}" was not accepted: self-signed certificate`,
+      `https://${host}/: the TLS certificate of "${host}" was not accepted: self-signed certificate; trusted are the authorities of the system and of Node`,
     );
     expect([refused.code, refused.retryable, refused.hint]).toEqual([
       'ClientError',
