@@ -43,6 +43,7 @@ export const globalFlags = {
     summary: 'on failure print one JSON object as the last line of stderr',
   },
   json: {kind: 'boolean', char: 'j', summary: 'print JSON on stdout'},
+  strict: {kind: 'boolean', summary: 'fail with status 1 when there was a warning'},
   progress: {
     kind: 'string',
     value: 'MODE',

@@ -55,6 +55,9 @@ export class Network {
           ? {...this.#options.environment.env, IMGCTL_OFFLINE: '1'}
           : this.#options.environment.env,
         log: this.#options.log,
+        warn: (text) => {
+          if (this.#options.program === 'imgctl') this.#options.output.warn(text);
+        },
         insecure: settings.insecure,
         isPull: settings.isPull === true,
         userAgentExtra,

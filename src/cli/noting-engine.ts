@@ -3,6 +3,7 @@
 import type {PullNote, PullNotes} from '../actions/pull-notes.ts';
 import type {Engine, PullRequest, Transfer, TransferResult} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
+import {unverifiedPull} from './insecure-choices.ts';
 
 export interface NotingOptions {
   /** Takes every pull. */
@@ -20,6 +21,7 @@ export function notingEngine<Inner extends Engine>(engine: Inner, options: Notin
     let transfer: Transfer;
     try {
       await options.check(request);
+      if (request.verify === 'no') options.warn(unverifiedPull(request.url));
       transfer = await engine.pull(request);
     } catch (error) {
       await note(request, {error: shortError(error)}, options);

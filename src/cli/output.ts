@@ -54,6 +54,11 @@ export class Output {
     if (this.streams.stderr.isTTY && !this.subject.startsWith('imgadm')) this.notice(line);
   }
 
+  /** Distinct warnings so far. */
+  get warnings(): number {
+    return this.#warned.size;
+  }
+
   /** Once per distinct text and run, with --quiet too (ux.md §7.2). */
   warn(text: string): void {
     if (this.#warned.has(text)) return;

@@ -3,6 +3,7 @@
 import {errnoOf, ImgctlError, ServerError} from '../errors.ts';
 import {exitStatusOf} from './exit-codes.ts';
 import {logLevels, recordHead} from './log.ts';
+import {packageVersion} from './package-root.ts';
 import {escapeControls} from './table.ts';
 
 export interface ErrorReportOptions {
@@ -26,9 +27,18 @@ function asKnown(error: unknown): ImgctlError {
   if (error instanceof ImgctlError) return error;
   const message = error instanceof Error ? error.message : String(error);
   const errno = error instanceof Error && 'syscall' in error ? errnoOf(error) : undefined;
-  if (errno === undefined) return new ImgctlError('InternalError', message, {cause: error});
+  if (errno === undefined) return internalError(message, error);
   const isFull = errno === 'ENOSPC' || errno === 'EDQUOT';
   return new ImgctlError(isFull ? 'NoSpace' : 'FileSystem', message, {cause: error, retryable: isFull});
+}
+
+/** A fault of ours: which version it is, and what to do about it (ux.md §7.1). */
+function internalError(message: string, cause: unknown): ImgctlError {
+  return new ImgctlError('InternalError', message, {
+    cause,
+    hint: `this is a fault of imgctl ${packageVersion()}: report it, with what -v prints, where you got imgctl from`,
+    details: {version: packageVersion()},
+  });
 }
 
 function humanLines(error: ImgctlError, options: ErrorReportOptions): string[] {

@@ -67,7 +67,12 @@ export function networkError(
 
 function certificateError(
   cause: unknown,
-  {url, shown, via, caFile}: {url: string; shown: string; via: string | undefined; caFile: string | undefined},
+  {
+    url,
+    shown,
+    via,
+    caFile,
+  }: {url: string; shown: string; via: string | undefined; caFile: string | undefined},
 ): ImgctlError {
   const host = new URL(url).host;
   // Node adds advice about its own options after a semicolon.

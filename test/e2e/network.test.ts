@@ -75,7 +75,10 @@ describe('a proxy', () => {
     'named by %s is used for http',
     async (name) => {
       const outcome = await ping(behind, {[name]: proxy.url});
-      expect([outcome.stderr, outcome.status]).toEqual(['', 0]);
+      expect([outcome.stderr, outcome.status]).toEqual([
+        `imgctl sources: warning: insecure: "http://images.test" is asked without TLS, so what comes may be anybody's\n`,
+        0,
+      ]);
       expect(proxy.requests).toEqual([`GET ${behind}/ping`]);
     },
   );
@@ -168,8 +171,36 @@ describe('a certificate', () => {
       `Added "imgapi" image source "${secureUrl}" (insecure)\n`,
     );
     await run(['sources', '-d', 'https://images.smartos.org']);
-    const outcome = await run(['avail', '-H', '-o', 'uuid']);
+    const outcome = await run(['-q', 'avail', '-H', '-o', 'uuid']);
+    const warning = `insecure: the certificate of "${secureUrl}" is not checked, so what comes may be anybody's`;
+    expect([outcome.stdout, outcome.stderr, outcome.status]).toEqual([
+      `${uuid}\n`,
+      `imgctl avail: warning: ${warning}\n`,
+      0,
+    ]);
+    // All that was asked for is there, and the status tells of the warning.
+    const strict = await run(['avail', '-H', '-o', 'uuid', '--strict']);
+    expect([strict.stdout, strict.stderr, strict.status]).toEqual([
+      `${uuid}\n`,
+      `imgctl avail: warning: ${warning}\nimgctl avail: error (Warned): there was a warning, which --strict makes a failure\n`,
+      1,
+    ]);
+    const old = await world.runWhile(['avail', '-H', '-o', 'uuid'], async () => undefined, 'imgadm');
+    expect([old.stdout, old.stderr, old.status]).toEqual([`${uuid}\n`, '', 0]);
+  });
+
+  test('that is checked is no reason for --strict to fail, nor is a server on this machine', async () => {
+    world.useSources([server.url]);
+    const outcome = await run(['avail', '-H', '-o', 'uuid', '--strict']);
     expect([outcome.stdout, outcome.stderr, outcome.status]).toEqual([`${uuid}\n`, '', 0]);
+  });
+
+  test('or not, a pull with --verify=no is warned about', async () => {
+    const pull = ['pull-raw', '-m', '-q', '--verify=no', `${server.url}/nothing`, 'x'];
+    const [outcome, old] = [await run(pull), await world.runWhile(pull, async () => undefined, 'importctl')];
+    const warning = `imgctl pull-raw: warning: insecure: "${server.url}/nothing" is pulled with --verify=no, so what comes may be anybody's`;
+    expect(outcome.stderr.split('\n')[0]).toBe(warning);
+    expect(old.stderr).not.toContain('insecure');
   });
 
   test('is checked for a source that says so, whatever the environment says', async () => {

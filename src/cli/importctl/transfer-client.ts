@@ -11,6 +11,7 @@ import {createInterface} from 'node:readline';
 import type {TransferOrder} from '../../actions/transfer-order.ts';
 import {errnoOf, ImgctlError} from '../../errors.ts';
 import type {CommandContext} from '../context.ts';
+import {unverifiedPull} from '../insecure-choices.ts';
 import {packageRoot} from '../package-root.ts';
 import type {TransferMessage, TransferTask} from './transfer-messages.ts';
 
@@ -37,6 +38,9 @@ export async function runTransferClient(
 ): Promise<TransferOutcome> {
   const {cwd} = context.environment;
   checkFiles(order, cwd, context);
+  // importctl says nothing of it.
+  const isUnverified = order.verify === 'no' && (order.verb === 'pull-tar' || order.verb === 'pull-raw');
+  if (isUnverified && context.program === 'imgctl') context.output.warn(unverifiedPull(order.remote));
   const task: TransferTask = {
     order,
     program: context.program,

@@ -6,6 +6,7 @@ import {readConfiguration, writeConfiguration} from '../../../src/cli/config.ts'
 import {formatDuration, parseDuration} from '../../../src/cli/durations.ts';
 import {exitStatusOf} from '../../../src/cli/exit-codes.ts';
 import {splitGlobals} from '../../../src/cli/global-flags.ts';
+import {packageVersion} from '../../../src/cli/package-root.ts';
 import {statePaths} from '../../../src/cli/paths.ts';
 import {errorReport} from '../../../src/cli/report-error.ts';
 import {type ErrorCode, ImgctlError, MultiError, ServerError} from '../../../src/errors.ts';
@@ -152,11 +153,14 @@ describe('an error report', () => {
     });
   });
 
-  test('of what nobody foresaw is an InternalError', () => {
+  test('of what nobody foresaw is an InternalError with version and what to do, its trace with -v only', () => {
+    const fault = `  hint: this is a fault of imgctl ${packageVersion()}: report it, with what -v prints, where you got imgctl from`;
     expect(errorReport(new TypeError('x is not y'), options)).toBe(
-      'imgctl list: error (InternalError): x is not y',
+      `imgctl list: error (InternalError): x is not y\n${fault}`,
     );
-    expect(errorReport('just a text', options)).toBe('imgctl list: error (InternalError): just a text');
+    expect(errorReport('just a text', options)).toBe(
+      `imgctl list: error (InternalError): just a text\n${fault}`,
+    );
     const failed = (code: string) => Object.assign(new Error(`${code}: write`), {code, syscall: 'write'});
     expect(errorReport(failed('ENOSPC'), options)).toBe('imgctl list: error (NoSpace): ENOSPC: write');
     expect(errorReport(failed('EIO'), options)).toBe('imgctl list: error (FileSystem): EIO: write');
