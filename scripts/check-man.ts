@@ -7,9 +7,11 @@
 import {spawnSync} from 'node:child_process';
 import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import path from 'node:path';
+import {exitStatusOf} from '../src/cli/exit-codes.ts';
 import {flagTable} from '../src/cli/fast-path.ts';
 import {globalFlags} from '../src/cli/flags.ts';
 import {commands} from '../src/commands/index.ts';
+import {errorCodes, ImgctlError} from '../src/errors.ts';
 
 const manual = path.join(import.meta.dirname, '../man');
 const problems: string[] = [];
@@ -17,6 +19,28 @@ const problems: string[] = [];
 /** Long options that a page describes: `.It Fl Fl name` in its OPTIONS list. */
 function optionsOf(page: string): Set<string> {
   return new Set([...page.matchAll(/^\.It .*?Fl Fl ([a-zA-Z-]+)/gm)].map((match) => match[1] ?? ''));
+}
+
+/** Every code has its entry, which is an anchor in HTML, with its exit status; and no entry is of nothing. */
+function checkErrors(): void {
+  const page = 'imgctl-errors.7';
+  const list = readFileSync(path.join(manual, page), 'utf8').split(/^\.El$/m)[0] ?? '';
+  const entries = new Map(
+    list
+      .split(/^\.It Ic /m)
+      .slice(1)
+      .map((entry) => [/^\w+/.exec(entry)?.[0] ?? '', entry]),
+  );
+  for (const code of errorCodes) {
+    const entry = entries.get(code);
+    const status = exitStatusOf(new ImgctlError(code, ''));
+    const told = /^Exit status (\d+)/m.exec(entry ?? '')?.[1] ?? '1';
+    if (entry === undefined) problems.push(`man/${page}: code ${code} is missing`);
+    else if (told !== String(status)) problems.push(`man/${page}: ${code} has exit status ${status}`);
+    entries.delete(code);
+  }
+  entries.delete('MultiError');
+  for (const code of entries.keys()) problems.push(`man/${page}: there is no code ${code}`);
 }
 
 const pages = new Set(readdirSync(manual).filter((name) => /\.\d$/.test(name)));
@@ -54,6 +78,8 @@ if (pages.delete(general)) {
 } else problems.push('no page man/imgctl.1');
 for (const page of pages)
   if (page.startsWith('imgctl-') && page.endsWith('.1')) problems.push(`man/${page}: no such command`);
+
+checkErrors();
 
 for (const name of readdirSync(manual).filter((entry) => /\.\d$/.test(entry))) {
   const file = path.join(manual, name);
