@@ -10,14 +10,18 @@ files() { find / -xdev \( -path /proc -o -path /dev -o -path /run -o -path /tmp 
 files >/tmp/before
 dpkg -i /imgctl.deb >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log; fail 'dpkg -i'; }
 say "installed: $(imgctl --version)"
-[ -e /etc/systemd/system/dbus-org.freedesktop.import1.service ] && fail 'the service was enabled'
+[ ! -e /etc/systemd/system/dbus-org.freedesktop.import1.service ] || fail 'the service was enabled'
 
 imgctl --version -v | grep -q '^engine embedded$' || fail 'engine'
 imgadm --version >/dev/null
 /usr/lib/imgctl/bin/importctl --version >/dev/null
-for page in imgctl imgctl-import imgadm imgctl-config imgctl-importd; do man -w "$page" >/dev/null || fail "man $page"; done
-[ -s /usr/share/bash-completion/completions/imgctl ] || fail 'completion'
-systemd-analyze verify --man=no /usr/lib/systemd/system/imgctl-importd.service 2>&1 | grep -i imgctl && fail 'unit'
+for page in imgctl imgctl-import imgadm imgctl-config imgctl-errors imgctl-importd; do man -w "$page" >/dev/null || fail "man $page"; done
+for file in bash-completion/completions/imgctl zsh/vendor-completions/_imgctl fish/vendor_completions.d/imgctl.fish; do
+	[ -s "/usr/share/$file" ] || fail "completion: $file"
+done
+[ "$(bash -c '. /usr/share/bash-completion/completions/imgctl; complete -p imgctl')" = 'complete -F _imgctl imgctl' ] || fail 'completion of bash'
+verdict=$(systemd-analyze verify --man=no /usr/lib/systemd/system/imgctl-importd.service 2>&1 | grep -i imgctl || true)
+[ -z "$verdict" ] || fail "unit: $verdict"
 
 # A server here, an image of this very tree's /etc, and its way to an instance.
 imgctl serve --listen 127.0.0.1:8099 /srv/images >/tmp/serve.log 2>&1 &
@@ -47,12 +51,15 @@ imgctl delete "$uuid" >/dev/null || fail delete
 # Enabled by hand, it gives its place back when the package goes.
 systemctl enable imgctl-importd.service >/dev/null 2>&1 || fail enable
 dpkg -r imgctl >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log; fail 'dpkg -r'; }
-[ -e /usr/bin/imgctl ] && fail 'imgctl is still there'
-[ -L /etc/systemd/system/dbus-org.freedesktop.import1.service ] && fail 'the service is still enabled'
+[ ! -e /usr/bin/imgctl ] || fail 'imgctl is still there'
+for link in dbus-org.freedesktop.import1.service systemd-importd.service systemd-importd.socket sockets.target.wants/imgctl-importd.socket; do
+	[ ! -L "/etc/systemd/system/$link" ] || fail "the service is still enabled: $link"
+done
 [ -e /etc/imgctl/config.json ] || fail 'removing took the configuration'
 dpkg -P imgctl >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log; fail 'dpkg -P'; }
 rm -rf /srv/images
 files >/tmp/after
 # Directories for images are systemd's as well.
-diff /tmp/before /tmp/after | grep '^[<>]' | grep -v -e ' /var/lib/machines$' -e '/etc/systemd/system/sockets.target.wants$' && fail 'left or taken'
+changed=$(diff /tmp/before /tmp/after | grep '^[<>]' | grep -v -e ' /var/lib/machines$' -e '/etc/systemd/system/sockets.target.wants$' || true)
+[ -z "$changed" ] || fail "left or taken: $changed"
 say "removed and purged, nothing left"
