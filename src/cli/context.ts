@@ -16,7 +16,8 @@ import type {ImgctlError} from '../errors.ts';
 import {classDirectoryNames, type ImageClass, imageClasses} from '../import1/image-class.ts';
 import type {SourceSettings} from '../sources/source.ts';
 import {openCatalogOrStandIn} from './catalog-file.ts';
-import {type Configuration, engineLimits, readConfiguration} from './config.ts';
+import {type Configuration, engineLimits} from './config.ts';
+import {ConfigurationFiles} from './configuration-files.ts';
 import {configuredPools, withConfiguredPools} from './configured-pools.ts';
 import {type ContextFlags, type PlaceFlags, type ProgramName, placeFlags} from './context-flags.ts';
 import {chooseEngine} from './engine-choice.ts';
@@ -61,7 +62,7 @@ export class CommandContext {
   failure: ImgctlError | undefined;
   readonly #flags: ContextFlags;
   readonly #root: string | undefined;
-  #configuration: Promise<Configuration> | undefined;
+  readonly #files: ConfigurationFiles;
   #catalog: Promise<Catalog> | undefined;
   #busEngine: Promise<BusEngine> | undefined;
 
@@ -75,6 +76,10 @@ export class CommandContext {
     const {env, uid, homeDirectory} = options.environment;
     this.#root = (options.flags.root ?? env.IMGCTL_ROOT) || undefined;
     this.paths = statePaths({env, uid, homeDirectory, root: this.#root, scope: options.flags.scope});
+    this.#files = new ConfigurationFiles(
+      options.flags.config ?? (env.IMGCTL_CONFIG || undefined),
+      this.paths,
+    );
     this.network = new Network({
       ...options,
       cacheDirectory: this.paths.cacheDirectory,
@@ -101,12 +106,7 @@ export class CommandContext {
   }
 
   configuration(): Promise<Configuration> {
-    this.#configuration ??= readConfiguration(this.#configFile());
-    return this.#configuration;
-  }
-
-  #configFile(): string {
-    return this.#flags.config ?? this.environment.env.IMGCTL_CONFIG ?? this.paths.configFile;
+    return this.#files.read();
   }
 
   catalog(): Promise<Catalog> {
@@ -279,11 +279,7 @@ export class CommandContext {
   async #sourceSettingsStore(): Promise<SourceSettingsStore> {
     const {sourceSettingsStore} = await import('./source-settings-store.ts');
     return sourceSettingsStore({
-      configFile: this.#configFile(),
-      read: () => this.network.sourceSettings(),
-      changed: (configuration) => {
-        this.#configuration = Promise.resolve(configuration);
-      },
+      files: this.#files,
       lock: async () => {
         const onWait = (): void =>
           this.output.notice('Waiting for another process to change the configuration');

@@ -90,7 +90,16 @@ export class Network {
     });
   }
 
+  /** Those in force: the one that `IMGCTL_SOURCE` names, by URL or name, else those that are configured. */
   async sourceSettings(): Promise<SourceSettings[]> {
+    const configured = await this.configuredSources();
+    const wanted = this.#options.environment.env.IMGCTL_SOURCE;
+    if (!wanted || this.#options.program !== 'imgctl') return configured;
+    const known = configured.find(({name, url}) => name === wanted || url === wanted);
+    return [known ?? {url: wanted, type: 'imgapi'}];
+  }
+
+  async configuredSources(): Promise<SourceSettings[]> {
     return (await this.#options.configuration()).sources ?? [defaultSource];
   }
 
@@ -133,7 +142,7 @@ export class Network {
   /** Channels do not count: a server has the same users for all of them. A URL as typed keeps its own channel. */
   async #writable(text: string): Promise<SourceSettings> {
     const {parseSourceUrl} = await import('../imgapi/source-url.ts');
-    const sources = (await this.sourceSettings()).filter(({type}) => type === 'imgapi');
+    const sources = (await this.configuredSources()).filter(({type}) => type === 'imgapi');
     const named = sources.find(({name}) => name === text && this.#options.program === 'imgctl');
     if (named) return named;
     const {base} = parseSourceUrl(text);

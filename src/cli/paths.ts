@@ -4,11 +4,14 @@ import path from 'node:path';
 import {classDirectoryNames, type ImageClass} from '../import1/image-class.ts';
 
 export interface StatePaths {
+  scope: Scope;
   catalogFile: string;
   recordsDirectory: string;
   cacheDirectory: string;
   runtimeDirectory: string;
   configFile: string;
+  /** Weaker ones, the weakest first: of the vendor, and for a user of the system. */
+  configFilesBelow: string[];
   /** Notes of what was pulled last. */
   pullNotesDirectory: string;
   imageDirectory(imageClass: ImageClass): string;
@@ -28,6 +31,8 @@ export interface PathInputs {
   scope?: Scope | undefined;
 }
 
+const vendorConfigFile = '/usr/lib/imgctl/config.json';
+
 /** System paths apply to uid 0 and to every use of `root`, so that an image build works as any user. */
 export function statePaths(inputs: PathInputs): StatePaths {
   const below = (absolute: string): string =>
@@ -37,11 +42,13 @@ export function statePaths(inputs: PathInputs): StatePaths {
     // Units for images that go with the boot set it to /run.
     const imageRoot = inputs.env.IMGCTL_IMAGE_ROOT || '/var/lib';
     return {
+      scope: 'system',
       catalogFile: below('/var/lib/imgctl/catalog.db'),
       recordsDirectory: below('/var/lib/imgctl/records'),
       cacheDirectory: below('/var/cache/imgctl'),
       runtimeDirectory: below('/run/imgctl'),
       configFile: below('/etc/imgctl/config.json'),
+      configFilesBelow: [below(vendorConfigFile)],
       pullNotesDirectory: below('/var/lib/imgctl/pulls'),
       imageDirectory: (imageClass) => below(path.join(imageRoot, classDirectoryNames[imageClass])),
       runtimeImageDirectory: (imageClass) => below(path.join('/run', classDirectoryNames[imageClass])),
@@ -58,11 +65,13 @@ export function statePaths(inputs: PathInputs): StatePaths {
   const runtimeDirectory =
     runtime && path.isAbsolute(runtime) ? path.join(runtime, 'imgctl') : path.join(cache, 'run');
   return {
+    scope: 'user',
     catalogFile: path.join(data, 'catalog.db'),
     recordsDirectory: path.join(data, 'records'),
     cacheDirectory: cache,
     runtimeDirectory,
     configFile: path.join(xdg('XDG_CONFIG_HOME', '.config'), 'imgctl/config.json'),
+    configFilesBelow: [vendorConfigFile, '/etc/imgctl/config.json'],
     pullNotesDirectory: path.join(data, 'pulls'),
     runtimeImageDirectory: (imageClass) => path.join(runtimeDirectory, classDirectoryNames[imageClass]),
     imageDirectory: (imageClass) => path.join(state, classDirectoryNames[imageClass]),

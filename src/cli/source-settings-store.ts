@@ -1,40 +1,33 @@
-/** The configured sources as they stand in the configuration file, changed by one process at a time. */
+/** The configured sources as they stand in the configuration files, changed by one process at a time. */
 
 import type {SourceSettingsStore} from '../actions/sources.ts';
 import type {SourceSettings} from '../sources/source.ts';
-import {type Configuration, defaultSource, readConfiguration, writeConfiguration} from './config.ts';
+import {defaultSource} from './config.ts';
+import type {ConfigurationFiles} from './configuration-files.ts';
 
 export interface SourceSettingsStoreOptions {
-  configFile: string;
-  /** What the configuration that this process has read says. */
-  read(): Promise<SourceSettings[]>;
-  /** Called with what the file has held since a change. */
-  changed(configuration: Configuration): void;
+  files: ConfigurationFiles;
   /** Waits for the right to change the file. */
   lock(): Promise<{release(): void | Promise<void>}>;
 }
 
-export function sourceSettingsStore(options: SourceSettingsStoreOptions): SourceSettingsStore {
+export function sourceSettingsStore({files, lock}: SourceSettingsStoreOptions): SourceSettingsStore {
+  const read = async (): Promise<SourceSettings[]> => (await files.read()).sources ?? [defaultSource];
   return {
-    read: options.read,
+    read,
     change: async (edit) => {
-      const lock = await options.lock();
-      return change(options, edit).finally(() => lock.release());
+      const held = await lock();
+      try {
+        // On the files as they are now: another process may have changed them since this one read them.
+        await files.change('sources', (current) => {
+          const known = current ?? [defaultSource];
+          const sources = edit(known, current === undefined);
+          return sources === known ? current : sources;
+        });
+      } finally {
+        await held.release();
+      }
+      return read();
     },
   };
-}
-
-/** On the file as it is now: another process may have changed it since this one read it. */
-async function change(
-  {configFile, changed}: SourceSettingsStoreOptions,
-  edit: Parameters<SourceSettingsStore['change']>[0],
-): Promise<SourceSettings[]> {
-  const configuration = await readConfiguration(configFile);
-  const current = configuration.sources ?? [defaultSource];
-  const sources = edit(current, configuration.sources === undefined);
-  if (sources === current) return current;
-  const next = {...configuration, sources};
-  await writeConfiguration(configFile, next);
-  changed(next);
-  return sources;
 }

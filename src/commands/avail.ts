@@ -1,5 +1,6 @@
 import {listAvailable} from '../actions/avail.ts';
 import {defineCommand} from '../cli/command.ts';
+import {defaultSource} from '../cli/config.ts';
 import {
   asksForFields,
   checkListFlags,
@@ -31,7 +32,8 @@ export default defineCommand({
   async run(context, {flags, args}) {
     if (asksForFields(flags)) return [];
     checkListFlags(flags, args, defaultColumns);
-    const isBuiltIn = (await context.configuration()).sources === undefined;
+    const [settings] = await context.network.sourceSettings();
+    const isBuiltIn = settings === defaultSource;
     if (isBuiltIn)
       context.output.hint(
         'no source is configured, so the images of SmartOS are asked for; to add one of yours: imgctl sources -a URL',

@@ -20,6 +20,7 @@ export default defineCommand({
       kind: 'strings',
       char: 'S',
       value: 'URL',
+      env: 'IMGCTL_SOURCE',
       summary: 'ask this IMGAPI source instead of the configured ones; may be repeated',
     },
     zstream: {kind: 'boolean', summary: 'the file is not compressed; fail if it is'},

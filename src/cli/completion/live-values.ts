@@ -37,7 +37,7 @@ const readers: Readonly<Record<LiveKind, Reader>> = {
   offered: async (context) => (await titles(context, 'offers')).map(byUuid),
   'offered-names': async (context) => (await titles(context, 'offers')).map(byName),
   async sources(context) {
-    const settings = await context.network.sourceSettings();
+    const settings = await context.network.configuredSources();
     return settings.map(({url, name}) => ({value: name ?? url, description: name ? url : ''}));
   },
   async pools(context) {
