@@ -1,5 +1,6 @@
 /**
- * Entry of the bundle: `main.js PROGRAM ARG…`, PROGRAM being the name it was started under. The import generator, which
+ * Entry of the bundle: `main.js PROGRAM ARG…`, PROGRAM being the name it was started under; `start.cjs` comes before it.
+ * The import generator, which
  * delays a boot, is told from the words alone and started without loading what reads commands; anything but its plain
  * form goes the long way.
  */

@@ -1,9 +1,8 @@
 /** `avail`: what the sources offer (spec/imgadm.md §6). */
 
 import type {ImgctlError} from '../errors.ts';
-import type {ActionContext} from './context.ts';
 import {requireSources} from './find-offered.ts';
-import {asOne, forgetOtherSources, gatherOffers, type OfferRow} from './offers.ts';
+import {asOne, forgetOtherSources, gatherOffers, type OfferRow, type OffersContext} from './offers.ts';
 
 export interface AvailResult {
   rows: OfferRow[];
@@ -14,7 +13,7 @@ export interface AvailResult {
   answered: number;
 }
 
-export async function listAvailable(context: ActionContext): Promise<AvailResult> {
+export async function listAvailable(context: OffersContext): Promise<AvailResult> {
   requireSources(context);
   await forgetOtherSources(context);
   const {rows, failures} = await gatherOffers(context);

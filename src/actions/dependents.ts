@@ -4,13 +4,11 @@
  */
 
 import type {ActionContext} from './context.ts';
-import {type InstalledImage, listInstalled} from './installed.ts';
+import {type InstalledContext, type InstalledImage, listInstalled} from './installed.ts';
 import {poolText} from './pools.ts';
 
-type DependentsContext = Pick<ActionContext, 'catalog' | 'records' | 'engine' | 'pools'>;
-
 /** Storage names, `POOL/NAME`: instances first, then child images. */
-export async function dependentNames(context: DependentsContext, image: InstalledImage): Promise<string[]> {
+export async function dependentNames(context: InstalledContext, image: InstalledImage): Promise<string[]> {
   return dependentsAmong(context, image, await listInstalled(context));
 }
 

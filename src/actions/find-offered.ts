@@ -11,7 +11,7 @@ export interface OfferedImage {
   source: VerifiedSource;
 }
 
-type FindContext = OffersContext;
+type FindContext = OffersContext & Pick<ActionContext, 'sources'>;
 
 /**
  * The first source that has the image and is accepted wins. A source that fails before is a warning when another
@@ -43,7 +43,7 @@ export async function findOffered(
   return undefined;
 }
 
-export function requireSources(context: Pick<ActionContext, 'sources' | 'program'>): void {
+export function requireSources(context: {readonly sources: readonly unknown[]; program: string}): void {
   if (context.sources.length > 0) return;
   throw new ImgctlError('NoSources', `${context.program} has no configured sources`, {
     hint: `add one: ${context.program} sources -a URL`,

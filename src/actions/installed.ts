@@ -5,11 +5,19 @@
  */
 
 import type {ImageRecord} from '../catalog/records.ts';
-import type {StoredImage} from '../engine/engine.ts';
+import type {ImageStore, StoredImage} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import {isUuid} from '../manifest/manifest.ts';
 import type {ActionContext, Pool} from './context.ts';
 import {getPool, poolText} from './pools.ts';
+
+/** What of a stored image says that it is there. */
+export type StoredName = Pick<StoredImage, 'name' | 'zfs'>;
+
+/** Who tells which images a store holds; every engine does. */
+export interface ImageNamer {
+  listImages(store: ImageStore): Promise<readonly StoredName[]>;
+}
 
 export interface InstalledImage {
   record: ImageRecord;
@@ -17,10 +25,10 @@ export interface InstalledImage {
   /** Names of instances that were made from it, in its pool, and still exist. */
   instances: string[];
   /** Its data. */
-  stored: StoredImage;
+  stored: StoredName;
 }
 
-type InstalledContext = Pick<ActionContext, 'catalog' | 'records' | 'engine' | 'pools'>;
+export type InstalledContext = Pick<ActionContext, 'catalog' | 'records' | 'pools'> & {engine: ImageNamer};
 
 /** Told of an image that cannot be listed because its record cannot be read. */
 export type OnUnreadable = (uuid: string, error: ImgctlError) => void;
@@ -44,14 +52,14 @@ export async function listInstalled(
   return images.sort((a, b) => (a.record.manifest.uuid < b.record.manifest.uuid ? -1 : 1));
 }
 
-async function storedByName({engine}: InstalledContext, pool: Pool): Promise<Map<string, StoredImage>> {
+async function storedByName({engine}: InstalledContext, pool: Pool): Promise<Map<string, StoredName>> {
   return new Map((await engine.listImages(pool.store)).map((image) => [image.name, image]));
 }
 
 function installedFrom(
   record: ImageRecord,
   pool: Pool,
-  inPool: ReadonlyMap<string, StoredImage>,
+  inPool: ReadonlyMap<string, StoredName>,
 ): InstalledImage | undefined {
   const stored = inPool.get(record.localName);
   if (!stored) return undefined;

@@ -5,10 +5,8 @@ import {type GuestExpectation, guestExpectation} from '../manifest/guest.ts';
 import {type ImageManifest, isUuid} from '../manifest/manifest.ts';
 import type {ActionContext} from './context.ts';
 import {dependentNames, dependentsAmong} from './dependents.ts';
-import {getInstalled, type InstalledImage, listInstalled} from './installed.ts';
+import {getInstalled, type InstalledContext, type InstalledImage, listInstalled} from './installed.ts';
 import {poolText} from './pools.ts';
-
-type ListContext = Pick<ActionContext, 'catalog' | 'records' | 'engine' | 'pools'>;
 
 export interface ListedImage {
   /** Of what has no record the UUID or the name alone. */
@@ -26,7 +24,7 @@ export interface ListedImage {
  * a record (imgadm's orphans), hand-made machines among it; instances are never images.
  */
 export async function listImages(
-  context: ListContext & Pick<ActionContext, 'report'>,
+  context: InstalledContext,
   options: {all: boolean} = {all: false},
 ): Promise<ListedImage[]> {
   const installed = await listInstalled(context, (_uuid, error) =>
@@ -48,7 +46,7 @@ export async function listImages(
 
 /** Named by UUID as imgadm shows them; others have their name, since nothing tells a UUID. */
 async function listOrphans(
-  context: ListContext,
+  context: InstalledContext,
   installed: readonly InstalledImage[],
 ): Promise<ListedImage[]> {
   const known = new Set(installed.map(({pool, record}) => `${pool.name}/${record.localName}`));
@@ -94,7 +92,7 @@ function verificationOf({verification, digests}: ImageRecord): InstalledVerifica
 
 /** `ImageNotInstalled` when it is not there. Only pools of type zfs have snapshots; the key is part of the shape. */
 export async function getImage(
-  context: ListContext & Pick<ActionContext, 'program'>,
+  context: InstalledContext & Pick<ActionContext, 'program'>,
   options: {uuid: string; poolName?: string | undefined; withChildren: boolean; withOwn?: boolean},
 ): Promise<ImageDetails> {
   const image = await getInstalled(context, options.uuid, options.poolName);

@@ -23,10 +23,16 @@ export interface GatheredOffers {
   failures: ImgctlError[];
 }
 
+/** A source as far as it is asked what it offers. */
+export type OfferingSource = Pick<VerifiedSource, 'settings' | 'listImages'>;
+
 export type OffersContext = Pick<
   ActionContext,
-  'catalog' | 'sources' | 'report' | 'signal' | 'now' | 'offline' | 'program'
->;
+  'catalog' | 'report' | 'signal' | 'now' | 'offline' | 'program'
+> & {
+  /** In the order in which they are asked. */
+  sources: readonly OfferingSource[];
+};
 
 /** Each source may have this many things to say. */
 const maxWarnings = 3;
@@ -75,14 +81,14 @@ async function listOffers(
 }
 
 /** Drops from the catalog what sources offered that are configured no more. */
-export async function forgetOtherSources(context: Pick<ActionContext, 'catalog' | 'sources'>): Promise<void> {
+export async function forgetOtherSources(context: Pick<OffersContext, 'catalog' | 'sources'>): Promise<void> {
   await context.catalog.offers.keepOnly(context.sources.map(sourceKey));
 }
 
 /** The offer as it was last listed; undefined when the source did not list the image. */
 export async function findListedOffer(
   context: OffersContext,
-  source: VerifiedSource,
+  source: OfferingSource,
   uuid: string,
 ): Promise<ImageManifest | undefined> {
   await requireListing(context, source);
@@ -93,7 +99,7 @@ export async function findListedOffer(
 type Store = () => Promise<readonly ImageManifest[] | undefined>;
 
 /** Asks one source; the function it resolves to stores the answer. */
-async function askSource(context: OffersContext, source: VerifiedSource): Promise<Store> {
+async function askSource(context: OffersContext, source: OfferingSource): Promise<Store> {
   const {catalog, report, signal} = context;
   const key = sourceKey(source);
   const known = await catalog.offers.findListing(key);
@@ -119,7 +125,7 @@ async function askSource(context: OffersContext, source: VerifiedSource): Promis
 }
 
 /** Says of when the knowledge is; a source that was never asked is a failing one. */
-async function requireListing(context: OffersContext, source: VerifiedSource): Promise<Store> {
+async function requireListing(context: OffersContext, source: OfferingSource): Promise<Store> {
   const {url} = source.settings;
   const listing = await context.catalog.offers.findListing(sourceKey(source));
   if (!listing) {
@@ -140,7 +146,7 @@ export function asOne(failures: readonly ImgctlError[]): ImgctlError | undefined
   return failures.length > 1 ? new MultiError(failures) : failures[0];
 }
 
-function noteFailure(context: OffersContext, source: VerifiedSource, error: unknown): ImgctlError {
+function noteFailure(context: OffersContext, source: OfferingSource, error: unknown): ImgctlError {
   if (!(error instanceof ImgctlError) || error.code === 'Interrupted') throw error;
   // imgadm says it in the error line alone.
   if (context.sources.length > 1 && context.program !== 'imgadm')
@@ -148,6 +154,6 @@ function noteFailure(context: OffersContext, source: VerifiedSource, error: unkn
   return error;
 }
 
-function sourceKey(source: VerifiedSource): string {
+function sourceKey(source: OfferingSource): string {
   return `${source.settings.type} ${normaliseUrl(source.settings.url)}`;
 }

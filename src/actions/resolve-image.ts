@@ -11,7 +11,7 @@ import {compareNewest} from '../manifest/newest.ts';
 import type {SourceSettings, VerifiedSource} from '../sources/source.ts';
 import type {ActionContext} from './context.ts';
 import {requireSources} from './find-offered.ts';
-import {listInstalled, notInstalled} from './installed.ts';
+import {type InstalledContext, listInstalled, notInstalled} from './installed.ts';
 import {asOne, gatherOffers} from './offers.ts';
 import {getPool} from './pools.ts';
 
@@ -126,8 +126,6 @@ export async function resolveOffered(
   if (failure) throw failure;
   return undefined;
 }
-
-type InstalledContext = Pick<ActionContext, 'catalog' | 'records' | 'engine' | 'pools'>;
 
 /** The UUID of the installed image that the text names; `ImageNotInstalled` (exit 3) when none does. */
 export async function resolveInstalled(

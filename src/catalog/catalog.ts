@@ -10,6 +10,7 @@ import {Database} from './database.ts';
 import {ImageTable} from './images.ts';
 import {migrate} from './migrate.ts';
 import {OfferTable} from './offers.ts';
+import type {Statements} from './statements.ts';
 
 export interface Catalog {
   readonly offers: OfferTable;
@@ -19,8 +20,13 @@ export interface Catalog {
   close(): Promise<void>;
 }
 
+/** With what its tables are read and written by. */
+export interface OpenedCatalog extends Catalog {
+  readonly statements: Statements;
+}
+
 /** Opens the catalog, making and upgrading it as needed. The caller closes it. */
-export async function openCatalog(file: string, migrationsDirectory: string): Promise<Catalog> {
+export async function openCatalog(file: string, migrationsDirectory: string): Promise<OpenedCatalog> {
   try {
     await mkdir(path.dirname(file), {recursive: true, mode: 0o755});
   } catch (error) {
@@ -33,11 +39,11 @@ export async function openCatalog(file: string, migrationsDirectory: string): Pr
 }
 
 /** A catalog that nobody else sees and that is gone when it is closed. */
-export function openCatalogInMemory(migrationsDirectory: string): Promise<Catalog> {
+export function openCatalogInMemory(migrationsDirectory: string): Promise<OpenedCatalog> {
   return openDatabase(':memory:', migrationsDirectory);
 }
 
-async function openDatabase(file: string, migrationsDirectory: string): Promise<Catalog> {
+async function openDatabase(file: string, migrationsDirectory: string): Promise<OpenedCatalog> {
   const database = await Database.open(file);
   try {
     await migrate(database, migrationsDirectory);
@@ -46,6 +52,7 @@ async function openDatabase(file: string, migrationsDirectory: string): Promise<
     throw error;
   }
   return {
+    statements: database,
     offers: new OfferTable(database),
     images: new ImageTable(database),
     check: () => database.check(),

@@ -7,13 +7,12 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import type sqlite3 from 'sqlite3';
 import {ImgctlError} from '../errors.ts';
+import {damaged, parseColumn} from './damage.ts';
+import type {Row, SqlValue, Statements} from './statements.ts';
 
 const busyTimeoutMs = 5000;
 
-export type SqlValue = string | number | null;
-export type Row = Record<string, SqlValue>;
-
-export class Database {
+export class Database implements Statements {
   readonly path: string;
   readonly #connection: sqlite3.Database;
   /** Ends when the last transaction asked for has ended. */
@@ -94,13 +93,8 @@ export class Database {
     if (fault && fault.quick_check !== 'ok') throw damaged(this.path, new Error(fault.quick_check));
   }
 
-  /** The value of a column that holds JSON. */
   parse(text: string): unknown {
-    try {
-      return JSON.parse(text);
-    } catch (error) {
-      throw damaged(this.path, error as SyntaxError);
-    }
+    return parseColumn(this.path, text);
   }
 
   async #transact<T>(work: () => Promise<T>): Promise<T> {
@@ -146,11 +140,4 @@ function asCatalogError(error: Error, path: string): ImgctlError {
     });
   }
   return new ImgctlError('FileSystem', `cannot use catalog "${path}": ${error.message}`, {cause: error});
-}
-
-function damaged(path: string, error: Error): ImgctlError {
-  return new ImgctlError('CatalogCorrupt', `catalog "${path}" is damaged: ${error.message}`, {
-    cause: error,
-    hint: 'images are safe; make it anew from their records: imgctl doctor --repair',
-  });
 }

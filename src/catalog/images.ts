@@ -1,7 +1,7 @@
 /** Index of the installed images' records. */
 
-import type {Database, Row} from './database.ts';
 import type {ImageRecord} from './records.ts';
+import type {Row, Statements} from './statements.ts';
 
 export interface ImageTitle {
   uuid: string;
@@ -10,9 +10,9 @@ export interface ImageTitle {
 }
 
 export class ImageTable {
-  readonly #database: Database;
+  readonly #database: Statements;
 
-  constructor(database: Database) {
+  constructor(database: Statements) {
     this.#database = database;
   }
 

@@ -1,8 +1,8 @@
 /** What sources offered when they were last asked. One bulk statement per refresh, whatever the size. */
 
 import type {ImageManifest} from '../manifest/manifest.ts';
-import type {Database, Row} from './database.ts';
 import type {ImageTitle} from './images.ts';
+import type {Row, Statements} from './statements.ts';
 
 export interface Listing {
   /** Validator for a conditional request; undefined when the source gave none. */
@@ -18,9 +18,9 @@ export interface Offer {
 }
 
 export class OfferTable {
-  readonly #database: Database;
+  readonly #database: Statements;
 
-  constructor(database: Database) {
+  constructor(database: Statements) {
     this.#database = database;
   }
 

@@ -3,8 +3,8 @@
  * and whole before the data becomes visible; a record without data is not an installed image.
  */
 
-import {randomUUID} from 'node:crypto';
-import {mkdir, open, readdir, readFile, rename, rm} from 'node:fs/promises';
+import {readdirSync, readFileSync} from 'node:fs';
+import {mkdir, open, readdir, rename, rm} from 'node:fs/promises';
 import path from 'node:path';
 import {errnoOf, ImgctlError, isNoSpace} from '../errors.ts';
 import {type ImageManifest, isUuid} from '../manifest/manifest.ts';
@@ -51,7 +51,7 @@ export class RecordStore {
   /** UUIDs that have a record; what is no record file is passed over. */
   async listUuids(): Promise<string[]> {
     try {
-      const names = await readdir(this.#directory);
+      const names = readdirSync(this.#directory);
       return names
         .filter((name) => name.endsWith('.json'))
         .map((name) => name.slice(0, -5))
@@ -67,7 +67,7 @@ export class RecordStore {
     if (!isUuid(uuid)) return undefined;
     const file = this.#fileOf(uuid);
     try {
-      const record = JSON.parse(await readFile(file, 'utf8'));
+      const record = JSON.parse(readFileSync(file, 'utf8'));
       if (!isRecordOf(uuid, record)) throw new Error('it is not the record of this image');
       return {...record, instances: record.instances ?? []};
     } catch (error) {
@@ -79,6 +79,8 @@ export class RecordStore {
   /** On return the record is on disk, also after a power cut. */
   async write(record: ImageRecord): Promise<void> {
     const file = this.#fileOf(record.manifest.uuid);
+    // Loaded here: that takes half as long as Node to start, and most only read.
+    const {randomUUID} = await import('node:crypto');
     const temporary = path.join(this.#directory, `.#${record.manifest.uuid}.${randomUUID()}`);
     try {
       await mkdir(this.#directory, {recursive: true, mode: 0o755});

@@ -5,7 +5,7 @@
 
 import {statfs} from 'node:fs/promises';
 import path from 'node:path';
-import {type Catalog, openCatalog, openCatalogInMemory} from '../catalog/catalog.ts';
+import {type OpenedCatalog, openCatalog, openCatalogInMemory} from '../catalog/catalog.ts';
 import {ImgctlError} from '../errors.ts';
 
 /** The catalog of the file, or one in memory, which `warn` is told of. A damaged one is an error. */
@@ -13,7 +13,7 @@ export async function openCatalogOrStandIn(
   file: string,
   migrationsDirectory: string,
   warn: (text: string) => void,
-): Promise<Catalog> {
+): Promise<OpenedCatalog> {
   try {
     return await openCatalog(file, migrationsDirectory);
   } catch (error) {

@@ -3,7 +3,8 @@
  * Written whole to a temporary name and renamed; unknown keys are kept.
  */
 
-import {mkdir, open, readFile, rename, rm} from 'node:fs/promises';
+import {readFileSync} from 'node:fs';
+import {mkdir, open, rename, rm} from 'node:fs/promises';
 import path from 'node:path';
 import {errnoOf, ImgctlError} from '../errors.ts';
 import type {ImageClass} from '../import1/image-class.ts';
@@ -50,7 +51,7 @@ export function engineLimits({limits}: Configuration): {maxOutputBytes?: number}
 export async function readConfiguration(file: string): Promise<Configuration> {
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    text = readFileSync(file, 'utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return {};
     throw new ImgctlError('ConfigError', `cannot read config file "${file}": ${describe(error)}`, {

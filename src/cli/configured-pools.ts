@@ -20,13 +20,17 @@ function zfsPool(name: string, {dataset}: ConfiguredPool & {type: 'zfs'}): Pool 
   return {name, store, freeBytes};
 }
 
+export function hasZfsPool({pools = {}}: Configuration): boolean {
+  return Object.values(pools).some(({type}) => type === 'zfs');
+}
+
 /** Whoever has no pool of type zfs gets the engine as it is, and loads no other. */
 export async function withConfiguredPools(
   directories: EmbeddedEngine,
-  {pools = {}}: Configuration,
+  configuration: Configuration,
   runtimeDirectory: string,
 ): Promise<Engine> {
-  if (!Object.values(pools).some(({type}) => type === 'zfs')) return directories;
+  if (!hasZfsPool(configuration)) return directories;
   const {PoolEngine} = await import('../engine/pool-engine.ts');
   return new PoolEngine(directories, runtimeDirectory);
 }

@@ -6,30 +6,27 @@
 import path from 'node:path';
 import type {ActionContext, LockService, Pool} from '../actions/context.ts';
 import type {DoctorContext} from '../actions/doctor-context.ts';
-import {PullNotes} from '../actions/pull-notes.ts';
+import type {ImageNamer} from '../actions/installed.ts';
+import type {OffersContext} from '../actions/offers.ts';
+import type {PullNotes} from '../actions/pull-notes.ts';
 import type {SourceSettingsStore, SourcesContext} from '../actions/sources.ts';
-import {type Catalog, moveCatalogAway, openCatalog} from '../catalog/catalog.ts';
+import type {Catalog} from '../catalog/catalog.ts';
 import {RecordStore} from '../catalog/records.ts';
-import type {BusEngine} from '../dbus/client/bus-engine.ts';
 import type {Engine} from '../engine/engine.ts';
 import type {ImgctlError} from '../errors.ts';
-import {classDirectoryNames, type ImageClass, imageClasses} from '../import1/image-class.ts';
+import {type ImageClass, imageClasses} from '../import1/image-class.ts';
 import type {SourceSettings} from '../sources/source.ts';
-import {openCatalogOrStandIn} from './catalog-file.ts';
-import {type Configuration, engineLimits} from './config.ts';
-import {ConfigurationFiles} from './configuration-files.ts';
-import {configuredPools, withConfiguredPools} from './configured-pools.ts';
+import {type Configuration, readConfiguration} from './config.ts';
+import {configuredPools} from './configured-pools.ts';
 import {type ContextFlags, type PlaceFlags, type ProgramName, placeFlags} from './context-flags.ts';
-import {chooseEngine} from './engine-choice.ts';
+import {Engines} from './engines.ts';
 import {type Environment, ellipsisFor} from './environment.ts';
 import type {Log} from './log.ts';
 import {Network} from './network.ts';
-import {notingEngine} from './noting-engine.ts';
 import type {Output} from './output.ts';
 import {migrationsDirectory} from './package-root.ts';
-import {keyringFiles, type StatePaths, statePaths} from './paths.ts';
+import {type StatePaths, statePaths} from './paths.ts';
 import {Progress} from './progress.ts';
-import {checkPull} from './pull-policy.ts';
 import {actionReporter} from './reporter.ts';
 
 export interface ContextOptions {
@@ -62,9 +59,9 @@ export class CommandContext {
   failure: ImgctlError | undefined;
   readonly #flags: ContextFlags;
   readonly #root: string | undefined;
-  readonly #files: ConfigurationFiles;
+  readonly #engines: Engines;
+  #configuration: Promise<Configuration> | undefined;
   #catalog: Promise<Catalog> | undefined;
-  #busEngine: Promise<BusEngine> | undefined;
 
   constructor(options: ContextOptions) {
     this.program = options.program;
@@ -84,6 +81,14 @@ export class CommandContext {
       ...options,
       cacheDirectory: this.paths.cacheDirectory,
       configuration: () => this.configuration(),
+    });
+    this.#engines = new Engines({
+      ...options,
+      root: this.#root,
+      paths: this.paths,
+      network: this.network,
+      configuration: () => this.configuration(),
+      notes: () => this.notes(),
     });
     this.progress = new Progress(options.output, {
       mode: options.flags.quiet ? 'none' : (options.flags.progress ?? env.IMGCTL_PROGRESS ?? 'auto'),
@@ -110,10 +115,17 @@ export class CommandContext {
   }
 
   catalog(): Promise<Catalog> {
-    this.#catalog ??= openCatalogOrStandIn(this.paths.catalogFile, migrationsDirectory(), (text) =>
-      this.output.warn(text),
-    );
+    this.#catalog ??= this.#openCatalog();
     return this.#catalog;
+  }
+
+  async #openCatalog(): Promise<Catalog> {
+    const {openCatalogToRead} = await import('../catalog/catalog-to-read.ts');
+    const {catalogFile} = this.paths;
+    return openCatalogToRead(catalogFile, migrationsDirectory(), async () => {
+      const {openCatalogOrStandIn} = await import('./catalog-file.ts');
+      return openCatalogOrStandIn(catalogFile, migrationsDirectory(), (text) => this.output.warn(text));
+    });
   }
 
   async doctor(): Promise<DoctorContext> {
@@ -125,18 +137,21 @@ export class CommandContext {
       ...places,
       leftovers: async (options) => (await import('./leftovers.ts')).findLeftovers(places, options),
       checkHost: async () => (await import('./host-checks.ts')).checkHost(engine, pools, host),
-      openCatalog: () => this.#openCatalog(),
+      openCatalog: () => this.#openCatalogFile(),
       replaceCatalog: async () => {
         await this.#catalog?.then((catalog) => catalog.close()).catch(() => undefined);
+        const {moveCatalogAway} = await import('../catalog/catalog.ts');
         await moveCatalogAway(this.paths.catalogFile);
-        return this.#openCatalog();
+        return this.#openCatalogFile();
       },
     };
   }
 
   /** The file itself or an error, for who looks whether all is well with it. */
-  #openCatalog(): Promise<Catalog> {
-    this.#catalog = openCatalog(this.paths.catalogFile, migrationsDirectory());
+  #openCatalogFile(): Promise<Catalog> {
+    this.#catalog = import('../catalog/catalog.ts').then(({openCatalog}) =>
+      openCatalog(this.paths.catalogFile, migrationsDirectory()),
+    );
     return this.#catalog;
   }
 
@@ -160,78 +175,55 @@ export class CommandContext {
   }
 
   get engineName(): Engine['name'] {
-    return chooseEngine({
-      wanted: this.#flags.engine ?? (this.environment.env.IMGCTL_ENGINE || undefined),
-      root: this.#root,
-      directory: this.paths.imageDirectory('machine'),
-    });
+    return this.#engines.name;
   }
 
   /** Where the engine keeps images of a class. */
   imageDirectory(imageClass: ImageClass): string {
-    if (this.engineName === 'embedded') return this.paths.imageDirectory(imageClass);
-    // The service of a user keeps all classes in one place (design.md §4).
-    if (this.#flags.scope === 'user') return this.paths.imageDirectory('machine');
-    return path.join('/var/lib', classDirectoryNames[imageClass]);
+    return this.#engines.imageDirectory(imageClass);
   }
 
-  async engine(): Promise<Engine> {
-    const isEmbedded = this.engineName === 'embedded';
-    return this.#noting(await (isEmbedded ? this.#openEmbedded() : this.#openBusEngine()));
+  engine(): Promise<Engine> {
+    return this.#engines.open();
   }
 
-  async #openEmbedded(): Promise<Engine> {
-    const {EmbeddedEngine} = await import('../engine/embedded/embedded-engine.ts');
-    const directories = new EmbeddedEngine({
-      runtimeDirectory: this.paths.runtimeDirectory,
-      limits: engineLimits(await this.configuration()),
-      pull: {
-        http: () => this.network.http({isPull: true}),
-        downloads: () => this.network.downloads(),
-        keyringFiles: keyringFiles(this.environment.env, this.#root),
-        keyringFor: async (url) => (await this.network.trustRule(url))?.keyring,
-      },
-    });
-    return withConfiguredPools(directories, await this.configuration(), this.paths.runtimeDirectory);
-  }
-
-  #openBusEngine(): Promise<BusEngine> {
-    this.#busEngine ??= (async () => {
-      const {openBusEngine} = await import('./bus-engine.ts');
-      return openBusEngine({
-        environment: this.environment,
-        scope: this.#flags.scope ?? 'system',
-        classDirectory: (imageClass) => this.imageDirectory(imageClass),
-        scratchDirectory: path.join(this.paths.cacheDirectory, 'handover'),
-      });
-    })();
-    return this.#busEngine;
-  }
-
-  #noting<Inner extends Engine>(engine: Inner): Inner {
-    return notingEngine(engine, {
-      bootNotes: this.bootNotes(),
-      lastNotes: this.pullNotes(),
-      check: async (request) => checkPull(request, await this.network.trustRule(request.url), engine.name),
-      now: () => new Date(),
-      warn: (text) => this.output.warn(text),
-    });
-  }
-
-  /** Notes of pulls of this boot, good and bad. */
-  bootNotes(): PullNotes {
-    return new PullNotes(path.join(this.paths.runtimeDirectory, 'pulls'));
-  }
-
-  /** Notes of what was last put in place. */
-  pullNotes(): PullNotes {
-    return new PullNotes(this.paths.pullNotesDirectory);
+  async notes(): Promise<{bootNotes: PullNotes; lastNotes: PullNotes}> {
+    const {PullNotes: Notes} = await import('../actions/pull-notes.ts');
+    return {
+      bootNotes: new Notes(path.join(this.paths.runtimeDirectory, 'pulls')),
+      lastNotes: new Notes(this.paths.pullNotesDirectory),
+    };
   }
 
   /** What an action needs to read what is installed; loads no network code. */
   async installed(): Promise<Pick<ActionContext, 'catalog' | 'records' | 'engine' | 'pools' | 'program'>> {
     const [catalog, engine, pools] = await Promise.all([this.catalog(), this.engine(), this.pools()]);
     return {catalog, engine, pools, records: this.records(), program: this.program};
+  }
+
+  /** The same for who moves no data: storage only says what it holds. */
+  async reading(): Promise<
+    Pick<ActionContext, 'catalog' | 'records' | 'pools' | 'program'> & {engine: ImageNamer}
+  > {
+    const [catalog, engine, pools] = await Promise.all([
+      this.catalog(),
+      this.#engines.openNamer(),
+      this.pools(),
+    ]);
+    return {catalog, engine, pools, records: this.records(), program: this.program};
+  }
+
+  /** What an action needs to tell what the sources offer. */
+  async offers(): Promise<OffersContext> {
+    return {
+      catalog: await this.catalog(),
+      sources: await this.network.offeringSources(),
+      report: this.reporter(),
+      signal: this.signal,
+      now: () => new Date(),
+      offline: this.network.offline,
+      program: this.program,
+    };
   }
 
   async action(selection: SourceSelection = {}): Promise<ActionContext> {
@@ -290,7 +282,7 @@ export class CommandContext {
 
   async close(): Promise<void> {
     this.progress.close();
-    await this.#busEngine?.then((engine) => engine.close()).catch(() => undefined);
+    await this.#engines.close();
     if (this.#catalog) await this.#catalog.then((catalog) => catalog.close()).catch(() => undefined);
   }
 }

@@ -1,29 +1,34 @@
 /** What the process gives us, read in this one place (style.md §2.6). */
 
-import os from 'node:os';
-
 export interface Environment {
   env: Readonly<Record<string, string | undefined>>;
   uid: number;
   homeDirectory: string;
   /** Fails with the error of the system when the directory was removed. */
   readonly cwd: string;
-  stdin: NodeJS.ReadStream;
-  stdout: NodeJS.WriteStream;
-  stderr: NodeJS.WriteStream;
+  readonly stdin: NodeJS.ReadStream;
+  readonly stdout: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WriteStream;
 }
 
 export function processEnvironment(): Environment {
   return {
     env: process.env,
     uid: process.getuid?.() ?? 0,
-    homeDirectory: process.env.HOME || os.homedir(),
+    homeDirectory: process.env.HOME || process.getBuiltinModule('node:os').homedir(),
     get cwd() {
       return process.cwd();
     },
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
+    // Each is set up when first looked at.
+    get stdin() {
+      return process.stdin;
+    },
+    get stdout() {
+      return process.stdout;
+    },
+    get stderr() {
+      return process.stderr;
+    },
   };
 }
 

@@ -4,10 +4,11 @@
  * that is not plainly right, so that every refusal is worded by one parser.
  */
 
-import {parseArgs} from 'node:util';
 import type {CommandDefinition} from './command.ts';
 import type {ProgramName} from './context-flags.ts';
 import {type FlagDefinition, globalFlags, type ParsedInput} from './flags.ts';
+
+type Value = string | boolean | string[];
 
 export function parseFast(
   definition: CommandDefinition,
@@ -15,33 +16,88 @@ export function parseFast(
   program: ProgramName,
 ): ParsedInput | undefined {
   const table: Record<string, FlagDefinition> = flagTable(definition, program);
-  const options: Record<string, {type: 'boolean' | 'string'; short?: string; multiple?: boolean}> = {};
+  const words = new Words(table, args);
+  if (!words.read() || !fitsArguments(definition, words.positionals)) return undefined;
+  const flags: Record<string, Value | undefined> = {};
   for (const [name, flag] of Object.entries(table)) {
-    options[name] = {
-      type: flag.kind === 'boolean' ? 'boolean' : 'string',
-      ...(flag.char && {short: flag.char}),
-      ...(flag.kind === 'strings' && {multiple: true}),
-    };
+    const value = words.values[name];
+    if (flag.options && typeof value === 'string' && !flag.options.includes(value)) return undefined;
+    flags[name] = value ?? (flag.kind === 'boolean' ? false : flag.kind === 'strings' ? [] : undefined);
   }
-  if (args.some(isDoubtful)) return undefined;
-  try {
-    const {values, positionals} = parseArgs({args: [...args], options, allowPositionals: true, strict: true});
-    if (!fitsArguments(definition, positionals)) return undefined;
-    const flags: Record<string, string | boolean | string[] | undefined> = {};
-    for (const [name, flag] of Object.entries(table)) {
-      const value = values[name] as string | boolean | string[] | undefined;
-      if (flag.options && typeof value === 'string' && !flag.options.includes(value)) return undefined;
-      flags[name] = value ?? (flag.kind === 'boolean' ? false : flag.kind === 'strings' ? [] : undefined);
-    }
-    return {flags, args: positionals} as ParsedInput;
-  } catch {
-    return undefined;
-  }
+  return {flags, args: words.positionals} as ParsedInput;
 }
 
-/** oclif has its own way with values that begin with "-" and with "=" behind letters; Node takes a "-" for a letter. */
-function isDoubtful(word: string): boolean {
-  return /^--[^=]+=-/.test(word) || /^-[^-].*[-=]/.test(word);
+/** Not `parseArgs` of Node: loading that takes as long as all else that `list` does. */
+class Words {
+  readonly values: Record<string, Value> = {};
+  readonly positionals: string[] = [];
+  readonly #table: Readonly<Record<string, FlagDefinition>>;
+  readonly #args: readonly string[];
+  #next = 0;
+
+  constructor(table: Readonly<Record<string, FlagDefinition>>, args: readonly string[]) {
+    this.#table = table;
+    this.#args = args;
+  }
+
+  /** False as soon as there is any doubt. */
+  read(): boolean {
+    while (this.#next < this.#args.length) {
+      const word = this.#args[this.#next++] ?? '';
+      if (word === '--') {
+        this.positionals.push(...this.#args.slice(this.#next));
+        return true;
+      }
+      if (word.startsWith('--')) {
+        if (!this.#takeLong(word.slice(2))) return false;
+      } else if (word.startsWith('-') && word.length > 1) {
+        if (!this.#takeLetters(word)) return false;
+      } else {
+        this.positionals.push(word);
+      }
+    }
+    return true;
+  }
+
+  #takeLong(text: string): boolean {
+    const at = text.indexOf('=');
+    const name = at < 0 ? text : text.slice(0, at);
+    const flag = Object.hasOwn(this.#table, name) ? this.#table[name] : undefined;
+    if (!flag || flag.charOnly) return false;
+    if (flag.kind === 'boolean') return at < 0 && this.#set(name, true);
+    // oclif has its own way with values that begin with "-".
+    if (at >= 0) return text[at + 1] !== '-' && this.#set(name, text.slice(at + 1));
+    return this.#takeValue(name, /^-/);
+  }
+
+  #takeLetters(word: string): boolean {
+    for (let index = 1; index < word.length; index += 1) {
+      const entry = Object.entries(this.#table).find(([, {char}]) => char === word[index]);
+      if (!entry) return false;
+      const [name, {kind}] = entry;
+      if (kind !== 'boolean') {
+        const value = word.slice(index + 1);
+        // To sort backwards is no rarity: what looks like an option may be an order, if it is no word of one letter.
+        if (value === '')
+          return this.#takeValue(name, name === 'sort' && word.length === 2 ? /^-(?![a-z]{2})/ : /^-/);
+        return !/[-=]/.test(value) && this.#set(name, value);
+      }
+      this.#set(name, true);
+    }
+    return true;
+  }
+
+  #takeValue(name: string, doubtful: RegExp): boolean {
+    const value = this.#args[this.#next++];
+    return value !== undefined && !doubtful.test(value) && this.#set(name, value);
+  }
+
+  #set(name: string, value: string | boolean): true {
+    const earlier = this.values[name];
+    const isList = this.#table[name]?.kind === 'strings';
+    this.values[name] = isList ? [...(Array.isArray(earlier) ? earlier : []), String(value)] : value;
+    return true;
+  }
 }
 
 /**

@@ -4,9 +4,6 @@
  * whoever makes a record.
  */
 
-import {randomUUID} from 'node:crypto';
-import os from 'node:os';
-
 export const logLevels = {trace: 10, debug: 20, info: 30, warn: 40, error: 50, fatal: 60} as const;
 
 export type LogLevel = keyof typeof logLevels;
@@ -40,20 +37,22 @@ export function formatOf(env: Environment, program: string, isTerminal: boolean)
   return isTerminal ? 'text' : 'json';
 }
 
-/** `REQ_ID` of the caller, or a fresh one. */
+/** `REQ_ID` of the caller, or a fresh one: what makes it takes half as long to load as Node to start. */
 export function requestIdOf(env: Environment): string {
-  return env.REQ_ID || env.req_id || randomUUID();
+  return env.REQ_ID || env.req_id || process.getBuiltinModule('node:crypto').randomUUID();
 }
 
 export class Log {
-  readonly requestId: string;
   readonly #options: LogOptions;
   #level: number;
 
   constructor(options: LogOptions) {
     this.#options = options;
     this.#level = logLevels[options.level];
-    this.requestId = options.requestId;
+  }
+
+  get requestId(): string {
+    return this.#options.requestId;
   }
 
   /** From here on records of this level are written too. */
@@ -90,7 +89,13 @@ export class Log {
 /** The keys with which every record begins, in bunyan's order. */
 export function recordHead(identity: LogIdentity, level: number): Record<string, unknown> {
   const {name, requestId} = identity;
-  return {name, req_id: requestId, hostname: os.hostname(), pid: process.pid, level};
+  return {
+    name,
+    req_id: requestId,
+    hostname: process.getBuiltinModule('node:os').hostname(),
+    pid: process.pid,
+    level,
+  };
 }
 
 /** Who called `debug` or `trace`: the fourth line of the stack of `#record`. */

@@ -4,30 +4,16 @@
  */
 
 import {ImgctlError} from '../errors.ts';
-import {withPlainSwitches} from './boolean-values.ts';
-import type {CommandDefinition} from './command.ts';
 import type {CommandMap} from './command-map.ts';
-import {CommandContext} from './context.ts';
-import type {ContextFlags, ProgramName} from './context-flags.ts';
-import {type Environment, processEnvironment} from './environment.ts';
+import type {ProgramName} from './context-flags.ts';
+import {dispatch, type Invocation} from './dispatch.ts';
+import {processEnvironment} from './environment.ts';
 import {exitStatusOf, isUsage} from './exit-codes.ts';
-import {flagTable, parseFast} from './fast-path.ts';
-import {type GlobalFlags, globalFlags, type ParsedInput} from './flags.ts';
+import type {GlobalFlags} from './flags.ts';
 import {splitGlobals} from './global-flags.ts';
-import {Output} from './output.ts';
 import {errorReport} from './report-error.ts';
 import {RunLog} from './run-log.ts';
-
-interface Invocation {
-  commands: CommandMap;
-  program: ProgramName;
-  environment: Environment;
-  globals: Partial<GlobalFlags>;
-  /** What follows the global options: the command's words, then its arguments. */
-  rest: string[];
-  interrupt: AbortController;
-  log: RunLog;
-}
+import {watchOutput} from './watch-output.ts';
 
 /** Runs one command line; resolves with the exit status. */
 export async function main(commands: CommandMap, program: ProgramName, argv: string[]): Promise<number> {
@@ -56,7 +42,7 @@ export async function main(commands: CommandMap, program: ProgramName, argv: str
       environment,
       globals: split.globals,
       rest: split.rest,
-      interrupt,
+      signal: interrupt.signal,
       log,
     };
     const status = await dispatch(invocation, (name, parsed) => {
@@ -85,115 +71,6 @@ export async function main(commands: CommandMap, program: ProgramName, argv: str
     environment.stderr.write(`${text}\n`);
     return status;
   }
-}
-
-async function dispatch(
-  invocation: Invocation,
-  noteCommand: (name: string | undefined, flags: Partial<GlobalFlags>) => void,
-): Promise<number> {
-  const {commands, program, rest, globals} = invocation;
-  if (rest[0] === 'help') noteCommand('help', {});
-  if (globals.help || rest[0] === 'help') return showHelp(invocation, globals.help ? rest : rest.slice(1));
-  if (rest.length === 0) {
-    await showHelp(invocation, []);
-    if (globals['json-error']) throw new ImgctlError('NoCommand', 'no command given');
-    return 1;
-  }
-  const found = commands.find(program, rest);
-  noteCommand(found?.id ?? rest[0], {});
-  if (!found) throw unknownCommand(commands, program, rest[0] ?? '');
-  const definition = await commands.load(found.id);
-  const args = rest.slice(found.words);
-  const input = await parse(definition, args, {program, globals});
-  const flags = {...globals, ...pickGlobals(definition, input)};
-  noteCommand(found.id, flags);
-  if (flags.help) return showHelp(invocation, [found.id]);
-  return runCommand(invocation, definition, input, flags);
-}
-
-async function parse(
-  definition: CommandDefinition,
-  args: string[],
-  {program, globals}: Pick<Invocation, 'program' | 'globals'>,
-): Promise<ParsedInput> {
-  if (definition.parse)
-    return definition.parse([...(globals.json ? ['-j'] : []), ...(globals.quiet ? ['-q'] : []), ...args]);
-  const words = program === 'imgadm' ? args : withPlainSwitches(flagTable(definition, program), args);
-  const quick = parseFast(definition, words, program);
-  if (quick) return quick;
-  const {parseWithOclif} = await import('./oclif-adapter.ts');
-  return parseWithOclif(definition, words, program);
-}
-
-async function runCommand(
-  invocation: Invocation,
-  definition: CommandDefinition,
-  input: ParsedInput,
-  flags: ContextFlags,
-): Promise<number> {
-  const {program, environment, interrupt, log} = invocation;
-  log.begin({globals: flags, args: [definition.id, ...input.args]});
-  const output = new Output(environment, {
-    subject: `${program} ${definition.id}`,
-    quiet: flags.quiet === true,
-    json: flags.json === true,
-  });
-  const {signal} = interrupt;
-  const context = new CommandContext({program, environment, flags, output, signal, log: log.log});
-  try {
-    const value = await definition.run(context, input, invocation.commands);
-    if (flags.json && !definition.parse) output.data(JSON.stringify(value, null, 2));
-    else if (definition.draw) output.data(definition.draw(value, input, context));
-    if (context.failure) throw context.failure;
-    const status = definition.statusOf?.(value) ?? 0;
-    if (status === 0 && flags.strict && output.warnings > 0) throw warned(output.warnings);
-    return status;
-  } finally {
-    await context.close();
-  }
-}
-
-/** All was done and told; --strict makes a failure of it (ux.md §7.2). */
-function warned(count: number): ImgctlError {
-  const what = count === 1 ? 'there was a warning' : `there were ${count} warnings`;
-  return new ImgctlError('Warned', `${what}, which --strict makes a failure`);
-}
-
-function pickGlobals(definition: CommandDefinition, input: ParsedInput): ContextFlags {
-  const values: Record<string, unknown> = input.flags;
-  const entries = Object.entries(values).filter(
-    ([name, value]) =>
-      (name in globalFlags || (name === 'scope' && definition.family === 'importctl')) &&
-      !definition.flags[name]?.shadows &&
-      value !== undefined &&
-      value !== false,
-  );
-  return Object.fromEntries(entries);
-}
-
-async function showHelp(invocation: Invocation, words: string[]): Promise<number> {
-  const {commandHelp} = await import('./help.ts');
-  const {commands, program, environment} = invocation;
-  const columns = Math.min(environment.stdout.columns ?? 80, 100);
-  if (words.length === 0) {
-    const {overview} = await import('./overview.ts');
-    environment.stdout.write(await overview(commands, program, columns));
-    return 0;
-  }
-  const found = commands.find(program, words);
-  if (!found) throw unknownCommand(commands, program, words.join(' '));
-  environment.stdout.write(commandHelp(program, await commands.load(found.id), columns));
-  return 0;
-}
-
-function unknownCommand(commands: CommandMap, program: ProgramName, name: string): ImgctlError {
-  if (program === 'imgctl' && name === 'pull-oci')
-    return new ImgctlError('NotSupported', 'pull-oci: images of OCI registries are not supported');
-  const near = commands.suggest(program, name);
-  return new ImgctlError('UnknownCommand', `unknown command: "${name}"`, {
-    hint: near ? `did you mean: ${program} ${near}` : `all commands: ${program} help`,
-    details: {commands: commands.ids(program)},
-  });
 }
 
 /** -j and -E count even when the parser gave up before it came to them. imgadm knows -E only, before the command. */
@@ -247,25 +124,4 @@ function watchSignals(interrupt: AbortController): void {
 function endNow(name: 'SIGINT' | 'SIGTERM'): void {
   process.removeAllListeners(name);
   process.kill(process.pid, name);
-}
-
-/** What a stream fails with whose reader went away. */
-const readerGone = new Set(['EPIPE', 'EIO', 'ECONNRESET']);
-
-/**
- * A reader that goes away (`| head`) is no error of ours (ux.md §11), and no reason to leave an import half-way: what
- * is still to be said is lost, no more. Output that cannot be stored is an error, told once.
- */
-function watchOutput(program: ProgramName): void {
-  let told = false;
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (told || readerGone.has(error.code ?? '')) return;
-    told = true;
-    const failure = new ImgctlError('FileSystem', `cannot write to stdout: ${error.message}`, {cause: error});
-    const options = {program, command: undefined, asJson: false, withStack: false, requestId: ''};
-    process.stderr.write(`${errorReport(failure, options)}\n`);
-    process.exitCode = exitStatusOf(failure);
-  });
-  // Nobody is left to be told.
-  process.stderr.on('error', () => undefined);
 }

@@ -1,5 +1,6 @@
 /** What a command reaches beyond its own state: HTTP, the download cache, sources and servers, each loaded when asked for. */
 
+import type {OfferingSource} from '../actions/offers.ts';
 import type {DownloadCache} from '../downloads/download-cache.ts';
 import {ImgctlError} from '../errors.ts';
 import type {HttpClient} from '../http/http-client.ts';
@@ -61,12 +62,8 @@ export class Network {
         insecure: settings.insecure,
         isPull: settings.isPull === true,
         userAgentExtra,
-        retries: this.retries,
+        ...this.#patience(),
         limits: defined({redirects: limits.redirects, headerBytes: limits.headerBytes}),
-        stallTimeoutMs:
-          this.#options.flags.timeout === undefined
-            ? defaultStallMs
-            : parseDuration(this.#options.flags.timeout),
       }),
     );
   }
@@ -76,6 +73,13 @@ export class Network {
     return this.#options.flags.retries === undefined
       ? defaultRetries
       : parseCount(this.#options.flags.retries, '--retries');
+  }
+
+  /** `Usage` for words that make no sense, whether they will count or not. */
+  #patience(): {retries: number; stallTimeoutMs: number} {
+    const {timeout} = this.#options.flags;
+    const stallTimeoutMs = timeout === undefined ? defaultStallMs : parseDuration(timeout);
+    return {retries: this.retries, stallTimeoutMs};
   }
 
   async downloads(): Promise<DownloadCache> {
@@ -115,6 +119,17 @@ export class Network {
     });
     this.#cosmicRays ??= new CosmicRays(this.#options.environment.env);
     return this.#cosmicRays.over(source);
+  }
+
+  /** The configured sources, to be asked what they offer; offline, when nobody will be, none is opened. */
+  async offeringSources(): Promise<OfferingSource[]> {
+    const settings = await this.sourceSettings();
+    if (!this.offline) return Promise.all(settings.map((source) => this.openSource(source)));
+    this.#patience();
+    return settings.map((source) => ({
+      settings: source,
+      listImages: async (options) => (await this.openSource(source)).listImages(options),
+    }));
   }
 
   /** What the configuration asks of files from there. */

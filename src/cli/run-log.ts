@@ -12,9 +12,13 @@ export class RunLog {
 
   constructor(environment: Environment, program: ProgramName) {
     const {env, stderr} = environment;
+    let requestId: string | undefined;
     this.log = new Log({
       name: program,
-      requestId: requestIdOf(env),
+      get requestId() {
+        requestId ??= requestIdOf(env);
+        return requestId;
+      },
       level: levelOf(env),
       format: formatOf(env, program, stderr.isTTY === true),
       write: (line) => stderr.write(`${line}\n`),

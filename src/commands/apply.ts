@@ -33,7 +33,7 @@ export default defineCommand({
     const result = await applyWishes(
       {
         engine: await context.engine(),
-        notes: context.pullNotes(),
+        notes: (await context.notes()).lastNotes,
         storeFor: (wish) => storeFor(context, wish),
         importImage: (wish) => importImage(context, wish, commands),
         report: context.reporter(),

@@ -38,7 +38,7 @@ export default defineCommand({
       context.output.hint(
         'no source is configured, so the images of SmartOS are asked for; to add one of yours: imgctl sources -a URL',
       );
-    const {rows, failure, asked, answered} = await listAvailable(await context.action());
+    const {rows, failure, asked, answered} = await listAvailable(await context.offers());
     context.failLater(failure);
     const selected = selectRows(rows, flags, args);
     if (selected.length === 0 && answered > 0) {

@@ -18,15 +18,8 @@ export default defineCommand({
     const plan = readBootPlan(context);
     for (const complaint of plan.complaints) context.output.warn(complaint);
     const stateOf = (unit: string) => readUnitState(unit, context.signal);
-    return reportBoot(
-      {
-        notes: context.bootNotes(),
-        lastNotes: context.pullNotes(),
-        records: context.records(),
-        stateOf,
-      },
-      plan,
-    );
+    const {bootNotes: notes, lastNotes} = await context.notes();
+    return reportBoot({notes, lastNotes, records: context.records(), stateOf}, plan);
   },
   draw: ({wishes}, _input, context) =>
     drawTable({

@@ -35,10 +35,7 @@ export default defineCommand({
   async run(context, {flags, args}) {
     if (asksForFields(flags)) return [];
     checkListFlags(flags, args, defaultColumns);
-    const rows = await listImages(
-      {...(await context.installed()), report: context.reporter()},
-      {all: flags.all},
-    );
+    const rows = await listImages(await context.reading(), {all: flags.all});
     if (rows.length === 0) context.output.hint('no image is installed; what is offered: imgctl avail');
     if (!flags.docker) return selectRows(rows, flags, args);
     return selectRows(dockerImages(rows), {...flags, sort: 'published_at'}, args);

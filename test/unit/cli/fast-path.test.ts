@@ -12,6 +12,7 @@ const value = fc.constantFrom(
   'x',
   'name=y',
   '-1',
+  '-name',
   '--json',
   '',
   'a b',
