@@ -1,11 +1,12 @@
 /** `avail`: what the sources offer (spec/imgadm.md §6). */
 
+import {everything, type WantedRows} from '../catalog/wanted-rows.ts';
 import type {ImgctlError} from '../errors.ts';
 import {requireSources} from './find-offered.ts';
-import {asOne, forgetOtherSources, gatherOffers, type OfferRow, type OffersContext} from './offers.ts';
+import {asOne, forgetOtherSources, gatherWanted, type ListedOfferRow, type OffersContext} from './offers.ts';
 
 export interface AvailResult {
-  rows: OfferRow[];
+  rows: ListedOfferRow[];
   /** Why the answer is not complete; thrown by the command after the rows were printed. */
   failure: ImgctlError | undefined;
   /** How many sources were asked, and how many of them answered. */
@@ -13,10 +14,14 @@ export interface AvailResult {
   answered: number;
 }
 
-export async function listAvailable(context: OffersContext): Promise<AvailResult> {
+/** What is not wanted of the offers may be left out. */
+export async function listAvailable(
+  context: OffersContext,
+  wanted: WantedRows = everything,
+): Promise<AvailResult> {
   requireSources(context);
   await forgetOtherSources(context);
-  const {rows, failures} = await gatherOffers(context);
+  const {rows, failures} = await gatherWanted(context, wanted);
   const asked = context.sources.length;
   return {rows, failure: asOne(failures), asked, answered: asked - failures.length};
 }

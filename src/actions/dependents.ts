@@ -3,32 +3,49 @@
  * type zfs whatever was cloned from it, by anybody.
  */
 
+import type {BriefRecord} from '../catalog/images.ts';
 import type {ActionContext} from './context.ts';
-import {type InstalledContext, type InstalledImage, listInstalled} from './installed.ts';
+import {type InstalledContext, type InstalledImage, listInstalledBriefly} from './installed.ts';
 import {poolText} from './pools.ts';
+
+type Brief = InstalledImage<BriefRecord>;
 
 /** Storage names, `POOL/NAME`: instances first, then child images. */
 export async function dependentNames(context: InstalledContext, image: InstalledImage): Promise<string[]> {
-  return dependentsAmong(context, image, await listInstalled(context));
+  return dependentsAmong(context, image, childrenByOrigin(await listInstalledBriefly(context)));
 }
 
-/** The same, with the installed images at hand. */
+/** Installed images by the UUID of their origin, for `dependentsAmong`. */
+export function childrenByOrigin(installed: readonly Brief[]): ReadonlyMap<string, readonly Brief[]> {
+  const children = new Map<string, Brief[]>();
+  for (const image of installed) {
+    const {origin} = image.record.manifest;
+    if (origin === undefined) continue;
+    const siblings = children.get(origin);
+    if (siblings) siblings.push(image);
+    else children.set(origin, [image]);
+  }
+  return children;
+}
+
+/** The same as `dependentNames`, with the installed images at hand. */
 export function dependentsAmong(
   context: Pick<ActionContext, 'pools'>,
-  image: InstalledImage,
-  installed: readonly InstalledImage[],
+  image: Brief,
+  children: ReadonlyMap<string, readonly Brief[]>,
 ): string[] {
   const pool = poolText(context.pools, image.pool.name);
-  const children = installed.filter((other) => other.record.manifest.origin === image.record.manifest.uuid);
   const known = [
     ...image.instances.map((name) => `${pool}/${name}`),
-    ...children.map((child) => `${poolText(context.pools, child.pool.name)}/${child.record.localName}`),
+    ...(children.get(image.record.manifest.uuid) ?? []).map(
+      (child) => `${poolText(context.pools, child.pool.name)}/${child.record.localName}`,
+    ),
   ];
   return [...new Set([...known, ...cloneNames(image, pool)])];
 }
 
 /** A dataset of the pool is named as its instances and images are, any other in full. */
-function cloneNames({stored, pool: {store}}: InstalledImage, pool: string): string[] {
+function cloneNames({stored, pool: {store}}: Brief, pool: string): string[] {
   const prefix = `${store.dataset}/`;
   return (stored.zfs?.clones ?? []).map((clone) =>
     clone.startsWith(prefix) ? `${pool}/${clone.slice(prefix.length)}` : clone,

@@ -4,6 +4,7 @@
  * import needs no repair.
  */
 
+import type {BriefRecord} from '../catalog/images.ts';
 import type {ImageRecord} from '../catalog/records.ts';
 import type {ImageStore, StoredImage} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
@@ -19,8 +20,8 @@ export interface ImageNamer {
   listImages(store: ImageStore): Promise<readonly StoredName[]>;
 }
 
-export interface InstalledImage {
-  record: ImageRecord;
+export interface InstalledImage<Kept extends BriefRecord = ImageRecord> {
+  record: Kept;
   pool: Pool;
   /** Names of instances that were made from it, in its pool, and still exist. */
   instances: string[];
@@ -37,13 +38,29 @@ export type OnUnreadable = (uuid: string, error: ImgctlError) => void;
  * All installed images, in the order of their UUIDs. A record that cannot be read is an error, for whoever decides what
  * may be deleted; who only shows or checks images goes on without it.
  */
-export async function listInstalled(
+export function listInstalled(
   context: InstalledContext,
   onUnreadable?: OnUnreadable,
 ): Promise<InstalledImage[]> {
-  const records = await indexedRecords(context, onUnreadable);
+  return withStorage(context, () => context.catalog.images.list(), onUnreadable);
+}
+
+/** The same, with no more of their records than lists show by default. */
+export function listInstalledBriefly(
+  context: InstalledContext,
+  onUnreadable?: OnUnreadable,
+): Promise<InstalledImage<BriefRecord>[]> {
+  return withStorage<BriefRecord>(context, () => context.catalog.images.listBrief(), onUnreadable);
+}
+
+async function withStorage<Kept extends BriefRecord>(
+  context: InstalledContext,
+  readRows: () => Promise<Kept[]>,
+  onUnreadable: OnUnreadable | undefined,
+): Promise<InstalledImage<Kept>[]> {
+  const records = await indexedRecords(context, readRows, onUnreadable);
   const pools = new Set(records.map((record) => record.pool));
-  const images: InstalledImage[] = [];
+  const images: InstalledImage<Kept>[] = [];
   for (const pool of context.pools.filter(({name}) => pools.has(name))) {
     const stored = await storedByName(context, pool);
     const own = records.filter((record) => record.pool === pool.name);
@@ -56,11 +73,11 @@ async function storedByName({engine}: InstalledContext, pool: Pool): Promise<Map
   return new Map((await engine.listImages(pool.store)).map((image) => [image.name, image]));
 }
 
-function installedFrom(
-  record: ImageRecord,
+function installedFrom<Kept extends BriefRecord>(
+  record: Kept,
   pool: Pool,
   inPool: ReadonlyMap<string, StoredName>,
-): InstalledImage | undefined {
+): InstalledImage<Kept> | undefined {
   const stored = inPool.get(record.localName);
   if (!stored) return undefined;
   const instances = record.instances.map(({name}) => name).filter((name) => inPool.has(name));
@@ -68,25 +85,42 @@ function installedFrom(
 }
 
 /** Catalog rows and record files agree afterwards; only a difference costs writes. */
-async function indexedRecords(
+async function indexedRecords<Kept extends BriefRecord>(
   context: InstalledContext,
+  readRows: () => Promise<Kept[]>,
   onUnreadable: OnUnreadable | undefined,
-): Promise<ImageRecord[]> {
-  const [rows, uuids] = await Promise.all([context.catalog.images.list(), context.records.listUuids()]);
+): Promise<Kept[]> {
+  const [rows, uuids] = await Promise.all([readRows(), context.records.listUuids()]);
   const onDisk = new Set(uuids);
   const indexed = new Set(rows.map((row) => row.manifest.uuid));
-  const kept = rows.filter((row) => onDisk.has(row.manifest.uuid));
-  for (const row of rows) {
-    if (!onDisk.has(row.manifest.uuid)) await context.catalog.images.remove(row.manifest.uuid);
-  }
-  for (const uuid of uuids.filter((candidate) => !indexed.has(candidate))) {
+  for (const uuid of indexed) if (!onDisk.has(uuid)) await context.catalog.images.remove(uuid);
+  const missing = uuids.filter((uuid) => !indexed.has(uuid));
+  const known =
+    missing.length > 0 && (await addRows(context, missing, onUnreadable)) ? await readRows() : rows;
+  return known
+    .filter((row) => onDisk.has(row.manifest.uuid))
+    .sort((a, b) => (a.manifest.uuid < b.manifest.uuid ? -1 : 1));
+}
+
+/** Whether any of them had data. */
+async function addRows(
+  context: InstalledContext,
+  uuids: readonly string[],
+  onUnreadable: OnUnreadable | undefined,
+): Promise<boolean> {
+  const stores = new Map<Pool, Promise<Map<string, StoredName>>>();
+  let isAnyAdded = false;
+  for (const uuid of uuids) {
     const record = await readRecord(context, uuid, onUnreadable);
-    if (record && (await isStored(context, record))) {
-      await context.catalog.images.put(record);
-      kept.push(record);
-    }
+    const pool = context.pools.find(({name}) => name === record?.pool);
+    if (!record || !pool) continue;
+    const stored = stores.get(pool) ?? storedByName(context, pool);
+    stores.set(pool, stored);
+    if (!(await stored).has(record.localName)) continue;
+    await context.catalog.images.put(record);
+    isAnyAdded = true;
   }
-  return kept.sort((a, b) => (a.manifest.uuid < b.manifest.uuid ? -1 : 1));
+  return isAnyAdded;
 }
 
 async function readRecord(
@@ -101,13 +135,6 @@ async function readRecord(
     onUnreadable(uuid, error);
     return undefined;
   }
-}
-
-async function isStored(context: InstalledContext, record: ImageRecord): Promise<boolean> {
-  const pool = context.pools.find((candidate) => candidate.name === record.pool);
-  if (!pool) return false;
-  const images = await context.engine.listImages(pool.store);
-  return images.some((image) => image.name === record.localName);
 }
 
 /** The image if its record and its data are there. */

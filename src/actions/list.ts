@@ -1,11 +1,18 @@
 /** `list` and `get`: installed images and what depends on them (spec/imgadm.md §4.1, §8). */
 
+import type {BriefRecord} from '../catalog/images.ts';
 import type {ImageRecord, VerificationLevel} from '../catalog/records.ts';
 import {type GuestExpectation, guestExpectation} from '../manifest/guest.ts';
 import {type ImageManifest, isUuid} from '../manifest/manifest.ts';
 import type {ActionContext} from './context.ts';
-import {dependentNames, dependentsAmong} from './dependents.ts';
-import {getInstalled, type InstalledContext, type InstalledImage, listInstalled} from './installed.ts';
+import {childrenByOrigin, dependentNames, dependentsAmong} from './dependents.ts';
+import {
+  getInstalled,
+  type InstalledContext,
+  type InstalledImage,
+  listInstalled,
+  listInstalledBriefly,
+} from './installed.ts';
 import {poolText} from './pools.ts';
 
 export interface ListedImage {
@@ -21,18 +28,21 @@ export interface ListedImage {
 
 /**
  * The installed images that are not ignored. With `all` the ignored ones too, and after them what storage holds without
- * a record (imgadm's orphans), hand-made machines among it; instances are never images.
+ * a record (imgadm's orphans), hand-made machines among it; instances are never images. `brief` leaves out of the manifests
+ * what lists do not show by default.
  */
 export async function listImages(
-  context: InstalledContext,
-  options: {all: boolean} = {all: false},
+  context: InstalledContext & Pick<ActionContext, 'report'>,
+  options: {all: boolean; brief?: boolean} = {all: false},
 ): Promise<ListedImage[]> {
-  const installed = await listInstalled(context, (_uuid, error) =>
+  const listing = options.brief ? listInstalledBriefly : listInstalled;
+  const installed: InstalledImage<BriefRecord>[] = await listing(context, (_uuid, error) =>
     context.report.warn(`${error.message}; the image is not listed`),
   );
+  const children = childrenByOrigin(installed);
   const shown = options.all ? installed : installed.filter(({record}) => !record.ignored);
   const listed = shown.map((image): ListedImage => {
-    const cloneNames = dependentsAmong(context, image, installed);
+    const cloneNames = dependentsAmong(context, image, children);
     return {
       manifest: image.record.manifest,
       zpool: poolText(context.pools, image.pool.name),
@@ -47,7 +57,7 @@ export async function listImages(
 /** Named by UUID as imgadm shows them; others have their name, since nothing tells a UUID. */
 async function listOrphans(
   context: InstalledContext,
-  installed: readonly InstalledImage[],
+  installed: readonly InstalledImage<BriefRecord>[],
 ): Promise<ListedImage[]> {
   const known = new Set(installed.map(({pool, record}) => `${pool.name}/${record.localName}`));
   for (const {instances, pool} of installed) for (const name of instances) known.add(`${pool.name}/${name}`);

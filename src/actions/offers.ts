@@ -3,7 +3,8 @@
  * answer replaces what the catalog knows of it in one statement. Offline nobody is asked; the catalog answers.
  */
 
-import type {Offer} from '../catalog/offers.ts';
+import type {ListedOffer} from '../catalog/offers.ts';
+import {everything, type WantedRows} from '../catalog/wanted-rows.ts';
 import {ImgctlError, MultiError} from '../errors.ts';
 import {normaliseUrl} from '../imgapi/source-url.ts';
 import type {ImageManifest} from '../manifest/manifest.ts';
@@ -16,9 +17,15 @@ export interface OfferRow {
   source: string;
 }
 
-export interface GatheredOffers {
+/** An offer with as much of its manifest as was wanted. */
+export interface ListedOfferRow {
+  manifest: ListedOffer['manifest'];
+  source: string;
+}
+
+export interface GatheredOffers<Row = OfferRow> {
   /** In configured order of the sources; an image that several offer comes once. Active images only. */
-  rows: OfferRow[];
+  rows: Row[];
   /** Of the sources that did not answer. */
   failures: ImgctlError[];
 }
@@ -39,6 +46,15 @@ const maxWarnings = 3;
 
 /** A source that fails is warned about when others are left to answer; what it offered before is not shown. */
 export async function gatherOffers(context: OffersContext): Promise<GatheredOffers> {
+  const {rows, failures} = await gatherWanted(context, everything);
+  return {rows: rows as OfferRow[], failures};
+}
+
+/** The same, less what is not wanted of them. */
+export async function gatherWanted(
+  context: OffersContext,
+  wanted: WantedRows,
+): Promise<GatheredOffers<ListedOfferRow>> {
   const {sources, catalog} = context;
   const outcomes = await Promise.allSettled(
     sources.map((source) => (context.offline ? requireListing(context, source) : askSource(context, source))),
@@ -58,7 +74,7 @@ export async function gatherOffers(context: OffersContext): Promise<GatheredOffe
     if (manifests) unkept.set(sourceKey(source), manifests);
     answered.set(sourceKey(source), source.settings.url);
   }
-  const offers = await listOffers(catalog, [...answered.keys()], unkept);
+  const offers = await listOffers(catalog, [...answered.keys()], {unkept, wanted});
   const rows = offers.map(({manifest, source}) => ({manifest, source: answered.get(source) ?? source}));
   return {rows, failures};
 }
@@ -67,12 +83,12 @@ export async function gatherOffers(context: OffersContext): Promise<GatheredOffe
 async function listOffers(
   catalog: OffersContext['catalog'],
   sources: readonly string[],
-  unkept: ReadonlyMap<string, readonly ImageManifest[]>,
-): Promise<Offer[]> {
-  if (unkept.size === 0) return catalog.offers.list(sources);
-  const offers = new Map<string, Offer>();
+  {unkept, wanted}: {unkept: ReadonlyMap<string, readonly ImageManifest[]>; wanted: WantedRows},
+): Promise<ListedOffer[]> {
+  if (unkept.size === 0) return catalog.offers.listWanted(sources, wanted);
+  const offers = new Map<string, ListedOffer>();
   for (const source of sources) {
-    const answer = unkept.get(source)?.map((manifest): Offer => ({source, manifest}));
+    const answer = unkept.get(source)?.map((manifest): ListedOffer => ({source, manifest}));
     for (const offer of answer ?? (await catalog.offers.list([source]))) {
       if (!offers.has(offer.manifest.uuid)) offers.set(offer.manifest.uuid, offer);
     }

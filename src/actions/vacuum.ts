@@ -9,7 +9,7 @@ import {compareNewest} from '../manifest/newest.ts';
 import {formatSize} from '../manifest/size-text.ts';
 import type {ActionContext, Pool} from './context.ts';
 import {removeImage} from './delete.ts';
-import {dependentsAmong} from './dependents.ts';
+import {childrenByOrigin, dependentsAmong} from './dependents.ts';
 import {allocatedBytes} from './image-size.ts';
 import {type InstalledImage, listInstalled} from './installed.ts';
 import {getPool} from './pools.ts';
@@ -58,10 +58,11 @@ export async function planVacuum(context: ActionContext, options: VacuumOptions)
   let left = installed;
   for (;;) {
     const wave: InstalledImage[] = [];
+    const children = childrenByOrigin(left);
     for (const image of candidates) {
       if (doomed.includes(image)) continue;
       const reason = await reasonToKeep(context, image, {
-        left,
+        children,
         installed,
         options,
         known: reasons.get(image),
@@ -128,8 +129,8 @@ function choosePools(context: ActionContext, name: string | undefined): Pool[] {
 }
 
 interface Surroundings {
-  /** Images that are not yet to go. */
-  left: readonly InstalledImage[];
+  /** Of the images that are not yet to go. */
+  children: ReturnType<typeof childrenByOrigin>;
   installed: readonly InstalledImage[];
   options: VacuumOptions;
   /** What was found in the wave before. */
@@ -140,9 +141,9 @@ interface Surroundings {
 async function reasonToKeep(
   context: ActionContext,
   image: InstalledImage,
-  {left, installed, options, known}: Surroundings,
+  {children, installed, options, known}: Surroundings,
 ): Promise<Pick<KeptImage, 'reason' | 'text'> | undefined> {
-  const [dependent, ...others] = dependentsAmong(context, image, left);
+  const [dependent, ...others] = dependentsAmong(context, image, children);
   if (dependent !== undefined) {
     const more = others.length > 0 ? ` and ${others.length} others` : '';
     return {reason: 'used', text: `dependent clones: ${dependent}${more}`};

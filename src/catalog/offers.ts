@@ -1,8 +1,10 @@
-/** What sources offered when they were last asked. One bulk statement per refresh, whatever the size. */
+/** What sources offered when they were last asked. Stored by statements of many rows each. */
 
 import type {ImageManifest} from '../manifest/manifest.ts';
 import type {ImageTitle} from './images.ts';
+import {countQuery, fewRows, indexedFilters, type OfferQuestion, offerQuery} from './offer-query.ts';
 import type {Row, Statements} from './statements.ts';
+import {briefManifest, everything, type ListedField, type RowFilter, type WantedRows} from './wanted-rows.ts';
 
 export interface Listing {
   /** Validator for a conditional request; undefined when the source gave none. */
@@ -16,6 +18,17 @@ export interface Offer {
   source: string;
   manifest: ImageManifest;
 }
+
+/** An offer with as much of its manifest as was wanted. */
+export interface ListedOffer {
+  source: string;
+  manifest: Partial<ImageManifest> & Pick<ImageManifest, 'uuid'>;
+}
+
+type OfferRow = {position: number} & ({manifest: string} | Record<ListedField, string | null>);
+
+/** JSON of one statement, all in memory; a text may have half a gigabyte. */
+const rowsPerStatement = 10_000;
 
 export class OfferTable {
   readonly #database: Statements;
@@ -35,13 +48,14 @@ export class OfferTable {
   /** What offers of all sources are called, without reading their manifests. */
   titles(): Promise<ImageTitle[]> {
     return this.#database.all<ImageTitle & Row>(
-      'SELECT DISTINCT uuid, name, version FROM offers ORDER BY name, version',
+      'SELECT DISTINCT uuid, name, version FROM offers INDEXED BY offers_by_name ORDER BY name, version',
     );
   }
 
   async find(source: string, uuid: string): Promise<ImageManifest | undefined> {
     const row = await this.#database.get<{manifest: string}>(
-      'SELECT manifest FROM offers WHERE source = ? AND uuid = ?',
+      `SELECT manifest FROM offers INDEXED BY offers_by_uuid
+       WHERE uuid = ?2 AND listing = (SELECT id FROM listings WHERE source = ?1)`,
       source,
       uuid,
     );
@@ -51,29 +65,31 @@ export class OfferTable {
   /** Replaces all offers of a source. Of equal UUIDs the first counts. */
   async replace(source: string, manifests: readonly ImageManifest[], listing: Listing): Promise<void> {
     await this.#database.transaction(async () => {
-      await this.#database.run('DELETE FROM offers WHERE source = ?', source);
+      await this.#database.run('DELETE FROM listings WHERE source = ?', source);
       await this.#database.run(
-        'INSERT OR REPLACE INTO listings (source, validator, fetched_at) VALUES (?, ?, ?)',
+        'INSERT INTO listings (source, validator, fetched_at) VALUES (?, ?, ?)',
         source,
         listing.validator ?? null,
         listing.fetchedAt,
       );
-      await this.#database.run(
-        `INSERT OR IGNORE INTO offers (source, position, uuid, manifest)
-         SELECT ?1, key, json_extract(value, '$.uuid'), value FROM json_each(?2)`,
-        source,
-        JSON.stringify(manifests),
-      );
+      for (let start = 0; start < manifests.length; start += rowsPerStatement) {
+        await this.#database.run(
+          `INSERT OR IGNORE INTO offers
+           SELECT (SELECT id FROM listings WHERE source = ?1), ?3 + key, value ->> '$.uuid', value ->> '$.name',
+             value ->> '$.version', value ->> '$.os', value ->> '$.type', value ->> '$.published_at', value
+           FROM json_each(?2)`,
+          source,
+          JSON.stringify(manifests.slice(start, start + rowsPerStatement)),
+          start,
+        );
+      }
     });
   }
 
   /** Drops what is known of sources that are not in the list. */
   async keepOnly(sources: readonly string[]): Promise<void> {
-    const stale = await this.#database.get(
-      'SELECT 1 FROM listings WHERE source NOT IN (SELECT value FROM json_each(?)) LIMIT 1',
-      JSON.stringify(sources),
-    );
-    if (!stale) return;
+    const known = await this.#database.all<{source: string}>('SELECT source FROM listings');
+    if (known.every(({source}) => sources.includes(source))) return;
     await this.#database.transaction(() =>
       this.#database.run(
         'DELETE FROM listings WHERE source NOT IN (SELECT value FROM json_each(?))',
@@ -87,17 +103,47 @@ export class OfferTable {
    * first (spec/imgadm.md §6).
    */
   async list(sources: readonly string[]): Promise<Offer[]> {
-    const rows = await this.#database.all<{source: string; manifest: string}>(
-      `SELECT source, manifest FROM (
-         SELECT offers.source, offers.manifest, wanted.key AS rank, offers.position,
-                row_number() OVER (PARTITION BY offers.uuid ORDER BY wanted.key) AS copy
-         FROM json_each(?) AS wanted JOIN offers ON offers.source = wanted.value)
-       WHERE copy = 1 ORDER BY rank, position`,
-      JSON.stringify(sources),
+    return (await this.listWanted(sources, everything)) as Offer[];
+  }
+
+  /** The same, less what is not wanted of them. */
+  async listWanted(sources: readonly string[], wanted: WantedRows): Promise<ListedOffer[]> {
+    const listings = await this.#database.all<{id: number; source: string}>(
+      'SELECT id, source FROM listings',
     );
+    const numbers = new Map(listings.map(({source, id}) => [source, id]));
+    const offers: ListedOffer[] = [];
+    const earlier: number[] = [];
+    for (const source of sources) {
+      const listing = numbers.get(source);
+      if (listing === undefined) continue;
+      offers.push(...(await this.#listOne(source, {listing, earlier, wanted})));
+      earlier.push(listing);
+    }
+    return offers;
+  }
+
+  async #listOne(source: string, question: Omit<OfferQuestion, 'by'>): Promise<ListedOffer[]> {
+    const by = await this.#findIndex(question);
+    const {sql, values} = offerQuery({...question, by});
+    const rows = await this.#database.all<OfferRow>(sql, ...values);
+    if (by) rows.sort((a, b) => a.position - b.position);
     return rows.map((row) => ({
-      source: row.source,
-      manifest: this.#database.parse(row.manifest) as ImageManifest,
+      source,
+      manifest:
+        'manifest' in row ? (this.#database.parse(row.manifest) as ImageManifest) : briefManifest(row),
     }));
+  }
+
+  /** The filter that few rows pass; undefined when there is none. */
+  async #findIndex({listing, wanted}: Omit<OfferQuestion, 'by'>): Promise<RowFilter | undefined> {
+    const {sure, unsure} = indexedFilters(wanted);
+    if (sure[0]) return sure[0];
+    for (const filter of unsure) {
+      const {sql, values} = countQuery(listing, filter);
+      const counted = await this.#database.get<{count: number}>(sql, ...values);
+      if (counted && counted.count < fewRows) return filter;
+    }
+    return undefined;
   }
 }

@@ -4,7 +4,7 @@
  * objects `limits` and `pools` each member by itself. A file that was named on the command line stands alone.
  */
 
-import {readdir} from 'node:fs/promises';
+import {readdirSync} from 'node:fs';
 import path from 'node:path';
 import {errnoOf, ImgctlError} from '../errors.ts';
 import {type Configuration, readConfiguration, writeConfiguration} from './config.ts';
@@ -65,17 +65,17 @@ export class ConfigurationFiles {
     }
     const {scope, configFilesBelow} = this.#paths;
     for (const file of configFilesBelow)
-      for (const each of await this.#withDropIns(file)) {
+      for (const each of this.#withDropIns(file)) {
         const {pools, ...values} = await readForeign(each);
         // Those of the system are not a user's to look into.
         merge(all, each, scope === 'user' || pools === undefined ? values : {...values, pools});
       }
-    for (const each of await this.#withDropIns(this.file)) merge(all, each, await readConfiguration(each));
+    for (const each of this.#withDropIns(this.file)) merge(all, each, await readConfiguration(each));
     return all;
   }
 
-  async #withDropIns(file: string): Promise<string[]> {
-    return [file, ...(await dropIns(this.#dropIns(file)))];
+  #withDropIns(file: string): string[] {
+    return [file, ...dropIns(this.#dropIns(file))];
   }
 
   #dropIns(file: string): string {
@@ -99,9 +99,9 @@ function merge({configuration, origins}: ReadConfiguration, file: string, values
 }
 
 /** In the order of their names. */
-async function dropIns(directory: string): Promise<string[]> {
+function dropIns(directory: string): string[] {
   try {
-    const names = (await readdir(directory)).filter((name) => /^[^.].*\.json$/.test(name));
+    const names = readdirSync(directory).filter((name) => /^[^.].*\.json$/.test(name));
     return names.sort().map((name) => path.join(directory, name));
   } catch (error) {
     if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(errnoOf(error) ?? '')) return [];

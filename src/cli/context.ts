@@ -16,7 +16,8 @@ import type {Engine} from '../engine/engine.ts';
 import type {ImgctlError} from '../errors.ts';
 import {type ImageClass, imageClasses} from '../import1/image-class.ts';
 import type {SourceSettings} from '../sources/source.ts';
-import {type Configuration, readConfiguration} from './config.ts';
+import type {Configuration} from './config.ts';
+import {ConfigurationFiles} from './configuration-files.ts';
 import {configuredPools} from './configured-pools.ts';
 import {type ContextFlags, type PlaceFlags, type ProgramName, placeFlags} from './context-flags.ts';
 import {Engines} from './engines.ts';
@@ -60,7 +61,7 @@ export class CommandContext {
   readonly #flags: ContextFlags;
   readonly #root: string | undefined;
   readonly #engines: Engines;
-  #configuration: Promise<Configuration> | undefined;
+  readonly #files: ConfigurationFiles;
   #catalog: Promise<Catalog> | undefined;
 
   constructor(options: ContextOptions) {

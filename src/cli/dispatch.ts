@@ -81,10 +81,18 @@ async function runCommand(
     if (flags.json && !definition.parse) output.data(JSON.stringify(value, null, 2));
     else if (definition.draw) output.data(definition.draw(value, input, context));
     if (context.failure) throw context.failure;
-    return definition.statusOf?.(value) ?? 0;
+    const status = definition.statusOf?.(value) ?? 0;
+    if (status === 0 && flags.strict && output.warnings > 0) throw warned(output.warnings);
+    return status;
   } finally {
     await context.close();
   }
+}
+
+/** All was done and told; --strict makes a failure of it (ux.md §7.2). */
+function warned(count: number): ImgctlError {
+  const what = count === 1 ? 'there was a warning' : `there were ${count} warnings`;
+  return new ImgctlError('Warned', `${what}, which --strict makes a failure`);
 }
 
 function pickGlobals(definition: CommandDefinition, input: ParsedInput): ContextFlags {

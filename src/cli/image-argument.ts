@@ -12,6 +12,6 @@ export async function installedUuid(
   poolName?: string | undefined,
 ): Promise<string> {
   const {resolveInstalled} = await import('../actions/resolve-image.ts');
-  const sources = await context.network.sourceSettings();
+  const sources = await context.network.configuredSources();
   return resolveInstalled(await context.reading(), text, {program: context.program, poolName, sources});
 }

@@ -1,6 +1,13 @@
 /** What the listing commands of the imgadm family share: columns, sort, filters and drawing (spec/imgadm.md §3, §4). */
 
-import {fieldValue, type ImageRow, knownFields, parseFieldList} from '../manifest/fields.ts';
+import {isListedField, type WantedRows} from '../catalog/wanted-rows.ts';
+import {
+  fieldValue,
+  type ImageRow,
+  knownFields,
+  manifestFieldsOf,
+  parseFieldList,
+} from '../manifest/fields.ts';
 import {parseFilter} from '../manifest/filter.ts';
 import {parseSort, sortRows} from '../manifest/sort.ts';
 import type {FlagTable} from './flags.ts';
@@ -49,6 +56,26 @@ export function checkListFlags(
   columnsOf(flags, defaultColumns);
   parseSort(flags.sort ?? defaultSort);
   filters.map(parseFilter);
+}
+
+/** What the rows must have to be selected and drawn; all of it for JSON. */
+export function wantedRows(
+  flags: ListFlagValues & {json: boolean},
+  args: readonly string[],
+  defaultColumns: readonly string[],
+): WantedRows {
+  const filters = args.map(parseFilter);
+  const sort = parseSort(flags.sort ?? defaultSort).map(({path}) => path);
+  const paths = [...columnsOf(flags, defaultColumns), ...sort, ...filters.map(({path}) => path)];
+  const isListed = (path: string): boolean => manifestFieldsOf(path)?.every(isListedField) === true;
+  return {
+    whole: flags.json || !paths.every(isListed),
+    filters: filters.flatMap(({path, operator, operand}) => {
+      // true and false stand for more than a text.
+      if (!isListedField(path) || operator === '>=' || operand === 'true' || operand === 'false') return [];
+      return [{field: path, operator, operand}];
+    }),
+  };
 }
 
 /** Filters and sorts; rows that compare equal keep their order. */

@@ -8,6 +8,7 @@ import {
   fieldsHelp,
   listFlags,
   selectRows,
+  wantedRows,
 } from '../cli/list-flags.ts';
 
 const defaultColumns = ['uuid', 'name', 'version', 'os', 'published'];
@@ -38,7 +39,10 @@ export default defineCommand({
       context.output.hint(
         'no source is configured, so the images of SmartOS are asked for; to add one of yours: imgctl sources -a URL',
       );
-    const {rows, failure, asked, answered} = await listAvailable(await context.offers());
+    const {rows, failure, asked, answered} = await listAvailable(
+      await context.offers(),
+      wantedRows(flags, args, defaultColumns),
+    );
     context.failLater(failure);
     const selected = selectRows(rows, flags, args);
     if (selected.length === 0 && answered > 0) {

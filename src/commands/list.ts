@@ -8,6 +8,7 @@ import {
   fieldsHelp,
   listFlags,
   selectRows,
+  wantedRows,
 } from '../cli/list-flags.ts';
 
 const defaultColumns = ['uuid', 'name', 'version', 'os', 'published'];
@@ -35,7 +36,11 @@ export default defineCommand({
   async run(context, {flags, args}) {
     if (asksForFields(flags)) return [];
     checkListFlags(flags, args, defaultColumns);
-    const rows = await listImages(await context.reading(), {all: flags.all});
+    const brief = !flags.docker && !wantedRows(flags, args, defaultColumns).whole;
+    const rows = await listImages(
+      {...(await context.reading()), report: context.reporter()},
+      {all: flags.all, brief},
+    );
     if (rows.length === 0) context.output.hint('no image is installed; what is offered: imgctl avail');
     if (!flags.docker) return selectRows(rows, flags, args);
     return selectRows(dockerImages(rows), {...flags, sort: 'published_at'}, args);

@@ -24,6 +24,8 @@ export interface KnownField {
   meaning: string;
   /** Absent for fields that are read from the manifest. */
   compute?: (row: ImageRow) => unknown;
+  /** Fields of the manifest that it is computed from, when they are few. */
+  from?: readonly string[];
 }
 
 export const knownFields: readonly KnownField[] = [
@@ -72,22 +74,36 @@ export const knownFields: readonly KnownField[] = [
   {name: 'cpu_type', kind: 'text', meaning: "CPU model of a zvol's machine"},
   {name: 'image_size', kind: 'number', meaning: "Size of a zvol's disk, MiB"},
   {name: 'channels', kind: 'json', meaning: 'Release channels the image is in'},
-  {name: 'published_date', kind: 'date', meaning: 'Day of publication', compute: publishedDate},
-  {name: 'pub', kind: 'date', meaning: 'Short for published_date', compute: publishedDate},
+  {
+    name: 'published_date',
+    kind: 'date',
+    meaning: 'Day of publication',
+    compute: publishedDate,
+    from: ['published_at'],
+  },
+  {
+    name: 'pub',
+    kind: 'date',
+    meaning: 'Short for published_date',
+    compute: publishedDate,
+    from: ['published_at'],
+  },
   {
     name: 'published',
     kind: 'date',
     meaning: 'When the image was published, to the second',
     compute: published,
+    from: ['published_at'],
   },
-  {name: 'source', kind: 'text', meaning: 'URL of the source', compute: (row) => row.source},
+  {name: 'source', kind: 'text', meaning: 'URL of the source', compute: (row) => row.source, from: []},
   {
     name: 'clones',
     kind: 'number',
     meaning: 'Number of images and instances made from it',
     compute: (row) => row.clones,
+    from: [],
   },
-  {name: 'zpool', kind: 'text', meaning: 'Pool that holds the image', compute: (row) => row.zpool},
+  {name: 'zpool', kind: 'text', meaning: 'Pool that holds the image', compute: (row) => row.zpool, from: []},
   {
     name: 'size',
     kind: 'size',
@@ -123,6 +139,13 @@ export function fieldValue(row: ImageRow, path: string): unknown {
   const compute = fieldsByName.get(name)?.compute;
   if (!compute) return valueAt(row.manifest, path);
   return rest === undefined ? compute(row) : valueAt(compute(row), rest);
+}
+
+/** The fields of the manifest that a path may look at; undefined when there is no telling. */
+export function manifestFieldsOf(path: string): readonly string[] | undefined {
+  const [name] = splitPath(path);
+  const field = fieldsByName.get(name);
+  return field?.compute ? field.from : [name];
 }
 
 /** The known field a path begins with; throws `Usage` for any other, naming near ones. */

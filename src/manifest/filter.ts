@@ -5,9 +5,14 @@ import {compareStamps, compareVersions} from './order.ts';
 /** One filter argument. Several are meant to hold all at once. */
 export interface Filter {
   readonly text: string;
+  readonly path: string;
+  readonly operator: FilterOperator;
+  readonly operand: string;
   /** Whether the row passes; a row that lacks the field never does, not even a `!=`. */
   matches(row: ImageRow): boolean;
 }
+
+export type FilterOperator = '=' | '=~' | '!=' | '>=';
 
 type Test = (value: unknown) => boolean;
 
@@ -25,7 +30,7 @@ export function parseFilter(text: string): Filter {
     '>=': () => atLeast(text, path.includes('.') ? 'number' : kind, operand),
   }[operator]();
   return {
-    text,
+    ...{text, path, operator, operand},
     matches(row) {
       const value = fieldValue(row, path);
       return value !== undefined && value !== null && test(value);
@@ -33,7 +38,7 @@ export function parseFilter(text: string): Filter {
   };
 }
 
-function split(text: string): {path: string; operator: '=' | '=~' | '!=' | '>='; operand: string} {
+function split(text: string): {path: string; operator: FilterOperator; operand: string} {
   const at = text.indexOf('=');
   const isPair = text[at - 1] === '!' || text[at - 1] === '>';
   const path = text.slice(0, isPair ? at - 1 : at);

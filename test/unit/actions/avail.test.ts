@@ -37,7 +37,7 @@ describe('avail', () => {
     await listAvailable(await world.context([one.url, two.url]));
     one.refuseWith = 500;
     const some = await listAvailable(await world.context([one.url, two.url]));
-    expect(some.rows.map(({manifest}) => manifest.name + manifest.version)).toEqual(['b9', 'c1.0.0']);
+    expect(some.rows.map(({manifest}) => `${manifest.name}${manifest.version}`)).toEqual(['b9', 'c1.0.0']);
     expect(some.failure).toMatchObject({publicCode: 'Refused'});
     two.refuseWith = 500;
     const none = await listAvailable(await world.context([one.url, two.url]));
@@ -56,7 +56,7 @@ describe('avail', () => {
     });
     const {rows, failure} = await listAvailable({...context, catalog: {...context.catalog, offers}});
     expect(failure).toBeUndefined();
-    expect(rows.map(({manifest, source}) => [manifest.name + manifest.version, source])).toEqual([
+    expect(rows.map(({manifest, source}) => [`${manifest.name}${manifest.version}`, source])).toEqual([
       ['a1.0.0', one.url],
       ['b1.0.0', one.url],
       ['c1.0.0', two.url],

@@ -165,6 +165,7 @@ describe('a clone', () => {
     const context = await importAll(a);
     const images = Object.assign(Object.create(context.catalog.images), {
       list: context.catalog.images.list.bind(context.catalog.images),
+      listBrief: context.catalog.images.listBrief.bind(context.catalog.images),
       remove: context.catalog.images.remove.bind(context.catalog.images),
       put: () => Promise.reject(new Error('planned')),
     });
@@ -214,6 +215,7 @@ describe('delete', () => {
     const records = Object.assign(new RecordStore(place('records')), step === 'record' && {remove: fail});
     const images = Object.assign(Object.create(context.catalog.images), {
       list: context.catalog.images.list.bind(context.catalog.images),
+      listBrief: context.catalog.images.listBrief.bind(context.catalog.images),
       remove: fail,
     });
     const failing = {...context, records, catalog: {...context.catalog, images}};

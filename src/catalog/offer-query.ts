@@ -1,0 +1,75 @@
+/**
+ * The question for the offers of one source. Which index answers it is said, not left to statistics that a catalog which is
+ * filled in one go never has: by name or UUID, if one is asked for; by another field, if few have the value; else in
+ * the order of the listing, from an index that holds all that lists show. No answer is sorted by SQLite.
+ */
+
+import type {SqlValue} from './statements.ts';
+import {listedFields, type RowFilter, type WantedRows} from './wanted-rows.ts';
+
+export interface Query {
+  sql: string;
+  values: SqlValue[];
+}
+
+export interface OfferQuestion {
+  /** Number of the source. */
+  listing: number;
+  /** Numbers of the sources before it: what they offer too is theirs. */
+  earlier: readonly number[];
+  wanted: WantedRows;
+  /** The filter whose index is used. */
+  by: RowFilter | undefined;
+}
+
+const indexes: Readonly<Partial<Record<RowFilter['field'], string>>> = {
+  uuid: 'offers_by_uuid',
+  name: 'offers_by_name',
+  version: 'offers_by_version',
+  os: 'offers_by_os',
+  type: 'offers_by_type',
+};
+
+/** Above this, going through the listing is quicker than looking up each. */
+export const fewRows = 1000;
+
+/** Filters that an index answers; the first ones always do so well. */
+export function indexedFilters({filters}: WantedRows): {sure: RowFilter[]; unsure: RowFilter[]} {
+  const equal = filters.filter(({field, operator}) => operator === '=' && field in indexes);
+  const isSure = ({field}: RowFilter): boolean => field === 'uuid' || field === 'name';
+  return {sure: equal.filter(isSure), unsure: equal.filter((filter) => !isSure(filter))};
+}
+
+/** Counts what the filter lets through, up to `fewRows`. */
+export function countQuery(listing: number, {field, operand}: RowFilter): Query {
+  return {
+    sql: `SELECT count(*) AS count FROM
+      (SELECT 1 FROM offers INDEXED BY ${indexes[field]} WHERE ${field} = ? AND listing = ? LIMIT ${fewRows})`,
+    values: [operand, listing],
+  };
+}
+
+/** Rows with `position` and either `manifest` or the listed fields, in the order of `position` unless it goes `by` a filter. */
+export function offerQuery({listing, earlier, wanted, by}: OfferQuestion): Query {
+  const columns = wanted.whole ? ['position', 'manifest'] : ['position', ...listedFields];
+  const conditions = ['offers.listing = ?', ...wanted.filters.map(condition)];
+  const values: SqlValue[] = [listing, ...wanted.filters.map(({operand}) => operand)];
+  if (earlier.length > 0) {
+    const places = earlier.map(() => '?').join(', ');
+    conditions.push(
+      `NOT EXISTS (SELECT 1 FROM offers AS first WHERE first.uuid = offers.uuid AND first.listing IN (${places}))`,
+    );
+    values.push(...earlier);
+  }
+  const index = by ? indexes[by.field] : 'offers_in_order';
+  return {
+    sql: `SELECT ${columns.join(', ')} FROM offers INDEXED BY ${index}
+      WHERE ${conditions.join(' AND ')}${by ? '' : ' ORDER BY position'}`,
+    values,
+  };
+}
+
+function condition({field, operator}: RowFilter): string {
+  if (operator === '=~') return `instr(${field}, ?) > 0`;
+  return `${field} ${operator === '=' ? '=' : '<>'} ?`;
+}
