@@ -30,6 +30,8 @@ export interface UrlRequest {
   ): Promise<OpenedFile | undefined>;
   maxBytes: number;
   signal?: AbortSignal;
+  /** Gets the file for reading what has arrived, as `onBytes` tells it; closed with the download. */
+  onOpen?: (fd: number) => void;
   onBytes?: (doneBytes: number, totalBytes: number | undefined) => void;
   onRetry?: (retry: FetchRetry) => void;
 }
@@ -65,6 +67,7 @@ export class UrlDownload {
   readonly #retries: RetryOptions;
   #handle: FileHandle | undefined;
   #reader: FileHandle | undefined;
+  #isWhole = false;
   #hash: Hash = createHash('sha256');
   #doneBytes = 0;
   /** The furthest that answers of this run came; a source that always begins anew makes no progress. */
@@ -81,13 +84,15 @@ export class UrlDownload {
   async fetch(request: UrlRequest): Promise<UrlFile | undefined> {
     try {
       this.#handle = await openWritable(this.#place.file);
+      this.#reader = await open(this.#place.file, constants.O_RDONLY | constants.O_NOFOLLOW);
+      request.onOpen?.(this.#reader.fd);
       await this.#adopt(request);
       if (!(await this.#complete(request))) return undefined;
     } catch (error) {
       if (request.signal?.aborted) throw interrupted(error);
       throw await storageFailure(error, this.#place.directory, (this.#totalBytes ?? 0) - this.#doneBytes);
     }
-    this.#reader = await open(this.#place.file, constants.O_RDONLY | constants.O_NOFOLLOW);
+    this.#isWhole = true;
     return {fd: this.#reader.fd, sizeBytes: this.#doneBytes, sha256: this.#hash.copy().digest('hex')};
   }
 
@@ -95,7 +100,7 @@ export class UrlDownload {
   async close({isDone, refusal}: {isDone: boolean; refusal?: string | undefined}): Promise<void> {
     await this.#handle?.close();
     await this.#reader?.close();
-    if (refusal !== undefined && this.#reader) await this.#keepApart(refusal);
+    if (refusal !== undefined && this.#isWhole) await this.#keepApart(refusal);
     const isUseful = !isDone && this.#doneBytes > 0 && this.#validator !== undefined;
     try {
       if (!isUseful) await this.#discard();

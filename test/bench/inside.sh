@@ -28,7 +28,8 @@ done
 # The same liblzma for all, so that programs are compared and not the ages of two distributions: half of the time is its.
 ours=$(ldconfig -p | awk '/liblzma\.so\.5 / {print $NF; exit}')
 theirs=$(realpath "$oracle/sid/usr/lib/$(uname -m)-linux-gnu/liblzma.so.5")
-if [ -n "$ours" ] && LD_PRELOAD=$theirs true 2>/dev/null; then
+if [ -n "$ours" ]; then
 	mount --bind "$theirs" "$(realpath "$ours")"
+	xz --version >/dev/null 2>&1 || umount "$(realpath "$ours")"
 fi
 exec "$@"

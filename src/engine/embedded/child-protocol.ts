@@ -17,6 +17,8 @@ export interface UnpackTask {
   origin?: OriginPlace;
   /** The parent words its own lines about sizes. */
   isPull?: boolean;
+  /** The file is not whole yet; descriptor 3 tells how far it reaches (arrival.ts). */
+  isArriving?: boolean;
   /** The staging directory holds a copy of the base that the file goes over; the format says which kind it must be. */
   base?: {digest?: string};
   /** Tell the digest of what was stored. */

@@ -1,6 +1,7 @@
 import {closeSync, constants, fstatSync, openSync, readSync} from 'node:fs';
 import {ImgctlError} from '../../errors.ts';
 import type {RandomAccess} from '../../formats/qcow2/random-access.ts';
+import type {Arrival} from './arrival.ts';
 
 /** Opens a regular file, and nothing else, for reading; the caller closes it. */
 export function openSourceFile(sourcePath: string): number {
@@ -18,18 +19,22 @@ const reusedChunks = 4;
 /**
  * The bytes of an open regular file from its start. Every chunk is a buffer of its own, because decoders keep parts of
  * them; with `reuse` there are few, and each is good for three more chunks: new memory costs as much as the reading.
+ * What is still to arrive is waited for, a chunk at a time.
  */
 export async function* readFileFrom(
   fd: number,
   onPosition: (position: number) => void,
-  {reuse = false} = {},
+  {reuse = false, arrival}: {reuse?: boolean; arrival?: Arrival | undefined} = {},
 ): AsyncGenerator<Buffer> {
   const buffers: Buffer[] = [];
   for (let position = 0; ; ) {
     const isKept = reuse && buffers.length === reusedChunks;
     const buffer = (isKept && buffers.shift()) || Buffer.allocUnsafeSlow(chunkBytes);
     if (reuse) buffers.push(buffer);
-    const length = readSync(fd, buffer, 0, chunkBytes, position);
+    const end = (await arrival?.reaches(position + chunkBytes)) ?? Number.POSITIVE_INFINITY;
+    if (position === end) return;
+    const length = readSync(fd, buffer, 0, Math.min(chunkBytes, end - position), position);
+    if (length === 0 && arrival) throw new Error('The file became shorter while it arrived');
     if (length === 0) return;
     position += length;
     yield buffer.subarray(0, length);

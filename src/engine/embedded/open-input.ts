@@ -4,6 +4,7 @@ import {ByteReader} from '../../formats/byte-reader.ts';
 import {type DecompressLimits, decompress} from '../../formats/decompress.ts';
 import type {RandomAccess} from '../../formats/qcow2/random-access.ts';
 import {type Payload, sniffBytes, sniffCompression, sniffPayload} from '../../formats/sniff.ts';
+import type {Arrival} from './arrival.ts';
 import {decoderTools} from './decoder-tools.ts';
 import {randomAccess, readFileFrom, readHead} from './file-source.ts';
 import {convertQcow2, copyRaw, writeRaw} from './raw-writer.ts';
@@ -22,11 +23,12 @@ export interface Input {
   count: () => number;
 }
 
-/** `onPosition` is called with the position in the file as it is read. */
+/** `onPosition` is called with the position in the file as it is read. Of what is still arriving the size means nothing. */
 export async function openInput(
   fd: number,
   limits: DecompressLimits,
   onPosition: (position: number) => void,
+  arrival?: Arrival,
 ): Promise<Input> {
   const {size} = fstatSync(fd);
   const head = readHead(fd, sniffBytes);
@@ -34,10 +36,10 @@ export async function openInput(
   const isPlain = compression === 'none';
   const options = {limits, replacements: decoderTools()};
   const reuse = isPlain && sniffPayload(head) === 'tar';
-  const decoded = counted(decompress(readFileFrom(fd, onPosition, {reuse}), compression, options));
+  const decoded = counted(decompress(readFileFrom(fd, onPosition, {reuse, arrival}), compression, options));
   const bytes = new ByteReader(decoded.chunks);
   const payload = sniffPayload(isPlain ? head : await bytes.peek(sniffBytes));
-  return {fd, isPlain, size, payload, bytes, count: isPlain ? () => size : decoded.count};
+  return {fd, isPlain, size, payload, bytes, count: isPlain && !reuse ? () => size : decoded.count};
 }
 
 /** Writes the disk that a raw or qcow2 input holds; returns its size. */

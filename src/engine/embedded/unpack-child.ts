@@ -14,6 +14,7 @@ import {syncFileSystem} from '../../sys/contents.ts';
 import {Losses} from '../../sys/losses.ts';
 import {copyUserAttributes, setMetadata} from '../../sys/metadata.ts';
 import {stagedRaw, stagedTree} from '../../sys/staging.ts';
+import {Arrival} from './arrival.ts';
 import {errorMessage, type SourceDirectory, type StoredFormat, type UnpackTask} from './child-protocol.ts';
 import {log, progressOf, send} from './child-report.ts';
 import {applyDiskDelta, applyLayer} from './delta/apply.ts';
@@ -35,11 +36,21 @@ import {
 } from './zfs/unpack-zfs.ts';
 
 const source = 0;
+const arrivalFd = 3;
 const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 async function unpack(task: UnpackTask): Promise<string[]> {
   if (task.sourceDirectory !== undefined) return await unpackDirectory(task.sourceDirectory);
-  const input = await openInput(source, task.limits, progressOf(fstatSync(source).size));
+  const arrival = task.isArriving ? await Arrival.open(arrivalFd) : undefined;
+  try {
+    return await unpackFile(task, arrival);
+  } finally {
+    arrival?.close();
+  }
+}
+
+async function unpackFile(task: UnpackTask, arrival: Arrival | undefined): Promise<string[]> {
+  const input = await openInput(source, task.limits, progressOf(fstatSync(source).size), arrival);
   const {payload, bytes} = input;
   if (task.base) return await unpackDelta(task, input);
   if (payload === 'zfs') return await unpackZfs(task, input);

@@ -73,6 +73,39 @@ describe('a download that breaks', () => {
     expect(stored()).toBe(true);
   });
 
+  test.each(['tar', 'raw'] as const)(
+    'takes along what was unpacked of it, when it begins anew with another file (%s)',
+    async (format) => {
+      await open({}, {retries: 1});
+      const fileOf = (bytes: Buffer) => gzipSync(format === 'tar' ? archiveOf(bytes) : bytes);
+      bench.server.files.set('/file', {body: fileOf(randomBytes(400_000)), cutAfter: 150_000, etag: null});
+      const transfer = await bench.start('/file', {format});
+      transfer.onLog((_level, line) => {
+        if (line.endsWith('; continuing')) bench.server.files.set('/file', {body: fileOf(disk), etag: null});
+      });
+      await transfer.finished;
+      expect(bench.statuses('/file')).toEqual([200, 200]);
+      const made = bench.place(format === 'tar' ? 'one/zeros' : 'one.raw');
+      expect(readFileSync(made).equals(disk)).toBe(true);
+      expect(bench.names()).toEqual([format === 'tar' ? 'one' : 'one.raw']);
+    },
+  );
+
+  test.each(['tar', 'raw'] as const)(
+    'or that is refused leaves nothing of what was unpacked beside it (%s)',
+    async (format) => {
+      await open({'/SHA256SUMS': `${'0'.repeat(64)}  file\n`});
+      const body = gzipSync(format === 'tar' ? archiveOf(disk) : disk);
+      bench.server.files.set('/file', {body});
+      await expect(bench.pull('/file', {format, verify: 'checksum'})).rejects.toMatchObject({
+        code: 'ChecksumError',
+      });
+      bench.server.files.set('/file', {body, cutAfter: 200_000});
+      await expect(bench.pull('/file', {format})).rejects.toMatchObject({retryable: true});
+      expect(bench.names()).toEqual([]);
+    },
+  );
+
   test('is told from a whole one by damaged bytes when it is verified', async () => {
     await open({'/SHA256SUMS': `${sha256(disk)}  disk.raw\n`});
     bench.server.files.set('/disk.raw', {body: disk, cutAfter: 150_000});

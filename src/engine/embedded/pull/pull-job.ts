@@ -1,7 +1,7 @@
 /**
- * One pull, from a URL to an image in place: downloaded into the cache, verified, decoded and unpacked by the child
- * with few rights into a staging directory, renamed. Nothing is decoded before it is verified; whatever happens,
- * nothing temporary stays but a partial download.
+ * One pull, from a URL to an image in place: downloaded into the cache, decoded and unpacked beside that by the child
+ * with few rights into a staging directory, verified, renamed. Nothing is visible, and nothing is said of what is in the
+ * file, before it is verified; whatever happens, nothing temporary stays but a partial download.
  */
 
 import type {UrlDownload, UrlFile} from '../../../downloads/url-download.ts';
@@ -19,6 +19,7 @@ import type {JobListener} from '../import-job.ts';
 import type {Sandbox} from '../sandbox.ts';
 import {describeSource} from './describe-source.ts';
 import {type DownloadCopy, findCopies} from './download-copies.ts';
+import {EarlyUnpack} from './early-unpack.ts';
 import {MainSource, RetrievalError} from './main-source.ts';
 import {fetchProofs, type Proofs} from './proofs.ts';
 import {ArrivalLog, formatBytes} from './pull-log.ts';
@@ -66,6 +67,7 @@ export class PullJob {
   readonly #shownUrl: string;
   readonly #maxImageBytes: number;
   readonly #progress: PullProgress;
+  readonly #early: EarlyUnpack;
   /** What is to be said about the files beside the image, once everything has been said about the image. */
   readonly #held: Line[] = [];
   /** Undefined once it is known that the image comes. */
@@ -74,6 +76,7 @@ export class PullJob {
   constructor(options: PullJobOptions) {
     this.#options = options;
     this.#shownUrl = maskUrl(options.request.url);
+    this.#early = new EarlyUnpack(options, options.request);
     this.#maxImageBytes = options.support.maxImageBytes ?? defaultMaxImageBytes;
     this.#progress = new PullProgress(options.request.format, (fraction) =>
       options.listener.reportProgress(fraction),
@@ -109,6 +112,7 @@ export class PullJob {
         const arrived = await this.#fetchAll(download, sideStaging);
         return await this.#verifyAndStore(arrived, sideStaging);
       } finally {
+        await this.#early[Symbol.asyncDispose]();
         await sideStaging.remove();
       }
     } catch (error) {
@@ -173,6 +177,7 @@ export class PullJob {
         this.#log(6, `Downloading ${formatBytes(totalBytes)} for ${this.#shownUrl}.`);
       }
       arrival.update(doneBytes, totalBytes);
+      this.#early.reached(doneBytes);
       if (totalBytes) this.#progress.updateMain(doneBytes / totalBytes);
     };
     const open: MainSource['open'] = (from, openSignal) => source.open(from, openSignal);
@@ -181,11 +186,14 @@ export class PullJob {
         open,
         maxBytes: this.#maxImageBytes,
         signal,
+        onOpen: (fd) => this.#early.opened(fd),
         onBytes,
         onRetry: ({cause}) => this.#log(5, `${cause}; continuing`),
       });
-      if (file) describeSource(file.fd, {...request, etag: source.etag, modifiedMs: source.modifiedMs});
-      else this.#log(6, `Image already downloaded. Skipping download. (${source.currentEtag})`);
+      if (file) {
+        describeSource(file.fd, {...request, etag: source.etag, modifiedMs: source.modifiedMs});
+        this.#early.arrived();
+      } else this.#log(6, `Image already downloaded. Skipping download. (${source.currentEtag})`);
       return file;
     } catch (error) {
       if (!signal.aborted) this.#retrievalFailed(error);
@@ -223,6 +231,7 @@ export class PullJob {
       ...this.#options,
       progress: this.#progress,
       file,
+      takeEarly: () => this.#early.take(),
       copy,
       etag: arrived.source.etag,
       verification: verified.verification,
@@ -244,7 +253,7 @@ export class PullJob {
     }
   }
 
-  /** Verifies before anything is decoded; what is to be said about it is said afterwards, unless it fails. */
+  /** Verifies before anything of the decoding counts; what is to be said about it is said afterwards, unless it fails. */
   async #verify({file, sides, proofs}: Arrived, sha256: string): Promise<Verified<SideFile>> {
     const {request, support} = this.#options;
     const only = await support.keyringFor?.(request.url);

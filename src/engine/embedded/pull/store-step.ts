@@ -10,11 +10,9 @@ import {copyFileContents} from '../../../sys/copy-file.ts';
 import {copyUserAttributes} from '../../../sys/metadata.ts';
 import {makeStaging, type Staging, stagedRaw, stagedTree} from '../../../sys/staging.ts';
 import type {PullRequest, TransferResult, Verification} from '../../engine.ts';
-import type {UnpackTask} from '../child-protocol.ts';
 import type {JobListener} from '../import-job.ts';
 import {type PlacedImage, placeImage} from '../place-image.ts';
 import type {Sandbox} from '../sandbox.ts';
-import {runUnpackChild} from '../unpack-process.ts';
 import {
   copyStem,
   type DownloadCopy,
@@ -22,6 +20,8 @@ import {
   suffixOf,
   writeVerification,
 } from './download-copies.ts';
+import type {EarlyResult} from './early-unpack.ts';
+import {type PullChildResult, type PullChildWork, runPullChild} from './pull-child.ts';
 import type {PullProgress} from './pull-progress.ts';
 import {placeSideFile, type SideFile, stageSideCopy} from './side-files.ts';
 
@@ -35,6 +35,8 @@ export interface StoreStepOptions {
   progress: PullProgress;
   /** One of the two: new bytes, or the copy that is still current. */
   file: UrlFile | undefined;
+  /** The file as it was unpacked while it arrived, if it was. */
+  takeEarly: () => EarlyResult | undefined;
   copy: DownloadCopy | undefined;
   etag: string | undefined;
   verification: Verification | undefined;
@@ -47,7 +49,6 @@ export interface StoreStepOptions {
 export class StoreStep {
   readonly #options: StoreStepOptions;
   readonly #notices: string[] = [];
-  #decodedBytes = 0;
 
   constructor(options: StoreStepOptions) {
     this.#options = options;
@@ -64,10 +65,7 @@ export class StoreStep {
     if (localName !== undefined) {
       finalPath =
         copyPath === undefined && file
-          ? await this.#withStaging(localName, async (staging) => {
-              await this.#unpack(staging, file);
-              return this.#placeLocal(staging, localName);
-            })
+          ? await this.#withUnpacked(localName, file, (staging) => this.#placeLocal(staging, localName))
           : await this.#withStaging(localName, async (staging) => {
               await this.#stageLocal(staging, copyPath ?? '');
               return this.#placeLocal(staging, localName);
@@ -94,43 +92,37 @@ export class StoreStep {
   async #makeCopy(file: UrlFile): Promise<string> {
     const {request, etag} = this.#options;
     const stem = copyStem(request.store, request, etag);
-    return await this.#withStaging(request.format, async (staging) => {
-      await this.#unpack(staging, file);
-      return this.#place(staging, stem, {force: true, readOnly: true});
-    });
+    return await this.#withUnpacked(request.format, file, (staging) =>
+      this.#place(staging, stem, {force: true, readOnly: true}),
+    );
   }
 
-  async #unpack(staging: Staging, file: UrlFile): Promise<void> {
+  async #withUnpacked(name: string, file: UrlFile, use: (staging: Staging) => string): Promise<string> {
+    const early = this.#options.takeEarly();
+    const unpacked = async (staging: Staging): Promise<string> => {
+      await this.#unpack(staging, file, early);
+      return use(staging);
+    };
+    return await this.#withStaging(name, unpacked, early?.staging);
+  }
+
+  async #unpack(staging: Staging, file: UrlFile, early: EarlyResult | undefined): Promise<void> {
     const {request, progress, onDecoded} = this.#options;
     progress.enter('unpack');
-    const lines = await this.#runChild(staging, {format: request.format}, file.fd);
-    onDecoded(this.#decodedBytes);
+    const {lines, notices, decodedBytes} = await (early?.finished ??
+      this.#runChild(staging, {format: request.format}, file.fd));
+    this.#notices.push(...notices);
+    onDecoded(decodedBytes);
     for (const [level, line] of lines) this.#options.listener.reportLog(level, line);
     progress.enter('finalize');
   }
 
-  /** What the child has to say comes back; its notices are gathered. */
-  async #runChild(
-    staging: Staging,
-    what: Pick<UnpackTask, 'format' | 'sourceDirectory'>,
-    source?: number,
-  ): Promise<[level: number, line: string][]> {
-    const {sandbox, limits, maxEntries, signal} = this.#options;
-    const task: UnpackTask = {...what, limits, maxEntries, isPull: true};
-    const lines: [level: number, line: string][] = [];
-    const notices = await runUnpackChild({
-      sandbox,
+  async #runChild(staging: Staging, what: PullChildWork['what'], source?: number): Promise<PullChildResult> {
+    return await runPullChild(this.#options, {
       staging: staging.path,
-      source,
-      task,
-      signal,
-      onMessage: (message) => {
-        if (message.type === 'decoded') this.#decodedBytes = message.bytes;
-        if (message.type === 'log') lines.push([message.level, message.line]);
-      },
+      what,
+      ...(source !== undefined && {source}),
     });
-    this.#notices.push(...notices);
-    return lines;
   }
 
   #placeLocal(staging: Staging, name: string): string {
@@ -156,7 +148,9 @@ export class StoreStep {
     const {request, progress, signal} = this.#options;
     progress.enter('copy');
     if (request.format === 'raw') return await copyDisk(copyPath, path.join(staging.path, stagedRaw), signal);
-    await this.#runChild(staging, {format: 'directory', sourceDirectory: {path: copyPath}});
+    const what = {format: 'directory', sourceDirectory: {path: copyPath}} as const;
+    const {notices} = await this.#runChild(staging, what);
+    this.#notices.push(...notices);
     const tree = path.join(staging.path, stagedTree);
     // As importd leaves it: a snapshot keeps the time, a copy is new.
     if (!isBtrfsSubvolume(tree)) utimesSync(tree, new Date(), new Date());
@@ -187,8 +181,11 @@ export class StoreStep {
   }
 
   /** A staging directory of its own for each image: what it replaces lands in there. */
-  async #withStaging(name: string, use: (staging: Staging) => Promise<string>): Promise<string> {
-    const staging = makeStaging(this.#options.request.store.directory, name);
+  async #withStaging(
+    name: string,
+    use: (staging: Staging) => Promise<string>,
+    staging = makeStaging(this.#options.request.store.directory, name),
+  ): Promise<string> {
     let result: string;
     try {
       result = await use(staging);

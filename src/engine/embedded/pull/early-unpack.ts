@@ -1,0 +1,107 @@
+/**
+ * Decoding that runs beside the download, into a staging directory of its own. Its result is asked for once the file is
+ * verified, and not before; a download that fails, begins anew or is refused takes it along.
+ */
+import type {Duplex} from 'node:stream';
+import {sniffBytes, sniffCompression, sniffPayload} from '../../../formats/sniff.ts';
+import {makeStaging, type Staging} from '../../../sys/staging.ts';
+import type {PullRequest} from '../../engine.ts';
+import {tellArrival} from '../arrival.ts';
+import {readHead} from '../file-source.ts';
+import {type PullChildOptions, type PullChildResult, runPullChild} from './pull-child.ts';
+
+export interface EarlyResult {
+  /** Of whoever takes it. */
+  staging: Staging;
+  /** Call it, and wait for it, before the staging directory is removed. */
+  finished: Promise<PullChildResult>;
+}
+
+export class EarlyUnpack {
+  readonly #options: PullChildOptions;
+  readonly #request: PullRequest;
+  readonly #stop = new AbortController();
+  #fd: number | undefined;
+  #sizeBytes = 0;
+  #isWhole = false;
+  #isOff = false;
+  #pipe: Duplex | undefined;
+  #running: EarlyResult | undefined;
+  #isTaken = false;
+
+  constructor(options: PullChildOptions, request: PullRequest) {
+    this.#options = options;
+    this.#request = request;
+  }
+
+  /** The file that the bytes go to, open for reading until this is disposed of. */
+  opened(fd: number): void {
+    this.#fd = fd;
+  }
+
+  /** So much of the file is there. */
+  reached(sizeBytes: number): void {
+    if (sizeBytes < this.#sizeBytes) this.#giveUp(); // other bytes than those that were read
+    this.#sizeBytes = sizeBytes;
+    if (!this.#running && !this.#isOff && sizeBytes >= sniffBytes) this.#start();
+    this.#tell();
+  }
+
+  /** All of it is there, and so are its times and attributes. */
+  arrived(): void {
+    this.#isWhole = true;
+    this.#tell();
+  }
+
+  /** Undefined where nothing was begun. */
+  take(): EarlyResult | undefined {
+    if (this.#isOff || !this.#isWhole || !this.#running) return undefined;
+    this.#isTaken = true;
+    return this.#running;
+  }
+
+  /** Ends what was not taken. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#giveUp();
+    if (!this.#running || this.#isTaken) return;
+    await this.#running.finished.catch(() => undefined);
+    await this.#running.staging.remove();
+  }
+
+  /** A disk that is not compressed is left to the end: its blocks are shared or copied without this process. */
+  #start(): void {
+    const head = this.#fd === undefined ? undefined : readHead(this.#fd, sniffBytes);
+    const isPlain = !head || sniffCompression(head) === 'none';
+    if (isPlain && !(head && sniffPayload(head) === 'tar')) {
+      this.#isOff = true;
+      return;
+    }
+    const {format, store, localName, keepDownload} = this.#request;
+    const staging = makeStaging(store.directory, keepDownload ? format : (localName ?? format));
+    const signal = AbortSignal.any([this.#options.signal, this.#stop.signal]);
+    const finished = runPullChild(
+      {...this.#options, signal},
+      {
+        staging: staging.path,
+        what: {format, isArriving: true},
+        ...(this.#fd !== undefined && {source: this.#fd}),
+        onStart: ({pipes}) => {
+          this.#pipe = pipes[0];
+          this.#pipe?.on('error', () => undefined); // the child has gone, and says why itself
+          this.#tell();
+        },
+      },
+    );
+    finished.catch(() => undefined); // whoever takes it is told
+    this.#running = {staging, finished};
+  }
+
+  #tell(): void {
+    if (this.#pipe) tellArrival(this.#pipe, this.#sizeBytes, {isWhole: this.#isWhole});
+  }
+
+  #giveUp(): void {
+    this.#isOff = true;
+    this.#stop.abort();
+  }
+}
