@@ -83,7 +83,7 @@ export class RecordStore {
     const {randomUUID} = await import('node:crypto');
     const temporary = path.join(this.#directory, `.#${record.manifest.uuid}.${randomUUID()}`);
     try {
-      await mkdir(this.#directory, {recursive: true, mode: 0o755});
+      await makeDirectory(this.#directory);
       const handle = await open(temporary, 'wx', 0o644);
       try {
         await handle.writeFile(`${JSON.stringify(record, null, 2)}\n`);
@@ -92,7 +92,7 @@ export class RecordStore {
         await handle.close();
       }
       await rename(temporary, file);
-      await this.#syncDirectory();
+      await syncDirectory(this.#directory);
     } catch (error) {
       await rm(temporary, {force: true}).catch(() => undefined);
       throw this.#failure('write', file, error);
@@ -137,9 +137,9 @@ export class RecordStore {
 
   async #move(from: string, to: string): Promise<boolean> {
     try {
-      await mkdir(path.dirname(to), {recursive: true, mode: 0o755});
+      await makeDirectory(path.dirname(to));
       await rename(from, to);
-      await this.#syncDirectory();
+      for (const directory of new Set([path.dirname(to), this.#directory])) await syncDirectory(directory);
       return true;
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return false;
@@ -153,15 +153,6 @@ export class RecordStore {
       await rm(file, {force: true});
     } catch (error) {
       throw this.#failure('remove', file, error);
-    }
-  }
-
-  async #syncDirectory(): Promise<void> {
-    const handle = await open(this.#directory, 'r');
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
     }
   }
 
@@ -191,4 +182,29 @@ function isRecordOf(uuid: string, value: unknown): value is ImageRecord {
     Array.isArray(instances) &&
     instances.every((instance) => typeof Object(instance).name === 'string')
   );
+}
+
+/**
+ * A new directory is on disk when its parent is synced: a record in it would be lost with it, and its image be nobody's.
+ * The parents may be new too, made for the catalog a moment ago; those that this user may not read are not of his making.
+ */
+async function makeDirectory(directory: string): Promise<void> {
+  if ((await mkdir(directory, {recursive: true, mode: 0o755})) === undefined) return;
+  for (let made = path.resolve(directory); made !== '/'; made = path.dirname(made)) {
+    try {
+      await syncDirectory(path.dirname(made));
+    } catch (error) {
+      if (!['EACCES', 'EPERM', 'EINVAL'].includes(errnoOf(error) ?? '')) throw error;
+      return;
+    }
+  }
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }

@@ -34,7 +34,8 @@ export class ImageStore {
   /** Reads the index and removes what a crashed server left; `warn` hears of images that are left out. */
   static async open(directory: string, warn: (text: string) => void): Promise<ImageStore> {
     const store = new ImageStore(directory);
-    await mkdir(store.#directory, {recursive: true});
+    if ((await mkdir(store.#directory, {recursive: true})) !== undefined)
+      for (const above of [directory, path.dirname(path.resolve(directory))]) await syncDirectory(above);
     for (const name of (await readdir(store.#directory)).sort()) {
       const entry = path.join(store.#directory, name);
       if (name.startsWith(temporaryPrefix)) await rm(entry, {recursive: true, force: true});
