@@ -45,7 +45,11 @@ export class OpenPgpVerifier {
     for (const one of signatures) {
       const message = await pgp.createMessage({binary: Uint8Array.from(bytes)});
       const options = {message, signature: one, verificationKeys: keys, format: 'binary', config} as const;
-      results.push(...(await pgp.verify({...options, date: this.#now()})).signatures);
+      // What is read as a signature may still be of a kind that the library has no name for.
+      const verified = await pgp.verify({...options, date: this.#now()}).catch((error: unknown) => {
+        throw notTrusted(`the signature cannot be read: ${reasonOf(error)}`, error);
+      });
+      results.push(...verified.signatures);
     }
     return await this.#firstGood(results, keys);
   }

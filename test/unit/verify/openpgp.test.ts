@@ -22,6 +22,20 @@ function verifier(keyrings: string[], day = '2026-01-20'): OpenPgpVerifier {
 }
 
 describe('a detached signature', () => {
+  /** Found by the mutation fuzzer: a whole packet whose hash has a number that nobody gave. */
+  const unknownHash =
+    'iQFEBDMBCgAuFgDwBwAAAAAAvGC7d32u1MGBGy2O/LcFAmloLgAQHHJzYUBleGFtR2xlLmNvbQAKCRDUwYEbLY78tzJWB/wJz0hucwODf9W9w3Mr' +
+    'Xt4STWiSxzj/gJ5YaFfuf3U90HCAdm6B0BWWIqELE0ZZOb7GXerd3vIfWJ+vUzCgmaI9YECXPKcYLnb7LPntTlaHmODUpTeJO1yo9BsFLrCvYsaO' +
+    'Gx5oeiJE57PqUbbsuYykNsYbYrsHOxvQz1fN0gvUF4jJCOfiF5AepQ44bp7Vxtz5bBe7NQfppKHj2ef7R3l3SCuPKs2bC3sUtxl6Manz7aPB9STf' +
+    'xtNJTWdGpbYhjMvBoNLFfmVvQNyt9gqRlwFB4U9wUCgdx6JKcCJTWwxC1g64g80q+72EqzMAAAAAAAAAANbIQ5gCHIe+Xc0IuW+4';
+
+  test('of a kind that nobody knows is not trusted, and is no failure of ours', async () => {
+    const signature = Buffer.from(unknownHash, 'base64');
+    await expect(verifier(['ed.pgp.asc']).verifyDetached(list, signature)).rejects.toMatchObject({
+      code: 'SignatureNotTrusted',
+    });
+  });
+
   test.each([
     ['rsa.gpg', 'rsa.pgp', 'rsa'],
     ['rsa.asc', 'rsa.pgp', 'rsa'],
