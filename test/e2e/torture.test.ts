@@ -2,10 +2,13 @@
  * The short form of `npm run torture`, and what its long form has found, each under its name. Needs root: images in place
  * are immutable, and full disks are mounted.
  */
+import {mkdirSync} from 'node:fs';
 import os from 'node:os';
+import path from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Bench, type FaultedRun, local} from '../torture/bench.ts';
 import {type Operation, operations} from '../torture/operations.ts';
+import {cutAt, recordCommand} from '../torture/power-loss.ts';
 import {torture} from '../torture/torture.ts';
 
 const isRoot = process.geteuid?.() === 0;
@@ -15,9 +18,19 @@ test.runIf(isRoot)(
   'nothing is lost or half visible, whatever is killed or fails',
   {timeout: 400_000},
   async () => {
-    const run = await torture({seed: 10, minutes: 0.4, processes: 8, say: () => undefined});
+    const run = await torture({
+      seed: 10,
+      minutes: 0.4,
+      processes: 8,
+      fuzzInputs: 300,
+      parsers: 4,
+      say: () => undefined,
+    });
     expect(run.findings).toEqual([]);
-    expect(run.series.reduce((sum, {kills, failures}) => sum + kills + failures, 0)).toBeGreaterThan(0);
+    const {series, kills, powerLoss, server, fuzz} = run.parts;
+    for (const part of [series, kills, powerLoss, fuzz]) expect(part?.length).toBeGreaterThan(0);
+    expect(server?.kills).toBeGreaterThan(0);
+    expect(fuzz?.filter(({inputs}) => inputs === 0)).toEqual([]);
   },
 );
 
@@ -68,5 +81,16 @@ describe.runIf(isRoot)('found by torture', () => {
     expect(bench.check({settled: true}).join()).toContain('left over: ');
     expect(bench.world.run(['doctor', '--repair']).status).toBe(0);
     expect(bench.check({settled: true})).toEqual([]);
+  });
+
+  test('the first record of a root is on the disk before its image is', () => {
+    bench.restore('empty');
+    // As on any host; the directory of records is new.
+    mkdirSync(path.join(bench.world.root, 'var/lib/machines'), {recursive: true});
+    const recorded = recordCommand(bench, install.args(bench));
+    const commit = recorded.calls.findIndex(({op, path2}) => op === 'R' && path2.endsWith(`${local}.raw`));
+    expect(commit).toBeGreaterThan(0);
+    for (let at = commit; at <= recorded.calls.length; at += 1)
+      expect([at, cutAt(bench, recorded, at, () => false)]).toEqual([at, []]);
   });
 });

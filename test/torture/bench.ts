@@ -15,6 +15,8 @@ export const tree = 'aaaaaaaa-1111-4000-8000-000000000001';
 export const disk = 'aaaaaaaa-1111-4000-8000-000000000002';
 export const offered = 'aaaaaaaa-1111-4000-8000-000000000003';
 export const local = 'aaaaaaaa-1111-4000-8000-000000000004';
+/** Not there until it is published. */
+export const fresh = 'aaaaaaaa-1111-4000-8000-000000000005';
 
 const checker = path.join(import.meta.dirname, 'check-invariants.py');
 
@@ -25,6 +27,8 @@ export interface Fault {
   errno: number;
   /** All later ones that need space too. */
   goesOn?: boolean;
+  /** In children of which the command line has this; else in the program itself. */
+  within?: string | undefined;
 }
 
 export interface FaultedRun extends Outcome {
@@ -35,13 +39,16 @@ export interface FaultedRun extends Outcome {
 
 export class Bench {
   readonly world = new World();
-  readonly library: string;
+  readonly #faults = this.#compile('fault.c');
+  readonly #recorder = this.#compile('record.c');
 
-  constructor() {
-    this.library = path.join(this.world.directory, '..', `${path.basename(this.world.directory)}.so`);
-    const source = path.join(import.meta.dirname, 'fault.c');
+  /** A library to preload. */
+  #compile(name: string): string {
+    const library = `${this.world.directory}.${name}.so`;
+    const source = path.join(import.meta.dirname, name);
     const options = ['-O2', '-Wall', '-Wextra', '-Werror', '-std=gnu11', '-shared', '-fPIC'];
-    execFileSync(process.env.CC ?? 'cc', [...options, '-o', this.library, source, '-ldl']);
+    execFileSync(process.env.CC ?? 'cc', [...options, '-o', library, source, '-ldl']);
+    return library;
   }
 
   at(name: string): string {
@@ -60,6 +67,7 @@ export class Bench {
       ['disk', 'disk image '],
       ['offered', 'another one '],
       ['local', 'a third one '],
+      ['fresh', 'a new one '],
     ] as const)
       writeFileSync(this.at(`${name}.raw`), Buffer.alloc(300_000, fill));
     await world.start();
@@ -70,6 +78,7 @@ export class Bench {
     ] as const)
       this.#publish(uuid, file, 'none');
     this.#writeManifest(local, 'local.raw', 'none');
+    this.#writeManifest(fresh, 'fresh.raw', 'none');
     this.#prepareOld();
     this.#save('empty');
     for (const args of [
@@ -83,13 +92,55 @@ export class Bench {
     this.#must(['server', 'update', world.url, disk, 'description=newer'], true);
   }
 
+  /** Everything as the operation finds it. */
+  begin(operation: Operation): void {
+    this.restore(operation.state);
+    operation.prepare?.(this);
+  }
+
   /** The state of before, as if nothing had happened. */
   restore(state: StateName): void {
+    this.clear();
+    mkdirSync(this.at('out'));
+    execFileSync('cp', ['-a', this.at(`state-${state}`), this.world.root]);
+  }
+
+  /** Neither a root nor what was put out. */
+  clear(): void {
     spawnSync('chattr', ['-R', '-f', '-i', this.world.root]);
     rmSync(this.world.root, {recursive: true, force: true});
     rmSync(this.at('out'), {recursive: true, force: true});
-    mkdirSync(this.at('out'));
-    execFileSync('cp', ['-a', this.at(`state-${state}`), this.world.root]);
+  }
+
+  /** Runs, writing down what it does to files. */
+  runRecorded(args: readonly string[], log: string): Outcome {
+    const {world} = this;
+    const env = {...world.env, ...this.recordingEnvironment(log)};
+    const result = spawnSync('imgctl', [...args], {
+      env,
+      cwd: world.directory,
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
+    const {status, signal, stdout, stderr} = result;
+    return {status, signal, stdout, stderr};
+  }
+
+  /** What puts the fault library in front; its calls go to the file `trace`. */
+  faultEnvironment({at, errno, goesOn, within}: Fault, trace: string): NodeJS.ProcessEnv {
+    return {
+      LD_PRELOAD: this.#faults,
+      FAULT_ROOT: this.world.directory,
+      FAULT_AT: String(at),
+      FAULT_ERRNO: String(errno),
+      FAULT_FROM: goesOn ? '1' : '0',
+      FAULT_TRACE: trace,
+      ...(within === undefined ? {} : {FAULT_IN: within}),
+    };
+  }
+
+  recordingEnvironment(log: string): NodeJS.ProcessEnv {
+    return {LD_PRELOAD: this.#recorder, RECORD_ROOT: this.world.directory, RECORD_LOG: log};
   }
 
   /** Runs with the fault library in front. */
@@ -97,15 +148,7 @@ export class Bench {
     const {world} = this;
     const trace = this.at('../').concat(`${path.basename(world.directory)}.trace`);
     rmSync(trace, {force: true});
-    const env = {
-      ...world.env,
-      LD_PRELOAD: this.library,
-      FAULT_ROOT: world.directory,
-      FAULT_AT: String(fault.at),
-      FAULT_ERRNO: String(fault.errno),
-      FAULT_FROM: fault.goesOn ? '1' : '0',
-      FAULT_TRACE: trace,
-    };
+    const env = {...world.env, ...this.faultEnvironment(fault, trace)};
     const result = spawnSync('imgctl', [...args], {
       env,
       cwd: world.directory,
@@ -120,7 +163,7 @@ export class Bench {
   }
 
   /** What does not hold, a line each. */
-  check({settled}: {settled: boolean}): string[] {
+  check({settled, isCut = false}: {settled: boolean; isCut?: boolean}): string[] {
     const images = [
       `${tree}=${this.at('tree')}`,
       ...[`${disk}=disk.raw`, `${offered}=offered.raw`, `${local}=local.raw`].map((text) =>
@@ -128,13 +171,12 @@ export class Bench {
       ),
     ];
     const args = [this.world.root, ...images.flatMap((image) => ['--image', image]), '--pulled', 'pulled'];
-    const {status, stdout, stderr} = spawnSync(
-      '/usr/bin/python3',
-      [checker, ...args, ...(settled ? ['--settled'] : [])],
-      {encoding: 'utf8'},
-    );
-    if (status === 0) return [];
-    return stdout === '' ? [`the check failed: ${stderr}`] : stdout.trimEnd().split('\n');
+    return runChecker([...args, ...(settled ? ['--settled'] : []), ...(isCut ? ['--cut'] : [])]);
+  }
+
+  /** The same of an image server's directory. */
+  checkServer(directory: string, {settled}: {settled: boolean}): string[] {
+    return runChecker(['--server', directory, ...(settled ? ['--settled'] : [])]);
   }
 
   /** Nothing that was started here runs on; what was killed takes the kernel a moment. */
@@ -155,7 +197,7 @@ export class Bench {
   }
 
   async close(): Promise<void> {
-    rmSync(this.library, {force: true});
+    for (const library of [this.#faults, this.#recorder]) rmSync(library, {force: true});
     await this.world.end();
   }
 
@@ -203,4 +245,8 @@ export class Bench {
   }
 }
 
-export type {Operation};
+function runChecker(args: readonly string[]): string[] {
+  const {status, stdout, stderr} = spawnSync('/usr/bin/python3', [checker, ...args], {encoding: 'utf8'});
+  if (status === 0) return [];
+  return stdout === '' ? [`the check failed: ${stderr}`] : stdout.trimEnd().split('\n');
+}

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """What must hold of a root whatever was killed or failed there, read from the files alone and with none of imgctl's code.
 
-check-invariants.py ROOT [--settled] [--image UUID=PATH]... [--pulled NAME]...
+check-invariants.py --server DIRECTORY [--settled]
+check-invariants.py ROOT [--settled] [--cut] [--image UUID=PATH]... [--pulled NAME]...
 
 Always: records are whole, an image that can be seen has a record and holds what PATH holds, an instance is named by a
 record, the cache holds nothing wrong under a digest, and the catalog is a database. With --settled, which is after a run
-that ended well and a repair: records have data, rows are those of the records, and nothing temporary is left anywhere.
+that ended well and a repair: records have data, rows are those of the records, and nothing temporary is left anywhere. With
+--cut the cache may hold anything: it is not synced, because it is hashed again before it is used.
 """
 import argparse
 import filecmp
@@ -152,21 +154,60 @@ def check_leftovers(root):
             faults.append(f"left over: transfer {name}")
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("root")
-    parser.add_argument("--settled", action="store_true")
-    parser.add_argument("--image", action="append", default=[])
-    parser.add_argument("--pulled", action="append", default=[])
-    options = parser.parse_args()
+def check_server(directory, settled):
+    """An image server's images: manifests are whole, and what is offered is there and is what its manifest says."""
+    images = os.path.join(directory, "images")
+    for name in names(images):
+        if not UUID.match(name):
+            if settled:
+                faults.append(f"left over: {name}")
+            continue
+        try:
+            with open(os.path.join(images, name, "manifest.json"), encoding="utf8") as text:
+                manifest = json.load(text)
+            if manifest["uuid"] != name:
+                raise ValueError("it is of something else")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            faults.append(f"manifest of {name} is not whole: {error}")
+            continue
+        if manifest.get("state") != "active":
+            continue
+        try:
+            with open(os.path.join(images, name, "file"), "rb") as file:
+                data = file.read()
+        except OSError as error:
+            faults.append(f"{name} is offered and has no file: {error}")
+            continue
+        [wanted] = manifest["files"]
+        if len(data) != wanted["size"] or hashlib.sha1(data).hexdigest() != wanted["sha1"]:
+            faults.append(f"{name} is offered and its file is another one")
+
+
+def check_root(options):
     records = read_records(options.root)
     stored = check_storage(options.root, records, options.pulled)
     check_contents(stored, options.image)
-    check_cache(options.root)
+    if not options.cut:
+        check_cache(options.root)
     rows = read_rows(options.root)
     if options.settled:
         check_settled(options.root, records, stored, rows)
         check_leftovers(options.root)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("root", nargs="?")
+    parser.add_argument("--server")
+    parser.add_argument("--settled", action="store_true")
+    parser.add_argument("--cut", action="store_true")
+    parser.add_argument("--image", action="append", default=[])
+    parser.add_argument("--pulled", action="append", default=[])
+    options = parser.parse_args()
+    if options.server:
+        check_server(options.server, options.settled)
+    if options.root:
+        check_root(options)
     for fault in faults:
         print(fault)
     sys.exit(1 if faults else 0)

@@ -31,11 +31,20 @@ export interface SeriesOptions {
   onFinding(finding: Finding): void;
 }
 
-const {EIO, ENOSPC, EDQUOT, EMFILE, EACCES} = os.constants.errno;
-const errors = [EIO, ENOSPC, EDQUOT, EMFILE, EACCES];
+const {EIO, ENOSPC, EDQUOT, EMFILE, EACCES, EPERM, EINTR, ECONNRESET, ETIMEDOUT, ECONNREFUSED} =
+  os.constants.errno;
+const errors = [EIO, ENOSPC, EDQUOT, EMFILE, EACCES, EPERM, EINTR];
+const errorsOf: Readonly<Record<string, number[]>> = {
+  socket: [EMFILE, EPERM],
+  connect: [ECONNREFUSED, ETIMEDOUT, EPERM],
+  recv: [ECONNRESET, ETIMEDOUT],
+  send: [ECONNRESET, ETIMEDOUT],
+};
 
 interface Queue {
   operation: Operation;
+  /** The child that is hit, instead of the program itself. */
+  within: string | undefined;
   row: SeriesRow;
   /** Undefined until its calls have been counted. */
   faults: Fault[] | undefined;
@@ -44,22 +53,21 @@ interface Queue {
 /** Goes round the operations, so that all get their share of the time; at least one fault is made. */
 export async function runSeries(bench: Bench, options: SeriesOptions): Promise<SeriesRow[]> {
   const {random, until, only} = options;
-  const queues = random
-    .shuffled(operations.filter(({name}) => !only || only.includes(name)))
-    .map((operation): Queue => {
-      return {
-        operation,
-        row: {operation: operation.name, calls: 0, kills: 0, failures: 0},
-        faults: undefined,
-      };
-    });
+  const queues = random.shuffled(
+    operations
+      .filter(({name}) => !only || only.includes(name))
+      .flatMap((operation) => [
+        queueOf(operation, undefined),
+        ...(operation.child === undefined ? [] : [queueOf(operation, operation.child)]),
+      ]),
+  );
   let done = 0;
   for (let isLeft = true; isLeft; ) {
     isLeft = false;
     for (const queue of queues) {
       if (Date.now() > until && done > 0) continue;
       const {operation, row} = queue;
-      queue.faults ??= random.shuffled(faultsFor(countCalls(bench, queue), random));
+      queue.faults ??= random.shuffled(faultsFor(countCalls(bench, queue), queue.within, random));
       const fault = queue.faults.pop();
       if (!fault) continue;
       isLeft = true;
@@ -72,22 +80,30 @@ export async function runSeries(bench: Bench, options: SeriesOptions): Promise<S
   return queues.map(({row}) => row).filter(({calls}) => calls > 0);
 }
 
-function countCalls(bench: Bench, {operation, row}: Queue): number {
-  bench.restore(operation.state);
-  row.calls = bench.run(operation.args(bench), {at: 0, errno: 0}).calls.length;
-  return row.calls;
+function queueOf(operation: Operation, within: string | undefined): Queue {
+  const name = within === undefined ? operation.name : `${operation.name}: ${within}`;
+  return {operation, within, row: {operation: name, calls: 0, kills: 0, failures: 0}, faults: undefined};
 }
 
-function faultsFor(calls: number, random: Random): Fault[] {
-  const faults: Fault[] = [];
-  for (let at = 1; at <= calls; at++) {
-    faults.push({at, errno: 0}, {at, errno: random.pick(errors)}, {at, errno: ENOSPC, goesOn: true});
-  }
-  return faults;
+/** The names of its calls. */
+function countCalls(bench: Bench, {operation, within, row}: Queue): string[] {
+  bench.begin(operation);
+  const {calls} = bench.run(operation.args(bench), {at: 0, errno: 0, within});
+  row.calls = calls.length;
+  return calls.map((line) => line.split(' ')[1] ?? '');
+}
+
+function faultsFor(calls: readonly string[], within: string | undefined, random: Random): Fault[] {
+  return calls.flatMap((name, index): Fault[] => {
+    const at = index + 1;
+    const one = {at, errno: random.pick(errorsOf[name] ?? errors), within};
+    if (name in errorsOf) return [one];
+    return [{at, errno: 0, within}, one, {at, errno: ENOSPC, goesOn: true, within}];
+  });
 }
 
 async function runOne(bench: Bench, operation: Operation, fault: Fault): Promise<Finding[]> {
-  bench.restore(operation.state);
+  bench.begin(operation);
   const args = operation.args(bench);
   const run = bench.run(args, fault);
   const texts = [...(await bench.untilQuiet()), ...judge(run, fault)];
@@ -112,7 +128,8 @@ function judge(run: FaultedRun, fault: Fault): string[] {
   return run.stdout === '' ? [`it ended with ${run.status} and said nothing`] : [];
 }
 
-function settle(bench: Bench, operation: Operation): string[] {
+/** Repairs, and tells what does not hold then. */
+export function settle(bench: Bench, operation: Operation): string[] {
   const repaired = bench.world.run(['doctor', '--repair']);
   const texts =
     repaired.status === 0 ? [] : [`doctor --repair ended with ${repaired.status}: ${repaired.stdout}`];

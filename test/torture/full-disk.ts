@@ -30,7 +30,7 @@ export async function runFullDisk(bench: Bench, options: FullDiskOptions): Promi
     const operation = options.random.pick(operations.filter(({name}) => tortured.includes(name)));
     const isInodes = options.random.next() < 0.3;
     const room = options.random.below(isInodes ? mostInodes : mostPages);
-    bench.restore(operation.state);
+    bench.begin(operation);
     const mount = mountSmall(bench, isInodes ? {...enough, inodes: room} : {...enough, pages: room});
     const note = (text: string): void =>
       options.onFinding(`${operation.name} with room for ${room} ${isInodes ? 'inodes' : 'pages'}: ${text}`);

@@ -21,6 +21,8 @@ const run = await torture({
   seed: Number(values.seed ?? Date.now() % 1_000_000),
   minutes: Number(values.minutes ?? (values.short ? 1 : 180)),
   processes: values.short ? 8 : 20,
+  fuzzInputs: values.short ? 500 : 100_000,
+  parsers: values.short ? 6 : undefined,
   only: values.only,
   say: (text) => console.log(text),
 });

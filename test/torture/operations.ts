@@ -3,7 +3,7 @@ import {spawnSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
 import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import type {Outcome} from '../support/world.ts';
-import {type Bench, disk, local, offered, tree} from './bench.ts';
+import {type Bench, disk, fresh, local, offered, tree} from './bench.ts';
 
 export type StateName = 'empty' | 'full';
 
@@ -11,6 +11,10 @@ export interface Operation {
   name: string;
   state: StateName;
   args(bench: Bench): string[];
+  /** The child that does part of the work. */
+  child?: 'unpack-child' | 'export-child';
+  /** Before each run. */
+  prepare?(bench: Bench): void;
   /** UUIDs that are installed once it is done. */
   installed: string[];
   /** Whether the run after a fault ended as it should; by default with status 0. */
@@ -22,16 +26,30 @@ export interface Operation {
 const full = [tree, disk];
 
 export const operations: Operation[] = [
-  {name: 'import', state: 'empty', args: () => ['import', '-q', offered], installed: [offered]},
-  {name: 'import tree', state: 'empty', args: () => ['import', '-q', tree], installed: [tree]},
+  {
+    name: 'import',
+    state: 'empty',
+    child: 'unpack-child',
+    args: () => ['import', '-q', offered],
+    installed: [offered],
+  },
+  {
+    name: 'import tree',
+    state: 'empty',
+    child: 'unpack-child',
+    args: () => ['import', '-q', tree],
+    installed: [tree],
+  },
   {
     name: 'install',
+    child: 'unpack-child',
     state: 'full',
     args: (bench) => ['install', '-q', '-m', bench.at('local.raw.imgmanifest'), '-f', bench.at('local.raw')],
     installed: [...full, local],
   },
   {
     name: 'pull',
+    child: 'unpack-child',
     state: 'empty',
     args: (bench) => [
       ...['pull-raw', '-q', '--class=machine', '--verify=no', '--force'],
@@ -41,6 +59,7 @@ export const operations: Operation[] = [
   },
   {
     name: 'export',
+    child: 'export-child',
     state: 'full',
     args: (bench) => ['export-tar', '-q', '--class=machine', tree, bench.at('out/exported.tar')],
     installed: full,
@@ -48,6 +67,7 @@ export const operations: Operation[] = [
   },
   {
     name: 'create',
+    child: 'export-child',
     state: 'full',
     args: (bench) => [
       ...['create', '-q', '-c', 'gzip', '-o', bench.at('out/made'), 'inst'],
@@ -81,6 +101,7 @@ export const operations: Operation[] = [
   },
   {
     name: 'migrate',
+    child: 'unpack-child',
     state: 'empty',
     args: (bench) => ['migrate-imgadm', '--import', bench.at('old')],
     installed: [offered],
@@ -91,8 +112,31 @@ export const operations: Operation[] = [
     args: () => ['sources', '-f', '-a', 'http://127.0.0.1:9'],
     installed: full,
   },
+  {
+    name: 'publish',
+    state: 'full',
+    prepare: (bench) => void bench.world.run(['server', 'delete', '--yes', bench.world.url, fresh]),
+    args: (bench) => [
+      ...['publish', '-q', '-m', bench.at('fresh.raw.imgmanifest'), '-f', bench.at('fresh.raw')],
+      bench.world.url,
+    ],
+    installed: full,
+    // It may have come to its end on the server before the fault.
+    endsWell: ({status, stderr}) => status === 0 || stderr.includes('error (ImageUuidAlreadyExists)'),
+    check: checkOffered,
+  },
   {name: 'repair', state: 'full', args: () => ['doctor', '--repair'], installed: full},
 ];
+
+/** What the server offers it has, whole. */
+function checkOffered(bench: Bench): string[] {
+  const {stdout} = bench.world.run(['avail', '-j', `uuid=${fresh}`]);
+  const isOffered = stdout.includes('"state": "active"');
+  if (!isOffered) return [];
+  const file = bench.at(`server/images/${fresh}/file`);
+  const isWhole = existsSync(file) && readFileSync(file).equals(readFileSync(bench.at('fresh.raw')));
+  return isWhole ? [] : ['the server offers an image that it does not have'];
+}
 
 /** Under its own name only when it is whole. */
 function checkTar(file: string): string[] {

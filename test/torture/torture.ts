@@ -3,56 +3,76 @@ import {Bench} from './bench.ts';
 import {runConcurrency} from './concurrency.ts';
 import {type Finding, runSeries} from './fault-series.ts';
 import {runFullDisk} from './full-disk.ts';
+import {runFuzz} from './fuzz.ts';
+import {runPowerLoss} from './power-loss.ts';
 import {Random} from './random.ts';
+import {runKills} from './random-kills.ts';
 import type {RunResult} from './report.ts';
+import {runServerTorture} from './server-torture.ts';
 
 export interface TortureOptions {
   seed: number;
   minutes: number;
   /** At once. */
   processes: number;
+  /** For each parser, as far as the time goes. */
+  fuzzInputs: number;
+  /** How many parsers; undefined: all. */
+  parsers?: number | undefined;
   /** Only faults of these operations. */
   only?: readonly string[] | undefined;
   say(text: string): void;
 }
 
-const shares = {concurrency: 0.2, fullDisk: 0.15};
+/** Of the time; full disks need root. */
+const shares = {
+  kills: 0.25,
+  series: 0.15,
+  powerLoss: 0.1,
+  server: 0.08,
+  concurrency: 0.08,
+  fullDisk: 0.08,
+  fuzz: 0.26,
+};
+type Part = keyof typeof shares;
 
 export async function torture(options: TortureOptions): Promise<RunResult> {
   const {seed, minutes, processes, only, say} = options;
   const findings: string[] = [];
   const random = new Random(seed);
   const bench = new Bench();
-  const find = (text: string): void => {
+  const onFinding = (text: string): void => {
     const masked = text.replaceAll(bench.world.directory, '$W');
     findings.push(masked);
     say(masked);
   };
+  const parts: RunResult['parts'] = {};
   const isRoot = process.geteuid?.() === 0;
-  const seconds = {series: 0, concurrency: 0, fullDisk: 0};
-  const timed = async <T>(part: keyof typeof seconds, share: number, work: (until: number) => Promise<T>) => {
+  const run = async <K extends Part>(part: K, work: (until: number) => Promise<RunResult['parts'][K]>) => {
+    if (only ? part !== 'series' : part === 'fullDisk' && !isRoot) return;
     const began = Date.now();
-    const result = await work(began + share * minutes * 60_000);
+    parts[part] = await work(began + (only ? 1 : shares[part]) * minutes * 60_000);
     seconds[part] = Math.round((Date.now() - began) / 1000);
-    return result;
+    say(`${part}: ${seconds[part]} s, ${findings.length} findings so far`);
   };
+  const seconds: RunResult['seconds'] = {};
+  const common = {random, onFinding};
+  const onFault = (finding: Finding): void => onFinding(textOf(finding));
   try {
     await bench.open();
-    const rest = only ? 1 : 1 - shares.concurrency - (isRoot ? shares.fullDisk : 0);
-    const series = await timed('series', rest, (until) =>
-      runSeries(bench, {random, until, only, onFinding: (finding) => find(textOf(finding))}),
+    await run('series', (until) => runSeries(bench, {random, until, only, onFinding: onFault}));
+    await run('kills', (until) => runKills(bench, {...common, until}));
+    await run('powerLoss', (until) => runPowerLoss(bench, {...common, until}));
+    await run('server', (until) => runServerTorture(bench, {...common, until}));
+    await run('concurrency', (until) => runConcurrency(bench, {...common, until, processes}));
+    await run('fullDisk', (until) => runFullDisk(bench, {...common, until}));
+    await run('fuzz', (until) =>
+      runFuzz({
+        ...{seed, inputs: options.fuzzInputs, parsers: options.parsers},
+        ...{seconds: (until - Date.now()) / 1000, onFinding},
+      }),
     );
-    const common = {random, onFinding: find};
-    const concurrency = only
-      ? {rounds: 0, processes: 0, refusals: 0}
-      : await timed('concurrency', shares.concurrency, (until) =>
-          runConcurrency(bench, {...common, until, processes}),
-        );
-    const fullDisk =
-      isRoot && !only
-        ? await timed('fullDisk', shares.fullDisk, (until) => runFullDisk(bench, {...common, until}))
-        : undefined;
-    return {seed, endedAt: new Date().toISOString(), seconds, series, concurrency, fullDisk, findings};
+    return {seed, endedAt: new Date().toISOString(), seconds, parts, findings};
   } finally {
     await bench.close();
   }
@@ -60,5 +80,6 @@ export async function torture(options: TortureOptions): Promise<RunResult> {
 
 function textOf({operation, fault, call, text}: Finding): string {
   const kind = fault.errno === 0 ? 'killed' : `errno ${fault.errno}${fault.goesOn ? ' and on' : ''}`;
-  return `${operation}, ${kind} at call ${call.replace('!', '')}: ${text}`;
+  const place = fault.within === undefined ? '' : ` of ${fault.within}`;
+  return `${operation}, ${kind} at call ${call.replace('!', '')}${place}: ${text}`;
 }
