@@ -1,13 +1,16 @@
 /** `clone UUID NAME`: an instance of an installed image (design.md §5). */
 
+import {join} from 'node:path';
 import type {ImageRecord} from '../catalog/records.ts';
 import {canClone} from '../engine/capabilities.ts';
 import type {ImageStore} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import {isImageName} from '../import1/image-name.ts';
 import {cloneInstance} from '../instances/clone.ts';
+import {formatSize} from '../manifest/size-text.ts';
 import type {ActionContext} from './context.ts';
 import {lockImport} from './image-locks.ts';
+import {allocatedBytes} from './image-size.ts';
 import {getInstalled, type InstalledImage} from './installed.ts';
 
 export interface CloneResult {
@@ -15,7 +18,8 @@ export interface CloneResult {
   uuid: string;
   name: string;
   path: string;
-  changed: true;
+  changed: boolean;
+  dryRun?: true;
 }
 
 /** The record names the instance before it exists, so that no instance is ever unknown to its image. */
@@ -32,6 +36,21 @@ export async function cloneImage(
   } finally {
     lock.release();
   }
+}
+
+/** Whether the instance could be made now, and where it would lie. */
+export async function planClone(
+  context: ActionContext,
+  {uuid, name}: {uuid: string; name: string},
+): Promise<CloneResult> {
+  const image = await getInstalled(context, uuid, undefined);
+  const machines = machineStore(image);
+  const source = await imagePath(context, image);
+  await refuseTaken(context, machines, name);
+  const suffix = source.endsWith('.raw') ? '.raw' : '';
+  const place = machines.dataset ?? machines.directory;
+  context.report.notice(`up to ${formatSize(await allocatedBytes(image.stored))} to store in "${place}"`);
+  return {action: 'cloned', uuid, name, path: join(place, `${name}${suffix}`), changed: false, dryRun: true};
 }
 
 /** By the engine where that can, else here. */

@@ -10,13 +10,15 @@ import type {BaseImage} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import {readOsRelease} from '../instances/os-release.ts';
 import {type PrepareRequest, withPreparedCopy} from '../instances/prepare/prepare.ts';
-import type {ImageManifest, ManifestFile} from '../manifest/manifest.ts';
+import {type ImageManifest, imageTitle, type ManifestFile} from '../manifest/manifest.ts';
 import {checkManifest} from '../manifest/parse.ts';
+import {formatSize} from '../manifest/size-text.ts';
 import type {ActionContext} from './context.ts';
 import {diskDefaults, draftManifest, filePrefix, type GivenFields, treeDefaults} from './create-manifest.ts';
 import {deltaOriginTag} from './delta.ts';
 import {checkOriginDepth, type FoundInstance, findInstance, requireStopped} from './find-instance.ts';
 import {lockOrigin} from './image-locks.ts';
+import {allocatedBytes} from './image-size.ts';
 import type {InstalledImage} from './installed.ts';
 import {poolText} from './pools.ts';
 import {type WriteOrder, writeImageFile} from './write-image-file.ts';
@@ -32,6 +34,8 @@ export interface CreateOptions {
   /** Run a script in a copy of the instance first, and make the image of the copy. */
   prepare?: PrepareOptions | undefined;
   outputs: CreateOutputs;
+  /** Reads the instance no further than for the manifest, and writes nothing. */
+  isDryRun?: boolean;
   /** Where the files go, as typed: a directory, or their common beginning; undefined: a name of their own here. */
   outputTemplate?: string | undefined;
   /** Uploads the files instead of keeping them. */
@@ -56,10 +60,11 @@ export interface CreateOutputs {
 export interface CreateResult {
   action: 'created';
   uuid: string;
-  changed: true;
+  changed: boolean;
+  dryRun?: true;
   manifest: ImageManifest;
-  /** Not part of manifests. */
-  sha256: string;
+  /** Not part of manifests; of no dry run. */
+  sha256?: string;
   /** Unless published. */
   manifestPath?: string;
   filePath?: string;
@@ -76,6 +81,7 @@ export async function createImage(context: ActionContext, options: CreateOptions
   context.report.step('Manifest:');
   for (const line of JSON.stringify(draft, null, 2).split('\n')) context.report.step(`    ${line}`);
   checkManifest(draft, 'minimal');
+  if (options.isDryRun) return planImage(context, {instance, isRunning, draft, options});
   if (!options.incremental || !instance.origin)
     return makeImage(context, {instance, isRunning, draft, options});
   const {record} = instance.origin;
@@ -86,6 +92,23 @@ export async function createImage(context: ActionContext, options: CreateOptions
   } finally {
     lock.release();
   }
+}
+
+/** What the image would be, and of how much it would be made; a script is not run. */
+async function planImage(context: ActionContext, order: Order): Promise<CreateResult> {
+  const {instance, draft, options} = order;
+  const {name, pool, origin} = instance;
+  const isIncremental = options.incremental === true && origin !== undefined;
+  if (isIncremental) await requireBase(context, origin);
+  const stored = (await context.engine.listImages(pool.store)).find((image) => image.name === name);
+  const size = stored === undefined ? 'unknown size' : formatSize(await allocatedBytes(stored));
+  const prefix = prefixFor(draft, options);
+  const filePath = `${prefix}.${suffixOf(instance, isIncremental)}${suffixes[options.compression]}`;
+  const paths = options.publish ? {} : {manifestPath: `${prefix}.imgmanifest`, filePath};
+  const aim = options.publish ? 'to upload' : `to write to "${filePath}" and "${prefix}.imgmanifest"`;
+  context.report.step(`[dry-run] Created image ${draft.uuid} (${imageTitle(draft)})`);
+  context.report.notice(`"${instance.path}" (${size} before compression) ${aim}`);
+  return {action: 'created', uuid: draft.uuid, changed: false, dryRun: true, manifest: draft, ...paths};
 }
 
 /** The origin as it was when it was installed: nobody may have been able to write to it. */

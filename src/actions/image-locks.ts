@@ -65,7 +65,11 @@ export async function lockChain(
   }
 }
 
-async function missingOf(context: ActionContext, chain: readonly ImageManifest[]): Promise<ImageManifest[]> {
+/** Base first; what of the chain is not installed. */
+export async function missingOf(
+  context: ActionContext,
+  chain: readonly ImageManifest[],
+): Promise<ImageManifest[]> {
   const missing: ImageManifest[] = [];
   for (const image of chain) if (!(await findInstalled(context, image.uuid))) missing.push(image);
   return missing;

@@ -7,7 +7,6 @@ import type {CachedFile} from '../downloads/cached-file.ts';
 import {ImgctlError} from '../errors.ts';
 import {sniffCompression} from '../formats/sniff.ts';
 import {type ImageManifest, imageTitle, isUuid} from '../manifest/manifest.ts';
-import {checkPlatform} from '../manifest/platform.ts';
 import {formatSize} from '../manifest/size-text.ts';
 import type {VerifiedSource} from '../sources/source.ts';
 import {dockerNotSupported} from '../sources/source-type.ts';
@@ -16,13 +15,13 @@ import type {ActionContext, Pool} from './context.ts';
 import {deltaOf} from './delta.ts';
 import {findOffered} from './find-offered.ts';
 import {lockChain} from './image-locks.ts';
+import {type ChainOrder, checkChain, type ImportResult, nameOf, planChain} from './import-plan.ts';
 import {installImage} from './install-image.ts';
 import {findInstalled} from './installed.ts';
-import {checkLocalName, localNameFor, refuseTakenNames} from './local-name.ts';
+import {checkLocalName} from './local-name.ts';
 import {getPool, poolText} from './pools.ts';
 import {readHead} from './read-head.ts';
 import {resolveOffered} from './resolve-image.ts';
-import {checkSpaceFor} from './space-plan.ts';
 
 export interface ImportOptions {
   poolName?: string | undefined;
@@ -30,15 +29,8 @@ export interface ImportOptions {
   localName?: string | undefined;
   /** The user says that the file is not compressed. Every digest is compared all the same (design.md §7). */
   isPlain?: boolean;
-}
-
-/** What was done; `changed` is false when the image was there. */
-export interface ImportResult {
-  action: 'imported';
-  uuid: string;
-  changed: boolean;
-  /** Images installed by this run, base first. */
-  installed: string[];
+  /** Only finds out what would be done. */
+  isDryRun?: boolean;
 }
 
 const parallelDownloads = 5;
@@ -92,18 +84,8 @@ async function importByUuid(
       context.report.step(`Image ${image.uuid} already installed`);
   }
   const {localName, isPlain = false} = options;
-  return importChain(context, {source, pool, top: manifest, chain, localName, isPlain});
-}
-
-interface ChainOrder {
-  source: VerifiedSource;
-  pool: Pool;
-  top: ImageManifest;
-  /** Base first; the last is `top`. */
-  chain: ImageManifest[];
-  /** Of `top`. */
-  localName: string | undefined;
-  isPlain: boolean;
+  const order = {source, pool, top: manifest, chain, localName, isPlain};
+  return options.isDryRun ? planChain(context, order) : importChain(context, order);
 }
 
 async function importChain(context: ActionContext, order: ChainOrder): Promise<ImportResult> {
@@ -115,29 +97,12 @@ async function importChain(context: ActionContext, order: ChainOrder): Promise<I
       context.report.step(`Image ${top.uuid} (${imageTitle(top)}) was imported while waiting on lock`);
       return {action: 'imported', uuid: top.uuid, changed: false, installed: []};
     }
-    if (context.platform !== undefined) for (const image of missing) checkPlatform(image, context.platform);
-    await refuseTakenNames(
-      context,
-      order.pool,
-      missing.map((image) => nameOf(order, image)),
-    );
-    announce(context, missing);
-    await checkSpaceFor(context, order.pool, missing);
+    await checkChain(context, order, missing);
     await downloadAndInstall(context, order, missing);
     return {action: 'imported', uuid: top.uuid, changed: true, installed: missing.map((image) => image.uuid)};
   } finally {
     locked.release();
   }
-}
-
-function announce(context: ActionContext, missing: readonly ImageManifest[]): void {
-  const sizes = missing.map((image) => image.files?.[0]?.size);
-  const total = sizes.reduce<number | undefined>((sum, size) => {
-    return sum === undefined || size === undefined ? undefined : sum + size;
-  }, 0);
-  const noun = missing.length === 1 ? 'image' : 'images';
-  const bracket = total === undefined ? '' : ` (${formatSize(total)})`;
-  context.report.step(`Must download and install ${missing.length} ${noun}${bracket}`);
 }
 
 /** Downloads run ahead; installs keep the order of the chain. The first failure stops all the others. */
@@ -219,10 +184,6 @@ async function installDownloaded(
     await file.release();
   }
   context.report.transferStep(`Imported image ${manifest.uuid} (${imageTitle(manifest)})`);
-}
-
-function nameOf(order: ChainOrder, manifest: ImageManifest): string {
-  return localNameFor(manifest, order.pool, manifest === order.top ? order.localName : undefined);
 }
 
 /** `Usage` for what names no image, `NotSupported` for what names one of a docker registry. */

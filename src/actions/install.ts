@@ -8,6 +8,7 @@ import {sniffCompression} from '../formats/sniff.ts';
 import {type ImageManifest, imageTitle, isUuid} from '../manifest/manifest.ts';
 import {checkManifest, parseManifest} from '../manifest/parse.ts';
 import {checkPlatform} from '../manifest/platform.ts';
+import {formatSize} from '../manifest/size-text.ts';
 import {FileDigester} from '../verify/digester.ts';
 import type {ActionContext, Pool} from './context.ts';
 import {deltaOf} from './delta.ts';
@@ -19,6 +20,7 @@ import {checkLocalName, localNameFor, refuseTakenNames} from './local-name.ts';
 import {getPool} from './pools.ts';
 import {readHead} from './read-head.ts';
 import {readManifestFile} from './read-manifest-file.ts';
+import {checkStoreSpace} from './space-plan.ts';
 
 export interface InstallOptions {
   manifestPath: string;
@@ -28,12 +30,15 @@ export interface InstallOptions {
   poolName?: string | undefined;
   /** Name in a pool that is not of class machine; else the manifest's. */
   localName?: string | undefined;
+  /** Reads and compares all, and installs nothing. */
+  isDryRun?: boolean;
 }
 
 export interface InstallResult {
   action: 'installed';
   uuid: string;
   changed: boolean;
+  dryRun?: true;
 }
 
 export async function installFromFile(
@@ -62,6 +67,7 @@ export async function installFromFile(
   checkManifest(manifest, 'minimal');
   if (context.platform !== undefined) checkPlatform(manifest, context.platform);
   deltaOf(manifest); // refuses what cannot be installed, before the file is read
+  if (options.isDryRun) return planInstall(context, {manifest, pool, options});
   const locks = [await lockImport(context, uuid)];
   try {
     if (await findInstalled(context, uuid)) {
@@ -69,10 +75,7 @@ export async function installFromFile(
       return {action: 'installed', uuid, changed: false};
     }
     if (manifest.origin) locks.push(await lockOrigin(context, manifest.origin));
-    await requireOrigin(context, manifest, pool);
-    const localName = localNameFor(manifest, pool, options.localName);
-    await refuseTakenNames(context, pool, [localName]);
-    const digests = await verifyLocalFile(context, manifest, filePath);
+    const {localName, digests} = await checkInstall(context, {manifest, pool, options});
     await installImage(context, {
       manifest: await withFile(manifest, filePath, digests),
       pool,
@@ -87,6 +90,33 @@ export async function installFromFile(
   }
   context.report.step(`Installed image ${uuid} (${imageTitle(manifest)})`);
   return {action: 'installed', uuid, changed: true};
+}
+
+interface InstallOrder {
+  manifest: ImageManifest;
+  pool: Pool;
+  options: InstallOptions;
+}
+
+/** Whatever can be found out before a byte is stored. */
+async function checkInstall(
+  context: ActionContext,
+  {manifest, pool, options}: InstallOrder,
+): Promise<{localName: string; digests: Awaited<ReturnType<typeof verifyLocalFile>>}> {
+  await requireOrigin(context, manifest, pool);
+  const localName = localNameFor(manifest, pool, options.localName);
+  await refuseTakenNames(context, pool, [localName]);
+  await checkStoreSpace(pool, manifest, {isDryRun: options.isDryRun === true});
+  return {localName, digests: await verifyLocalFile(context, manifest, options.filePath)};
+}
+
+/** Takes no locks: what it tells is of now. */
+async function planInstall(context: ActionContext, order: InstallOrder): Promise<InstallResult> {
+  const {digests} = await checkInstall(context, order);
+  const {uuid} = order.manifest;
+  context.report.step(`[dry-run] Installed image ${uuid} (${imageTitle(order.manifest)})`);
+  context.report.notice(`${formatSize(digests.sizeBytes)} to store in "${order.pool.store.directory}"`);
+  return {action: 'installed', uuid, changed: false, dryRun: true};
 }
 
 /** Upgraded, with a date; a bad UUID is told before anything else of the manifest. */

@@ -10,6 +10,7 @@ import {ImgctlError} from '../errors.ts';
 import type {ImgapiClient} from '../imgapi/imgapi-client.ts';
 import {type ImageManifest, imageTitle, isUuid} from '../manifest/manifest.ts';
 import {checkManifest, parseManifest} from '../manifest/parse.ts';
+import {formatSize} from '../manifest/size-text.ts';
 import type {ActionContext} from './context.ts';
 import {isRefusal, takeOverHalf, withdrawHalf} from './half-published.ts';
 import {requireFile, verifyLocalFile} from './install.ts';
@@ -24,6 +25,8 @@ export interface PublishOptions {
   client: ImgapiClient;
   /** Leave a half-published image on the server. */
   keep: boolean;
+  /** Compares and asks, and sends nothing. */
+  isDryRun?: boolean;
   /** How often a step that failed for a passing reason is tried again; default 4 times. */
   retries?: number;
   /** Before the first retry; doubles each time. */
@@ -33,8 +36,9 @@ export interface PublishOptions {
 export interface PublishResult {
   action: 'published';
   uuid: string;
-  changed: true;
+  changed: boolean;
   url: string;
+  dryRun?: true;
 }
 
 type PublishContext = Pick<ActionContext, 'report' | 'signal' | 'program'>;
@@ -44,6 +48,7 @@ export async function publishImage(context: PublishContext, options: PublishOpti
   const {uuid} = manifest;
   await requireFile(options.filePath);
   const digests = await verifyLocalFile(context, manifest, options.filePath);
+  if (options.isDryRun) return planPublish(context, options, manifest);
   const {created, isOurs} = await importManifest(context, options, manifest);
   context.report.step(`Imported image ${uuid} (${created.name}, ${created.version}, state=${created.state})`);
   try {
@@ -56,6 +61,21 @@ export async function publishImage(context: PublishContext, options: PublishOpti
   }
   context.report.step(`Successfully published image ${uuid} to ${options.url}`);
   return {action: 'published', uuid, changed: true, url: options.url};
+}
+
+/** The server is asked whether it has the image already. */
+async function planPublish(
+  {report, signal}: PublishContext,
+  {client, url}: PublishOptions,
+  manifest: ImageManifest,
+): Promise<PublishResult> {
+  const {uuid, files} = manifest;
+  const found = (await client.findImage(uuid, {signal})) as ImageManifest | undefined;
+  if (found !== undefined && found.state !== 'unactivated')
+    throw new ImgctlError('ImageAlreadyExists', `image "${uuid}" is on server "${url}" already`);
+  report.step(`[dry-run] Published image ${uuid} (${imageTitle(manifest)}) to ${url}`);
+  report.notice(`${formatSize(files?.[0]?.size ?? 0)} to upload`);
+  return {action: 'published', uuid, changed: false, url, dryRun: true};
 }
 
 interface Created {

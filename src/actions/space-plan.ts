@@ -18,24 +18,47 @@ interface Demand {
   needBytes: number;
 }
 
-/** `NoSpace` naming the place, what is needed and what there is. */
+/** What a chain of images takes. */
+export interface SpacePlan {
+  /** Still to be downloaded. */
+  downloadBytes: number;
+  /** At least, in the pool. */
+  storeBytes: number;
+}
+
+/** `NoSpace` naming the place, what is needed and what there is. A dry run makes no directories for that. */
 export async function checkSpaceFor(
   context: ActionContext,
   pool: Pool,
   images: readonly ImageManifest[],
-): Promise<void> {
-  const download = await downloadBytes(context.downloads, images);
-  const needBytes = images.reduce((sum, image) => sum + storedBytes(image), 0);
-  const {directory, dataset = directory} = pool.store;
-  const haveBytes = await pool.freeBytes?.();
-  if (haveBytes !== undefined && needBytes > haveBytes) throw noSpace(dataset, needBytes, haveBytes);
-  await checkDemands([
-    {directory: context.downloads.directory, needBytes: download},
-    ...(haveBytes === undefined ? [{directory, needBytes}] : []),
-  ]);
+  {isDryRun = false} = {},
+): Promise<SpacePlan> {
+  const downloadBytes = await missingBytes(context.downloads, images);
+  const storeBytes = images.reduce((sum, image) => sum + storedBytes(image), 0);
+  const demands = [{directory: context.downloads.directory, needBytes: downloadBytes}];
+  await checkDemands([...demands, ...(await storeDemand(pool, storeBytes))], isDryRun);
+  return {downloadBytes, storeBytes};
 }
 
-async function downloadBytes(cache: DownloadCache, images: readonly ImageManifest[]): Promise<number> {
+/** The same for a file that is here. */
+export async function checkStoreSpace(
+  pool: Pool,
+  image: ImageManifest,
+  {isDryRun = false} = {},
+): Promise<void> {
+  await checkDemands(await storeDemand(pool, storedBytes(image)), isDryRun);
+}
+
+/** None where the pool itself says what is free. */
+async function storeDemand({store, freeBytes}: Pool, needBytes: number): Promise<Demand[]> {
+  const {directory, dataset = directory} = store;
+  const haveBytes = await freeBytes?.();
+  if (haveBytes === undefined) return [{directory, needBytes}];
+  if (needBytes > haveBytes) throw noSpace(dataset, needBytes, haveBytes);
+  return [];
+}
+
+async function missingBytes(cache: DownloadCache, images: readonly ImageManifest[]): Promise<number> {
   let total = 0;
   for (const image of images) {
     const file = image.files?.[0];
@@ -52,10 +75,10 @@ function storedBytes(image: ImageManifest): number {
 }
 
 /** Demands on the same file system add up. */
-async function checkDemands(demands: readonly Demand[]): Promise<void> {
+async function checkDemands(demands: readonly Demand[], isDryRun: boolean): Promise<void> {
   const byDevice = new Map<number, Demand>();
   for (const demand of demands) {
-    const directory = await existing(demand.directory);
+    const directory = isDryRun ? nearest(demand.directory) : await existing(demand.directory);
     const {dev} = await stat(directory);
     const sum = byDevice.get(dev)?.needBytes ?? 0;
     byDevice.set(dev, {directory, needBytes: sum + demand.needBytes});
@@ -76,4 +99,9 @@ async function existing(directory: string): Promise<string> {
     if (!['EACCES', 'EPERM', 'EROFS'].includes(errnoOf(error) ?? '')) throw error;
     return existsSync(directory) ? directory : existing(path.dirname(directory));
   }
+}
+
+/** On whose file system the directory would be made. */
+function nearest(directory: string): string {
+  return existsSync(directory) ? directory : nearest(path.dirname(directory));
 }

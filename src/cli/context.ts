@@ -260,19 +260,21 @@ export class CommandContext {
     return lockService(path.join(this.paths.runtimeDirectory, 'locks'));
   }
 
-  async sourcesContext(): Promise<SourcesContext> {
+  async sourcesContext({isDryRun = false} = {}): Promise<SourcesContext> {
+    const report = this.reporter();
     return {
-      store: await this.#sourceSettingsStore(),
+      store: await this.#sourceSettingsStore(isDryRun),
       open: (settings) => this.network.openSource(settings),
-      report: this.reporter(),
+      report: isDryRun ? {...report, step: (line) => report.step(`[dry-run] ${line}`)} : report,
       signal: this.signal,
     };
   }
 
-  async #sourceSettingsStore(): Promise<SourceSettingsStore> {
+  async #sourceSettingsStore(isDryRun: boolean): Promise<SourceSettingsStore> {
     const {sourceSettingsStore} = await import('./source-settings-store.ts');
     return sourceSettingsStore({
       files: this.#files,
+      isDryRun,
       lock: async () => {
         const onWait = (): void =>
           this.output.notice('Waiting for another process to change the configuration');

@@ -34,6 +34,7 @@ export class CosmicRays {
         this.#strike('findImage', uuid);
         return source.findImage(uuid, options);
       },
+      checkFile: (manifest) => source.checkFile(manifest),
       fetchFile: async (manifest, options) => {
         this.#strike('fetchFile', manifest.uuid);
         return source.fetchFile(manifest, options);

@@ -32,6 +32,11 @@ export interface ParsedInput<F extends FlagTable = FlagTable> {
   args: string[];
 }
 
+/** Of commands that change something (ux.md §10). */
+export const dryRunFlag = {
+  'dry-run': {kind: 'boolean', char: 'n', summary: 'say what would be done, and change nothing'},
+} as const satisfies FlagTable;
+
 /** Flags that every command takes, before or after its name (ux.md §3.1). */
 export const globalFlags = {
   help: {kind: 'boolean', char: 'h', summary: 'print help and exit'},

@@ -7,15 +7,22 @@ import type {ConfigurationFiles} from './configuration-files.ts';
 
 export interface SourceSettingsStoreOptions {
   files: ConfigurationFiles;
+  /** Changes are made for the answer alone. */
+  isDryRun: boolean;
   /** Waits for the right to change the file. */
   lock(): Promise<{release(): void | Promise<void>}>;
 }
 
-export function sourceSettingsStore({files, lock}: SourceSettingsStoreOptions): SourceSettingsStore {
+export function sourceSettingsStore({
+  files,
+  lock,
+  isDryRun,
+}: SourceSettingsStoreOptions): SourceSettingsStore {
   const read = async (): Promise<SourceSettings[]> => (await files.read()).sources ?? [defaultSource];
   return {
     read,
     change: async (edit) => {
+      if (isDryRun) return edit(await read(), (await files.read()).sources === undefined);
       const held = await lock();
       try {
         // On the files as they are now: another process may have changed them since this one read them.

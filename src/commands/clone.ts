@@ -1,5 +1,6 @@
-import {cloneImage} from '../actions/clone.ts';
+import {cloneImage, planClone} from '../actions/clone.ts';
 import {defineCommand} from '../cli/command.ts';
+import {dryRunFlag} from '../cli/flags.ts';
 import {imageSummary, installedUuid} from '../cli/image-argument.ts';
 
 export default defineCommand({
@@ -8,7 +9,7 @@ export default defineCommand({
   summary: 'make an instance, a writable copy of an image',
   description:
     'The instance lies in the pool of its image under NAME, ready for systemd-nspawn, systemd-vmspawn or machinectl. It is a snapshot on btrfs, shares blocks where the file system can, is a clone in a pool of type zfs, and a sparse copy elsewhere.',
-  flags: {},
+  flags: dryRunFlag,
   args: [
     {name: 'IMAGE', summary: imageSummary},
     {name: 'NAME', summary: 'name of the instance'},
@@ -18,9 +19,11 @@ export default defineCommand({
     'clone -j 01b2c898-945f-11e1-a523-af1afbe22822 web2',
   ],
   exitStatus: {3: 'the image is not installed'},
-  run: async (context, {args}) => {
+  run: async (context, {flags, args}) => {
     const uuid = await installedUuid(context, args[0] ?? '');
-    return cloneImage(await context.action(), {uuid, name: args[1] ?? ''});
+    const make = flags['dry-run'] ? planClone : cloneImage;
+    return make(await context.action(), {uuid, name: args[1] ?? ''});
   },
-  draw: ({uuid, name, path}) => `Cloned image ${uuid} to instance "${name}" (${path})`,
+  draw: ({uuid, name, path, dryRun}) =>
+    `${dryRun ? '[dry-run] ' : ''}Cloned image ${uuid} to instance "${name}" (${path})`,
 });

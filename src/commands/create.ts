@@ -6,6 +6,7 @@ import {readManifestFile} from '../actions/read-manifest-file.ts';
 import {defineCommand} from '../cli/command.ts';
 import type {CommandContext} from '../cli/context.ts';
 import {parseDuration} from '../cli/durations.ts';
+import {dryRunFlag} from '../cli/flags.ts';
 import {outputPlaces} from '../cli/output-places.ts';
 import {readInput} from '../cli/read-input.ts';
 import {ImgctlError} from '../errors.ts';
@@ -73,6 +74,7 @@ export default defineCommand({
       value: 'URL',
       summary: 'upload to the image server instead of keeping the files',
     },
+    ...dryRunFlag,
     quiet: {kind: 'boolean', char: 'q', summary: 'no progress and no notices; warnings and errors stay'},
   },
   args: [
@@ -111,6 +113,7 @@ export default defineCommand({
       maxOriginDepth: depthOf(flags['max-origin-depth']),
       outputs: outputPlaces(context.paths.cacheDirectory),
       outputTemplate: flags['output-template'],
+      isDryRun: flags['dry-run'],
       publish: flags.publish === undefined ? undefined : await publisher(context, flags.publish),
     });
   },

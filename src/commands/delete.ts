@@ -1,7 +1,8 @@
-import {deleteImage} from '../actions/delete.ts';
+import {deleteImage, planDelete} from '../actions/delete.ts';
 import {getImage} from '../actions/list.ts';
 import {defineCommand} from '../cli/command.ts';
 import {confirm} from '../cli/confirm.ts';
+import {dryRunFlag} from '../cli/flags.ts';
 import {imageSummary, installedUuid} from '../cli/image-argument.ts';
 import {imageTitle} from '../manifest/manifest.ts';
 
@@ -13,6 +14,7 @@ export default defineCommand({
   description: 'Refuses while instances or child images depend on it.',
   flags: {
     pool: {kind: 'string', char: 'P', value: 'POOL', summary: 'the pool it is in (default zones)'},
+    ...dryRunFlag,
     yes: {kind: 'boolean', summary: 'do not ask, although the image is not named by its full UUID'},
   },
   args: [{name: 'IMAGE', summary: imageSummary}],
@@ -24,6 +26,7 @@ export default defineCommand({
   async run(context, {flags, args: [text = '']}) {
     const uuid = await installedUuid(context, text, flags.pool);
     const action = await context.action();
+    if (flags['dry-run']) return planDelete(action, {uuid, poolName: flags.pool});
     if (uuid !== text && !flags.yes) {
       const {manifest} = await getImage(action, {uuid, poolName: flags.pool, withChildren: false});
       const plan = ['This will delete the following images:', `    ${uuid} (${imageTitle(manifest)})`];

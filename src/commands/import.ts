@@ -1,5 +1,6 @@
 import {importImage} from '../actions/import.ts';
 import {defineCommand} from '../cli/command.ts';
+import {dryRunFlag} from '../cli/flags.ts';
 import {imageSummary} from '../cli/image-argument.ts';
 
 export default defineCommand({
@@ -29,12 +30,14 @@ export default defineCommand({
       value: 'NAME',
       summary: 'local name, where it is not the UUID (default: of the manifest)',
     },
+    ...dryRunFlag,
     quiet: {kind: 'boolean', char: 'q', summary: 'no progress and no notices; warnings and errors stay'},
   },
   args: [{name: 'IMAGE', summary: imageSummary}],
   examples: [
     'import 01b2c898-945f-11e1-a523-af1afbe22822',
     'import -q -P zones 01b2c898-945f-11e1-a523-af1afbe22822',
+    'import -n base-64',
     'import -S http://127.0.0.1:8080 -C dev 01b2c898-945f-11e1-a523-af1afbe22822',
   ],
   run: async (context, {flags, args}) => {
@@ -44,6 +47,7 @@ export default defineCommand({
       poolName: flags.pool,
       localName: flags.name,
       isPlain: flags.zstream,
+      isDryRun: flags['dry-run'],
     });
   },
 });

@@ -1,5 +1,6 @@
 import {installFromFile} from '../actions/install.ts';
 import {defineCommand} from '../cli/command.ts';
+import {dryRunFlag} from '../cli/flags.ts';
 import {ImgctlError} from '../errors.ts';
 
 export default defineCommand({
@@ -16,6 +17,7 @@ export default defineCommand({
       value: 'NAME',
       summary: 'local name, where it is not the UUID (default: of the manifest)',
     },
+    ...dryRunFlag,
     quiet: {kind: 'boolean', char: 'q', summary: 'no progress and no notices; warnings and errors stay'},
   },
   args: [],
@@ -33,6 +35,7 @@ export default defineCommand({
       cwd: context.environment.cwd,
       poolName: flags.pool,
       localName: flags.name,
+      isDryRun: flags['dry-run'],
     };
     return installFromFile(await context.action(), options);
   },

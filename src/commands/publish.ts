@@ -1,5 +1,6 @@
 import {publishImage} from '../actions/publish.ts';
 import {defineCommand} from '../cli/command.ts';
+import {dryRunFlag} from '../cli/flags.ts';
 import {ImgctlError} from '../errors.ts';
 
 export default defineCommand({
@@ -13,6 +14,7 @@ export default defineCommand({
     file: {kind: 'string', char: 'f', value: 'FILE', summary: 'the image file (required)'},
     channel: {kind: 'string', char: 'C', value: 'CHANNEL', summary: 'publish to this channel of the server'},
     keep: {kind: 'boolean', summary: 'leave a half-published image on the server'},
+    ...dryRunFlag,
     quiet: {kind: 'boolean', char: 'q', summary: 'no progress and no notices; warnings and errors stay'},
   },
   args: [{name: 'URL', summary: 'the image server; imgctl also takes the name of a source'}],
@@ -37,6 +39,7 @@ export default defineCommand({
         client,
         retries: context.network.retries,
         keep: flags.keep,
+        isDryRun: flags['dry-run'],
       },
     );
   },

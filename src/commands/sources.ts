@@ -1,6 +1,7 @@
 import {editSources} from '../actions/edit-sources.ts';
 import {addSource, checkSources, deleteSource, type ListedSource} from '../actions/sources.ts';
 import {defineCommand} from '../cli/command.ts';
+import {dryRunFlag} from '../cli/flags.ts';
 import {parseAuth} from '../cli/source-auth.ts';
 import {cellText, drawTable} from '../cli/table.ts';
 import {ImgctlError} from '../errors.ts';
@@ -23,6 +24,7 @@ export default defineCommand({
     type: {kind: 'string', char: 't', value: 'TYPE', summary: 'imgapi (default) or dsapi'},
     insecure: {kind: 'boolean', char: 'k', summary: 'never check the certificate of the added source'},
     force: {kind: 'boolean', char: 'f', summary: 'do not ping new sources'},
+    ...dryRunFlag,
     name: {kind: 'string', value: 'NAME', summary: 'a short name for the added source'},
     user: {kind: 'string', value: 'NAME', summary: 'who requests to the added source come from'},
     key: {
@@ -52,7 +54,7 @@ export default defineCommand({
     if (asked.filter(Boolean).length > 1) {
       throw new ImgctlError('Usage', 'cannot specify more than one of "-a", "-d", "-e", and "-c"');
     }
-    const parts = await context.sourcesContext();
+    const parts = await context.sourcesContext({isDryRun: flags['dry-run']});
     const options = {skipPing: flags.force};
     if (url !== undefined) {
       const type = flags['add-docker-hub'] ? 'docker' : (flags.type ?? 'imgapi');

@@ -92,6 +92,8 @@ export interface VerifiedSource {
   listImages(options?: ListOptions): Promise<SourceListing | undefined>;
   /** Rejects with `InvalidManifest` when the answer is not a valid manifest of exactly this image. */
   findImage(uuid: string, options?: ListOptions): Promise<ImageManifest | undefined>;
+  /** Refuses what `fetchFile` would refuse before it asks anybody. */
+  checkFile(manifest: ImageManifest): void;
   /**
    * Downloads the image's file into the cache (or finds it there), compared with the size and digests of
    * the manifest to the last byte. The caller releases the file. `VerificationRequired` where more is asked of the source.

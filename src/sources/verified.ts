@@ -7,7 +7,7 @@ import type {CachedFile} from '../downloads/cached-file.ts';
 import type {DownloadCache} from '../downloads/download-cache.ts';
 import {ImgctlError} from '../errors.ts';
 import {maskUrl} from '../http/mask-url.ts';
-import type {ImageManifest} from '../manifest/manifest.ts';
+import type {ImageManifest, ManifestFile} from '../manifest/manifest.ts';
 import {isUuid} from '../manifest/manifest.ts';
 import {checkManifest} from '../manifest/parse.ts';
 import {upgradeManifest} from '../manifest/upgrade.ts';
@@ -82,7 +82,11 @@ class Verified implements VerifiedSource {
     }
   }
 
-  async fetchFile(manifest: ImageManifest, options: FetchFileOptions = {}): Promise<CachedFile> {
+  checkFile(manifest: ImageManifest): void {
+    this.#usableFile(manifest);
+  }
+
+  #usableFile(manifest: ImageManifest): ManifestFile {
     // Sources of every type so far have digests in manifests that nobody signs.
     requireLevel(this.#trust, 'checksum', `image "${manifest.uuid}" of source "${this.#shownUrl}"`);
     const file = manifest.files?.[0];
@@ -98,6 +102,11 @@ class Verified implements VerifiedSource {
         `manifest of image "${manifest.uuid}" has no usable sha1 and size for its file`,
       );
     }
+    return file;
+  }
+
+  async fetchFile(manifest: ImageManifest, options: FetchFileOptions = {}): Promise<CachedFile> {
+    const file = this.#usableFile(manifest);
     return this.#cache.fetch({
       subject: manifest.uuid,
       url: this.#shownUrl,

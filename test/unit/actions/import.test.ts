@@ -195,6 +195,7 @@ describe('when a step fails, storage, records and catalog agree and the next run
       ping: () => source.ping(),
       listImages: (options) => source.listImages(options),
       findImage: (uuid, options) => source.findImage(uuid, options),
+      checkFile: (manifest) => source.checkFile(manifest),
       fetchFile: fail,
     };
   }
