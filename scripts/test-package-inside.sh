@@ -20,7 +20,8 @@ for file in bash-completion/completions/imgctl zsh/vendor-completions/_imgctl fi
 	[ -s "/usr/share/$file" ] || fail "completion: $file"
 done
 [ "$(bash -c '. /usr/share/bash-completion/completions/imgctl; complete -p imgctl')" = 'complete -F _imgctl imgctl' ] || fail 'completion of bash'
-verdict=$(systemd-analyze verify --man=no /usr/lib/systemd/system/imgctl-importd.service 2>&1 | grep -i imgctl || true)
+# Older systemd passes over keys that it does not know.
+verdict=$(systemd-analyze verify --man=no /usr/lib/systemd/system/imgctl-importd.service 2>&1 | grep -i imgctl | grep -v "Unknown key .*, ignoring." || true)
 [ -z "$verdict" ] || fail "unit: $verdict"
 
 # A server here, an image of this very tree's /etc, and its way to an instance.
