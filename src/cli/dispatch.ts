@@ -78,7 +78,8 @@ async function runCommand(
   const context = new CommandContext({program, environment, flags, output, signal, log: log.log});
   try {
     const value = await definition.run(context, input, invocation.commands);
-    if (flags.json && !definition.parse) output.data(JSON.stringify(value, null, 2));
+    // A server has said already where it is.
+    if (flags.json && value !== undefined && !definition.parse) output.data(JSON.stringify(value, null, 2));
     else if (definition.draw) output.data(definition.draw(value, input, context));
     if (context.failure) throw context.failure;
     const status = definition.statusOf?.(value) ?? 0;

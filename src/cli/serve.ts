@@ -9,11 +9,6 @@ import type {ServerMode} from '../server/server-context.ts';
 import {tryLock} from '../sys/lock.ts';
 import type {CommandContext} from './context.ts';
 
-export interface ServeResult {
-  action: 'served';
-  url: string;
-}
-
 /** Prints the address it listens on as its one line of stdout, so that scripts can wait for it. */
 export async function serve(
   context: CommandContext,
@@ -24,7 +19,7 @@ export async function serve(
     usersFile: string | undefined;
     maxFile: string | undefined;
   },
-): Promise<ServeResult> {
+): Promise<void> {
   const {host, port} = parseAddress(options.listen);
   const mode = parseMode(options.mode);
   const maxFileBytes = options.maxFile === undefined ? undefined : parseSize(options.maxFile);
@@ -48,7 +43,6 @@ export async function serve(
   });
   await server.close();
   lock.release({remove: true});
-  return {action: 'served', url};
 }
 
 async function listen(server: ImageServer, host: string, port: number): Promise<{url: string}> {
