@@ -10,7 +10,7 @@ import {cloneInstance} from '../instances/clone.ts';
 import {formatSize} from '../manifest/size-text.ts';
 import type {ActionContext} from './context.ts';
 import {lockImport} from './image-locks.ts';
-import {allocatedBytes} from './image-size.ts';
+import {installedBytes} from './image-size.ts';
 import {getInstalled, type InstalledImage} from './installed.ts';
 
 export interface CloneResult {
@@ -49,7 +49,8 @@ export async function planClone(
   await refuseTaken(context, machines, name);
   const suffix = source.endsWith('.raw') ? '.raw' : '';
   const place = machines.dataset ?? machines.directory;
-  context.report.notice(`up to ${formatSize(await allocatedBytes(image.stored))} to store in "${place}"`);
+  const sizeBytes = await installedBytes(context, image);
+  context.report.notice(`up to ${formatSize(sizeBytes)} to store in "${place}"`);
   return {action: 'cloned', uuid, name, path: join(place, `${name}${suffix}`), changed: false, dryRun: true};
 }
 

@@ -7,7 +7,7 @@ import {formatSize} from '../manifest/size-text.ts';
 import type {ActionContext} from './context.ts';
 import {dependentNames} from './dependents.ts';
 import {lockAgainstChildren, lockImport} from './image-locks.ts';
-import {allocatedBytes} from './image-size.ts';
+import {installedBytes} from './image-size.ts';
 import {getInstalled, type InstalledImage} from './installed.ts';
 import {findUses} from './uses.ts';
 
@@ -40,7 +40,7 @@ export async function planDelete(
   requireRemoval(context.engine);
   await refuseDependents(context, image);
   await refuseUses(context, image);
-  const freedBytes = await allocatedBytes(image.stored);
+  const freedBytes = await installedBytes(context, image);
   context.report.step(`[dry-run] Deleted image ${uuid}`);
   context.report.notice(`${formatSize(freedBytes)} would be freed`);
   return {action: 'deleted', uuid, changed: false, dryRun: true, freedBytes};

@@ -4,6 +4,8 @@ import {lstat, readdir} from 'node:fs/promises';
 import path from 'node:path';
 import type {StoredImage} from '../engine/engine.ts';
 import {errnoOf} from '../errors.ts';
+import type {ActionContext} from './context.ts';
+import type {InstalledImage} from './installed.ts';
 
 /** Unit of st_blocks, stat(2). */
 const blockBytes = 512;
@@ -12,6 +14,15 @@ const blockBytes = 512;
 export async function allocatedBytes({type, path: place, usageBytes}: StoredImage): Promise<number> {
   if (usageBytes !== undefined) return usageBytes;
   return type === 'block' ? 0 : countTree(place);
+}
+
+/** The same of an installed image. */
+export async function installedBytes(
+  {engine}: Pick<ActionContext, 'engine'>,
+  {pool, stored}: InstalledImage,
+): Promise<number> {
+  const found = (await engine.listImages(pool.store)).find(({name}) => name === stored.name);
+  return found ? allocatedBytes(found) : 0;
 }
 
 async function countTree(root: string): Promise<number> {

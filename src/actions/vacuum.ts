@@ -10,7 +10,7 @@ import {formatSize} from '../manifest/size-text.ts';
 import type {ActionContext, Pool} from './context.ts';
 import {removeImage} from './delete.ts';
 import {childrenByOrigin, dependentsAmong} from './dependents.ts';
-import {allocatedBytes} from './image-size.ts';
+import {installedBytes} from './image-size.ts';
 import {type InstalledImage, listInstalled} from './installed.ts';
 import {getPool} from './pools.ts';
 import {findUses} from './uses.ts';
@@ -167,9 +167,7 @@ function isAmongNewest(image: InstalledImage, installed: readonly InstalledImage
 }
 
 async function withSize(context: ActionContext, image: InstalledImage): Promise<VacuumedImage> {
-  const stored = await context.engine.listImages(image.pool.store);
-  const found = stored.find(({name}) => name === image.record.localName);
-  return {...titleOf(image), sizeBytes: found ? await allocatedBytes(found) : 0};
+  return {...titleOf(image), sizeBytes: await installedBytes(context, image)};
 }
 
 function titleOf({record}: InstalledImage): Pick<KeptImage, 'uuid' | 'name' | 'version'> {
