@@ -18,7 +18,16 @@ export interface Pool {
   freeBytes?: () => Promise<number>;
 }
 
-export type TransferPhase = 'wait' | 'download' | 'verify' | 'unpack' | 'pack' | 'upload';
+/** `wait` is for another process, or for another image of this run. */
+export type TransferPhase =
+  | 'resolve'
+  | 'wait'
+  | 'download'
+  | 'verify'
+  | 'unpack'
+  | 'commit'
+  | 'pack'
+  | 'upload';
 
 export interface ProgressUpdate {
   /** UUID of the image that is worked on, and its `NAME@VERSION`. */
@@ -29,6 +38,25 @@ export interface ProgressUpdate {
   doneBytes: number;
   totalBytes: number | undefined;
   resumedAtBytes?: number;
+  /** Of the whole file as transferred, in phases that count something else. */
+  fileBytes?: number;
+  /** The numbers are parts of the whole, not bytes. */
+  isShare?: boolean;
+  /** Of the engine's transfer, where it has one. */
+  id?: number;
+}
+
+export interface PlannedImage {
+  uuid: string;
+  sizeBytes: number | undefined;
+}
+
+/** A lost connection that is tried again after a wait. */
+export interface ProgressRetry {
+  attempt: number;
+  of: number;
+  waitMs: number;
+  cause: string;
 }
 
 /** How an action speaks while it runs. Nothing of this is data: that is what the action returns. */
@@ -40,9 +68,12 @@ export interface Reporter {
   /** A line for people, hidden by --quiet. */
   notice(line: string): void;
   warn(text: string): void;
+  /** What this run is going to bring, before the first of them begins. */
+  expect(images: readonly PlannedImage[]): void;
   progress(update: ProgressUpdate): void;
-  /** The image is done with; its progress is no longer shown. */
-  progressEnd(uuid: string): void;
+  retry(uuid: string, retry: ProgressRetry): void;
+  /** The image is done with; its progress is no longer shown. `isDone`: all that was to be done was done. */
+  progressEnd(uuid: string, isDone: boolean): void;
 }
 
 /** Held until released; locks of processes that died are free. */

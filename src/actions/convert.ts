@@ -34,6 +34,7 @@ export async function convertFile(
     throw new ImgctlError('NotSupported', `the ${engine.name} engine cannot convert files`);
   const title = path.basename(file);
   const sourcePath = path.resolve(cwd, file);
+  let isDone = false;
   const size = await sizeOf(sourcePath, file);
   try {
     const {sizeBytes, notices} = await engine.convertFile({
@@ -52,9 +53,10 @@ export async function convertFile(
         }),
     });
     for (const notice of notices) report.notice(`${title}: ${notice}`);
+    isDone = true;
     return {action: 'converted', changed: true, file, to, output, sizeBytes};
   } finally {
-    report.progressEnd(file);
+    report.progressEnd(file, isDone);
   }
 }
 

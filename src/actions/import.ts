@@ -45,7 +45,7 @@ export async function importImage(
   options: ImportOptions & {text: string},
 ): Promise<ImportResult> {
   if (context.program === 'imgadm') checkUuidArgument(options.text);
-  const named = await resolveOffered(context, options.text);
+  const named = await withResolving(context, options.text, () => resolveOffered(context, options.text));
   if (!named) {
     // No name of ours has a slash.
     if (options.text.includes('/') && dockerReference.test(options.text))
@@ -70,7 +70,8 @@ async function importByUuid(
     context.report.step(`Image ${uuid} (${name} ${version}) is already installed, skipping`);
     return {action: 'imported', uuid, changed: false, installed: []};
   }
-  const found = await findOffered(context, uuid, (manifest) => manifest.state === 'active');
+  const isActive = (manifest: ImageManifest): boolean => manifest.state === 'active';
+  const found = await withResolving(context, uuid, () => findOffered(context, uuid, isActive));
   if (!found) throw notOffered(context, uuid);
   const {manifest, source} = found;
   const {url, channel} = source.settings;
@@ -84,8 +85,28 @@ async function importByUuid(
       context.report.step(`Image ${image.uuid} already installed`);
   }
   const {localName, isPlain = false} = options;
-  const order = {source, pool, top: manifest, chain, localName, isPlain};
-  return options.isDryRun ? planChain(context, order) : importChain(context, order);
+  return importChain(context, {source, pool, top: manifest, chain, localName, isPlain});
+}
+
+/** Shows that the sources are being asked. */
+async function withResolving<T>(context: ActionContext, text: string, ask: () => Promise<T>): Promise<T> {
+  context.report.progress({uuid: text, title: text, phase: 'resolve', doneBytes: 0, totalBytes: undefined});
+  try {
+    return await ask();
+  } finally {
+    context.report.progressEnd(text, false);
+  }
+}
+
+interface ChainOrder {
+  source: VerifiedSource;
+  pool: Pool;
+  top: ImageManifest;
+  /** Base first; the last is `top`. */
+  chain: ImageManifest[];
+  /** Of `top`. */
+  localName: string | undefined;
+  isPlain: boolean;
 }
 
 async function importChain(context: ActionContext, order: ChainOrder): Promise<ImportResult> {
@@ -97,7 +118,15 @@ async function importChain(context: ActionContext, order: ChainOrder): Promise<I
       context.report.step(`Image ${top.uuid} (${imageTitle(top)}) was imported while waiting on lock`);
       return {action: 'imported', uuid: top.uuid, changed: false, installed: []};
     }
-    await checkChain(context, order, missing);
+    if (context.platform !== undefined) for (const image of missing) checkPlatform(image, context.platform);
+    await refuseTakenNames(
+      context,
+      order.pool,
+      missing.map((image) => nameOf(order, image)),
+    );
+    announce(context, missing);
+    context.report.expect(missing.map(({uuid, files}) => ({uuid, sizeBytes: files?.[0]?.size})));
+    await checkSpaceFor(context, order.pool, missing);
     await downloadAndInstall(context, order, missing);
     return {action: 'imported', uuid: top.uuid, changed: true, installed: missing.map((image) => image.uuid)};
   } finally {
@@ -146,20 +175,25 @@ async function downloadFile(
   source: VerifiedSource,
   manifest: ImageManifest,
 ): Promise<CachedFile> {
+  const {report} = context;
+  const {uuid} = manifest;
   const title = imageTitle(manifest);
   try {
     const file = await source.fetchFile(manifest, {
       signal: context.signal,
-      onProgress: (progress) => context.report.progress({uuid: manifest.uuid, title, ...progress}),
-      onRetry: (retry) => {
-        const wait = `${Math.ceil(retry.waitMs / 1000)}s`;
-        context.report.notice(`retry ${retry.attempt} of ${retry.of} in ${wait}: ${retry.cause}`);
-      },
+      onProgress: (progress) => report.progress({uuid, title, ...progress}),
+      onRetry: (retry) => report.retry(uuid, retry),
     });
-    context.report.transferStep(`Downloaded image ${manifest.uuid} (${formatSize(file.sizeBytes)})`);
+    const {sizeBytes, reusedBytes} = file;
+    // Until those it is made of are installed.
+    report.progress({uuid, title, phase: 'wait', doneBytes: 0, totalBytes: undefined, fileBytes: sizeBytes});
+    report.transferStep(`Downloaded image ${uuid} (${formatSize(sizeBytes)})`);
+    if (reusedBytes >= sizeBytes)
+      report.notice(`${title}: nothing was downloaded, ${formatSize(sizeBytes)} were in the cache`);
     return file;
-  } finally {
-    context.report.progressEnd(manifest.uuid);
+  } catch (error) {
+    report.progressEnd(uuid, false);
+    throw error;
   }
 }
 

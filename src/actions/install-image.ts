@@ -8,7 +8,7 @@ import {canDelta} from '../engine/capabilities.ts';
 import type {ImageStore, ImportRequest, Transfer} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import {type ImageManifest, imageTitle} from '../manifest/manifest.ts';
-import type {ActionContext, Pool} from './context.ts';
+import type {ActionContext, Pool, ProgressUpdate} from './context.ts';
 import {deltaOf} from './delta.ts';
 import {findInstalled, type InstalledImage} from './installed.ts';
 import {poolText} from './pools.ts';
@@ -64,26 +64,34 @@ export async function installImage(context: ActionContext, order: InstallOrder):
         },
       },
     );
-    transfer.onProgress((fraction) => {
-      context.report.progress({
-        uuid: manifest.uuid,
-        title: imageTitle(manifest),
-        phase: 'unpack',
-        doneBytes: Math.round((fraction ?? 0) * order.digests.sizeBytes),
-        totalBytes: fraction === undefined ? undefined : order.digests.sizeBytes,
-      });
-    });
+    transfer.onProgress((fraction) => context.report.progress(storing(order, fraction)));
     const result = await transfer.finished;
     for (const notice of result.notices) context.report.notice(`${imageTitle(manifest)}: ${notice}`);
   } catch (error) {
+    context.report.progressEnd(manifest.uuid, false);
     // A record without data is no image; with data that comes later it must be there.
     if (recorded && !isOutcomeUnknown(error)) await context.records.remove(manifest.uuid);
     throw explained(error, manifest);
-  } finally {
-    context.report.progressEnd(manifest.uuid);
   }
   await context.catalog.images.put(record);
+  context.report.progressEnd(manifest.uuid, true);
   return record;
+}
+
+/** Once all of it is written it still has to be synced, recorded and renamed, of which there are no numbers. */
+function storing(
+  {manifest, digests: {sizeBytes}}: InstallOrder,
+  fraction: number | undefined,
+): ProgressUpdate {
+  const isKnown = fraction !== undefined && fraction < 1;
+  return {
+    uuid: manifest.uuid,
+    title: imageTitle(manifest),
+    phase: fraction === 1 ? 'commit' : 'unpack',
+    doneBytes: isKnown ? Math.round(fraction * sizeBytes) : 0,
+    totalBytes: isKnown ? sizeBytes : undefined,
+    fileBytes: sizeBytes,
+  };
 }
 
 /** One that its manifest says is incremental is put over its origin; what others are over theirs, their bytes tell. */

@@ -191,8 +191,9 @@ export async function verifyLocalFile(
         totalBytes: size,
       });
     }
-  } finally {
-    context.report.progressEnd(manifest.uuid);
+  } catch (error) {
+    context.report.progressEnd(manifest.uuid, false);
+    throw error;
   }
   const {sha1, sha256} = tap.digests();
   if (file && String(file.sha1).toLowerCase() !== sha1) {

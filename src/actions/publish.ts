@@ -178,6 +178,7 @@ async function addFile(
     pipeline(createReadStream(options.filePath, {highWaterMark: 1 << 20}), counted, () => undefined);
     return counted;
   };
+  let isDone = false;
   try {
     const upload = {
       body: read,
@@ -190,8 +191,9 @@ async function addFile(
     const title = `Adding file "${options.filePath}"`;
     const run = (): Promise<ImageManifest> => options.client.addFile(uuid, upload);
     await runStep(context, {title, run, isRepeatable: true}, options);
+    isDone = true;
   } finally {
-    context.report.progressEnd(uuid);
+    context.report.progressEnd(uuid, isDone);
   }
   context.report.step(
     `Added file "${options.filePath}" (compression "${file.compression}") to image ${manifest.uuid}`,

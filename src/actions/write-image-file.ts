@@ -29,18 +29,21 @@ export async function writeImageFile(context: ActionContext, order: WriteOrder):
   const {manifest, fd} = order;
   const title = imageTitle(manifest);
   let baseDigest: string | undefined;
+  let isDone = false;
   try {
     const transfer = await startExport(context, order);
     transfer.onProgress((fraction) => {
       if (fraction === undefined) return;
       const doneBytes = Math.round(fraction * 100);
-      context.report.progress({uuid: manifest.uuid, title, phase: 'pack', doneBytes, totalBytes: 100});
+      const share = {doneBytes, totalBytes: 100, isShare: true};
+      context.report.progress({uuid: manifest.uuid, title, phase: 'pack', ...share});
     });
     const result = await transfer.finished;
     for (const notice of result.notices) context.report.notice(`${title}: ${notice}`);
     baseDigest = result.baseDigest;
+    isDone = true;
   } finally {
-    context.report.progressEnd(manifest.uuid);
+    context.report.progressEnd(manifest.uuid, isDone);
   }
   const digests = await digestOf(fd, context.signal);
   return {...digests, ...(baseDigest === undefined ? {} : {baseDigest})};

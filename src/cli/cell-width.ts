@@ -15,3 +15,18 @@ export function cellWidth(text: string): number {
   }
   return width;
 }
+
+/** The text in so many cells at most, with `ellipsis` for what is left out. */
+export function shortenedTo(text: string, cells: number, ellipsis: string): string {
+  if (cellWidth(text) <= cells) return text;
+  const room = cells - cellWidth(ellipsis);
+  if (room < 0) return ellipsis.slice(0, cells);
+  let kept = '';
+  let width = 0;
+  for (const character of text) {
+    width += cellWidth(character);
+    if (width > room) break;
+    kept += character;
+  }
+  return `${kept}${ellipsis}`;
+}

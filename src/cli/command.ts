@@ -47,6 +47,8 @@ export interface CommandDefinition<F extends FlagTable = FlagTable, R = unknown>
   run(context: CommandContext, input: ParsedInput<F>, commands: CommandSet): Promise<R>;
   /** Text for stdout in human form, without the last newline; '' prints nothing. */
   draw?(value: R, input: ParsedInput<F>, context: CommandContext): string;
+  /** What is drawn may be longer than a screen, and is then shown in a pager. */
+  isPaged?: boolean;
   /** Exit status of a run that did not throw; 0 when absent. */
   statusOf?(value: R): number;
 }

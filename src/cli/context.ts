@@ -20,15 +20,18 @@ import type {Configuration} from './config.ts';
 import {ConfigurationFiles} from './configuration-files.ts';
 import {configuredPools} from './configured-pools.ts';
 import {type ContextFlags, type PlaceFlags, type ProgramName, placeFlags} from './context-flags.ts';
-import {Engines} from './engines.ts';
-import {type Environment, ellipsisFor} from './environment.ts';
+import {chooseEngine} from './engine-choice.ts';
+import type {Environment} from './environment.ts';
 import type {Log} from './log.ts';
 import {Network} from './network.ts';
 import type {Output} from './output.ts';
 import {migrationsDirectory} from './package-root.ts';
-import {type StatePaths, statePaths} from './paths.ts';
-import {Progress} from './progress.ts';
-import {actionReporter} from './reporter.ts';
+import {keyringFiles, type StatePaths, statePaths} from './paths.ts';
+import {tableLook} from './presentation.ts';
+import type {Progress} from './progress/progress.ts';
+import {checkPull} from './pull-policy.ts';
+import {actionReporter, openProgress} from './reporter.ts';
+import type {TableLook} from './table.ts';
 
 export interface ContextOptions {
   program: ProgramName;
@@ -83,18 +86,7 @@ export class CommandContext {
       cacheDirectory: this.paths.cacheDirectory,
       configuration: () => this.configuration(),
     });
-    this.#engines = new Engines({
-      ...options,
-      root: this.#root,
-      paths: this.paths,
-      network: this.network,
-      configuration: () => this.configuration(),
-      notes: () => this.notes(),
-    });
-    this.progress = new Progress(options.output, {
-      mode: options.flags.quiet ? 'none' : (options.flags.progress ?? env.IMGCTL_PROGRESS ?? 'auto'),
-      env,
-    });
+    this.progress = openProgress(options);
   }
 
   /** An answer that is complete but for what failed: it is printed first, then this error ends the command. */
@@ -102,13 +94,9 @@ export class CommandContext {
     this.failure = error;
   }
 
-  /** Columns of the terminal on stdout; undefined when it is none. */
-  get terminalColumns(): number | undefined {
-    return this.environment.stdout.isTTY ? this.environment.stdout.columns : undefined;
-  }
-
-  get ellipsis(): string {
-    return ellipsisFor(this.environment.env);
+  /** How tables are drawn on stdout. */
+  get tableLook(): TableLook {
+    return tableLook({program: this.program, environment: this.environment, flags: this.#flags});
   }
 
   configuration(): Promise<Configuration> {
@@ -198,6 +186,7 @@ export class CommandContext {
 
   /** What an action needs to read what is installed; loads no network code. */
   async installed(): Promise<Pick<ActionContext, 'catalog' | 'records' | 'engine' | 'pools' | 'program'>> {
+    this.progress.begin();
     const [catalog, engine, pools] = await Promise.all([this.catalog(), this.engine(), this.pools()]);
     return {catalog, engine, pools, records: this.records(), program: this.program};
   }

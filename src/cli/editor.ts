@@ -7,6 +7,7 @@ import path from 'node:path';
 import type {EditorOutcome} from '../actions/edit-sources.ts';
 import {ImgctlError} from '../errors.ts';
 import type {Environment} from './environment.ts';
+import {withoutInterrupts} from './without-interrupts.ts';
 
 const maxTextBytes = 1024 * 1024;
 
@@ -40,19 +41,6 @@ function runEditor(editor: string, file: string): Promise<string | undefined> {
     child.on('error', reject);
     child.on('exit', (status, signal) => resolve(status === 0 ? undefined : String(status ?? signal)));
   });
-}
-
-/** Ctrl-C in an editor is for the editor; the terminal sends it to us as well. */
-async function withoutInterrupts<T>(work: () => Promise<T>): Promise<T> {
-  const listeners = process.rawListeners('SIGINT') as NodeJS.SignalsListener[];
-  const ignore = (): void => undefined;
-  process.removeAllListeners('SIGINT').on('SIGINT', ignore);
-  try {
-    return await work();
-  } finally {
-    process.off('SIGINT', ignore);
-    for (const listener of listeners) process.on('SIGINT', listener);
-  }
 }
 
 async function readEdited(file: string): Promise<string> {

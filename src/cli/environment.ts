@@ -36,10 +36,3 @@ export function processEnvironment(): Environment {
 export function isYes(text: string | undefined): boolean {
   return text !== undefined && !['', '0', 'no', 'false', 'off'].includes(text.toLowerCase());
 }
-
-/** What stands for text that is left out where the terminal or its locale may not know more than ASCII. */
-export function ellipsisFor(env: Environment['env']): string {
-  const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || '';
-  const isPlain = env.TERM === 'dumb' || isYes(env.IMGCTL_ASCII) || !/utf-?8/i.test(locale);
-  return isPlain ? '...' : '…';
-}

@@ -47,8 +47,11 @@ export const globalFlags = {
     char: 'E',
     summary: 'on failure print one JSON object as the last line of stderr',
   },
-  json: {kind: 'boolean', char: 'j', summary: 'print JSON on stdout'},
-  strict: {kind: 'boolean', summary: 'fail with status 1 when there was a warning'},
+  json: {
+    kind: 'boolean',
+    char: 'j',
+    summary: 'print JSON on stdout; --json=lines, short, pretty lay it out so',
+  },
   progress: {
     kind: 'string',
     value: 'MODE',
@@ -56,6 +59,14 @@ export const globalFlags = {
     env: 'IMGCTL_PROGRESS',
     summary: 'how progress is shown on stderr (default auto)',
   },
+  color: {
+    kind: 'string',
+    value: 'WHEN',
+    options: ['auto', 'always', 'never'],
+    env: 'IMGCTL_COLOR',
+    summary: 'colour on stdout and stderr (default auto: on terminals)',
+  },
+  'no-pager': {kind: 'boolean', summary: 'never show a long list or help in a pager'},
   offline: {
     kind: 'boolean',
     env: 'IMGCTL_OFFLINE',

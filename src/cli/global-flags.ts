@@ -3,10 +3,13 @@
 import {ImgctlError} from '../errors.ts';
 import {parseSwitch} from './boolean-values.ts';
 import {type FlagDefinition, type GlobalFlags, globalFlags} from './flags.ts';
+import {formOf, type JsonForm} from './json-form.ts';
 
 export interface SplitArguments {
   globals: Partial<GlobalFlags>;
   version: boolean;
+  /** Of `--json=FORM`. */
+  jsonForm?: JsonForm;
   rest: string[];
 }
 
@@ -14,11 +17,15 @@ export interface SplitArguments {
 export function splitGlobals(argv: readonly string[]): SplitArguments {
   const globals: Record<string, string | boolean> = {};
   let version = false;
+  let jsonForm: JsonForm | undefined;
   let index = 0;
   for (; index < argv.length; index += 1) {
     const word = argv[index] ?? '';
     if (word === '--version') {
       version = true;
+    } else if (formOf(word) !== undefined) {
+      jsonForm = formOf(word);
+      globals.json = true;
     } else if (word.startsWith('--') && word.length > 2) {
       index += takeLong(word, argv[index + 1], globals);
     } else if (word.startsWith('-') && word.length > 1 && word !== '--') {
@@ -27,7 +34,12 @@ export function splitGlobals(argv: readonly string[]): SplitArguments {
       break;
     }
   }
-  return {globals: globals as Partial<GlobalFlags>, version, rest: argv.slice(index)};
+  return {
+    globals: globals as Partial<GlobalFlags>,
+    version,
+    rest: argv.slice(index),
+    ...(jsonForm && {jsonForm}),
+  };
 }
 
 /** How many further words it took. */

@@ -1,17 +1,12 @@
 /** What the listing commands of the imgadm family share: columns, sort, filters and drawing (spec/imgadm.md §3, §4). */
 
-import {isListedField, type WantedRows} from '../catalog/wanted-rows.ts';
-import {
-  fieldValue,
-  type ImageRow,
-  knownFields,
-  manifestFieldsOf,
-  parseFieldList,
-} from '../manifest/fields.ts';
+import {checkField, fieldValue, type ImageRow, knownFields, parseFieldList} from '../manifest/fields.ts';
 import {parseFilter} from '../manifest/filter.ts';
+import {formatSize} from '../manifest/size-text.ts';
 import {parseSort, sortRows} from '../manifest/sort.ts';
 import type {FlagTable} from './flags.ts';
-import {cellText, drawTable} from './table.ts';
+import {relativeTime} from './relative-time.ts';
+import {cellText, drawTable, type TableLook} from './table.ts';
 
 export const listFlags = {
   json: {kind: 'boolean', char: 'j', summary: 'print JSON'},
@@ -23,13 +18,27 @@ export const listFlags = {
     value: 'FIELD,...',
     summary: 'sort by these, "-" in front reverses (default published_at,name)',
   },
+  wide: {kind: 'boolean', summary: 'never shorten a cell, on a terminal either'},
+} as const satisfies FlagTable;
+
+/** What `list` and `avail` take besides. */
+export const longListFlags = {
+  ...listFlags,
+  long: {kind: 'boolean', summary: 'more columns: type, arch, size, source, state and used'},
+  relative: {kind: 'boolean', summary: 'times as distances from now: "3 days ago"'},
 } as const satisfies FlagTable;
 
 export interface ListFlagValues {
   'no-header': boolean;
   columns: string | undefined;
   sort: string | undefined;
+  wide: boolean;
+  long?: boolean;
+  relative?: boolean;
 }
+
+/** Order of the columns that --long adds. */
+const longColumns = ['type', 'arch', 'size', 'source', 'state', 'used'];
 
 const defaultSort = 'published_at,name';
 
@@ -92,24 +101,33 @@ export function selectRows<R extends ImageRow>(
 export function drawRows(
   rows: readonly ImageRow[],
   flags: ListFlagValues,
-  options: {defaultColumns: readonly string[]; terminalColumns: number | undefined; ellipsis: string},
+  {defaultColumns, look}: {defaultColumns: readonly string[]; look: TableLook},
 ): string {
-  const columns = columnsOf(flags, options.defaultColumns);
+  const columns = columnsOf(flags, defaultColumns);
+  const texts = columns.map((column) => textOf(column, flags));
   return drawTable({
     columns,
-    rows: rows.map((row) => columns.map((column) => cellText(fieldValue(row, column)))),
+    rows: rows.map((row) =>
+      columns.map((column, index) => cellText(texts[index]?.(fieldValue(row, column)))),
+    ),
     header: !flags['no-header'],
+    ...look,
     // Columns that were asked for by name are never shortened (ux.md §4.1).
-    terminalColumns: flags.columns === undefined ? options.terminalColumns : undefined,
-    ellipsis: options.ellipsis,
+    terminalColumns: flags.columns === undefined && !flags.wide ? look.terminalColumns : undefined,
   });
 }
 
+/** How values of the column are written: as they are, as in imgadm, unless an option of ours asks for words. */
+function textOf(column: string, {columns, long, relative}: ListFlagValues): (value: unknown) => unknown {
+  if (long && columns === undefined && column === 'size')
+    return (value) => (typeof value === 'number' ? formatSize(value) : value);
+  if (!relative || checkField(column).kind !== 'date') return (value) => value;
+  const nowMs = Date.now();
+  return (value) => (typeof value === 'string' ? relativeTime(value, nowMs) : value);
+}
+
 /** `list --docker`: one row a tag, one row for an image without tags (spec/imgadm.md §4.3). */
-export function drawDockerRows(
-  rows: readonly ImageRow[],
-  options: {header: boolean; terminalColumns: number | undefined; ellipsis: string},
-): string {
+export function drawDockerRows(rows: readonly ImageRow[], options: {header: boolean} & TableLook): string {
   const cells = rows.flatMap((row) => {
     const tags = fieldValue(row, 'docker_tags');
     const shown = Array.isArray(tags) && tags.length > 0 ? tags : [undefined];
@@ -122,5 +140,6 @@ export function drawDockerRows(
 }
 
 function columnsOf(flags: ListFlagValues, defaultColumns: readonly string[]): readonly string[] {
-  return flags.columns === undefined ? defaultColumns : parseFieldList(flags.columns);
+  if (flags.columns !== undefined) return parseFieldList(flags.columns);
+  return flags.long ? [...defaultColumns, ...longColumns] : defaultColumns;
 }

@@ -3,27 +3,46 @@
  * exception: imgadm's step lines go to stdout, and are dropped under --json so that stdout is JSON only.
  */
 
+import {type JournalLines, type LineLevel, levels} from './journal-lines.ts';
+import type {LineFacts} from './progress/plain-lines.ts';
 import {escapeControls} from './table.ts';
+import {paintMessage} from './terminal-style.ts';
 
 export interface Streams {
   stdout: NodeJS.WriteStream;
   stderr: NodeJS.WriteStream;
 }
 
+export interface OutputOptions {
+  /** What precedes a message on stderr: `imgctl import`. */
+  subject: string;
+  quiet: boolean;
+  json: boolean;
+  /** Colour on stderr. */
+  color?: boolean;
+  /** Where stderr leads to the journal. */
+  journal?: JournalLines | undefined;
+}
+
 export class Output {
   readonly streams: Streams;
-  /** What precedes a message on stderr: `imgctl import`. */
   subject: string;
   readonly quiet: boolean;
   readonly json: boolean;
+  /** When a line was last written, by the clock of `performance`. */
+  lastLineMs = Number.NEGATIVE_INFINITY;
+  readonly #color: boolean;
+  readonly #journal: JournalLines | undefined;
   readonly #warned = new Set<string>();
   #clearProgress: (() => void) | undefined;
 
-  constructor(streams: Streams, options: {subject: string; quiet: boolean; json: boolean}) {
+  constructor(streams: Streams, options: OutputOptions) {
     this.streams = streams;
     this.subject = options.subject;
     this.quiet = options.quiet;
     this.json = options.json;
+    this.#color = options.color === true;
+    this.#journal = options.journal;
   }
 
   /** Called before a line is written, so that a progress line is not torn. */
@@ -34,19 +53,19 @@ export class Output {
   /** Text of the answer; a newline is added. '' prints nothing. */
   data(text: string): void {
     if (text === '') return;
-    this.#clearProgress?.();
+    this.#beforeLine();
     this.streams.stdout.write(`${text}\n`);
   }
 
   /** A step line of the imgadm contract. */
   step(line: string, options: {onStderr?: boolean} = {}): void {
     if (this.json) return;
-    if (options.onStderr) this.#toStderr(escapeControls(line));
+    if (options.onStderr) this.#toStderr(escapeControls(line), 'notice');
     else this.data(escapeControls(line));
   }
 
   notice(line: string): void {
-    if (!this.quiet) this.#toStderr(escapeControls(line));
+    if (!this.quiet) this.#toStderr(escapeControls(line), 'notice');
   }
 
   /** A line for people at a terminal who may wonder, not for scripts, and not for imgadm (ux.md §4.1). */
@@ -63,16 +82,29 @@ export class Output {
   warn(text: string): void {
     if (this.#warned.has(text)) return;
     this.#warned.add(text);
-    this.#toStderr(`${this.subject}: warning: ${escapeControls(text)}`);
+    this.#toStderr(`${this.subject}: warning: ${escapeControls(text)}`, 'warning');
   }
 
-  /** Lines that are already whole, such as an error. */
-  errorLines(text: string): void {
-    this.#toStderr(text);
+  /** A line that is already whole; `level` is one of syslog's. */
+  line(text: string, level: number): void {
+    const name = level >= levels.info ? 'info' : level === levels.notice ? 'notice' : 'warning';
+    this.#toStderr(text, level <= levels.error ? 'error' : name);
   }
 
-  #toStderr(line: string): void {
+  /** Only where progress is wanted at all; `facts` are what the line is about. */
+  progressLine(line: string, facts?: LineFacts): void {
+    if (this.#journal?.sendProgress(escapeControls(line), facts)) this.#beforeLine();
+    else this.#toStderr(escapeControls(line), 'info');
+  }
+
+  #toStderr(text: string, level: LineLevel): void {
+    this.#beforeLine();
+    const painted = this.#color ? paintMessage(text) : text;
+    this.streams.stderr.write(`${this.#journal?.withLevel(text, level) ?? painted}\n`);
+  }
+
+  #beforeLine(): void {
     this.#clearProgress?.();
-    this.streams.stderr.write(`${line}\n`);
+    this.lastLineMs = performance.now();
   }
 }

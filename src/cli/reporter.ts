@@ -1,8 +1,26 @@
 /** What actions tell, as lines and bars. */
 
 import type {ActionContext} from '../actions/context.ts';
+import type {ContextFlags, ProgramName} from './context-flags.ts';
+import type {Environment} from './environment.ts';
 import type {Output} from './output.ts';
-import type {Progress} from './progress.ts';
+import {Progress} from './progress/progress.ts';
+
+interface ProgressOrder {
+  program: ProgramName;
+  environment: Environment;
+  flags: ContextFlags;
+  output: Output;
+}
+
+/** The progress of one run; `-q` is no progress at all. */
+export function openProgress({flags, environment, output, program}: ProgressOrder): Progress {
+  return new Progress(output, {
+    asked: flags.quiet ? 'none' : (flags.progress ?? environment.env.IMGCTL_PROGRESS),
+    environment,
+    breaksSilence: program === 'imgctl',
+  });
+}
 
 export function actionReporter(output: Output, progress: Progress): ActionContext['report'] {
   return {
@@ -10,7 +28,9 @@ export function actionReporter(output: Output, progress: Progress): ActionContex
     transferStep: (line) => output.step(line, {onStderr: progress.isBar}),
     notice: (line) => output.notice(line),
     warn: (text) => output.warn(text),
+    expect: (images) => progress.expect(images),
     progress: (update) => progress.update(update),
-    progressEnd: (uuid) => progress.end(uuid),
+    retry: (uuid, retry) => progress.retry(uuid, retry),
+    progressEnd: (uuid, isDone) => progress.end(uuid, isDone),
   };
 }

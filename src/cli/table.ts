@@ -7,19 +7,26 @@
 
 import Table from 'cli-table3';
 import {cellWidth} from './cell-width.ts';
+import {paintState} from './terminal-style.ts';
 
 /** Above this a terminal gets the plain rows too. */
 const maxLaidOutRows = 500;
 
-export interface TableOptions {
-  columns: readonly string[];
-  /** One array of cell texts per row, in column order. */
-  rows: readonly (readonly string[])[];
-  header: boolean;
+/** What the place of a table asks for. */
+export interface TableLook {
   /** Width of the terminal; undefined when stdout is none. */
   terminalColumns: number | undefined;
   /** What stands for the rest of a shortened cell. */
   ellipsis?: string;
+  /** Whether words of states are coloured. */
+  color?: boolean;
+}
+
+export interface TableOptions extends TableLook {
+  columns: readonly string[];
+  /** One array of cell texts per row, in column order. */
+  rows: readonly (readonly string[])[];
+  header: boolean;
 }
 
 /** Cell text of a value: null and absent are `-`, strings and numbers as they are, all else compact JSON. */
@@ -47,6 +54,7 @@ export function escapeControls(text: string): string {
 export function drawTable(options: TableOptions): string {
   const {columns, rows, terminalColumns} = options;
   if (rows.length === 0) return '';
+  const paint = options.color === true ? painter(columns) : undefined;
   const heads = columns.map((column) => column.toUpperCase());
   const widths = heads.map((head, index) => {
     return rows.reduce((width, row) => Math.max(width, cellWidth(row[index] ?? '')), head.length);
@@ -54,18 +62,31 @@ export function drawTable(options: TableOptions): string {
   const lines = options.header ? [heads, ...rows] : rows;
   const total = widths.reduce((sum, width) => sum + width + 2, -2);
   if (terminalColumns && total > terminalColumns && rows.length <= maxLaidOutRows) {
-    return layOut(lines, shortenedWidths(columns, widths, terminalColumns), options.ellipsis ?? '…');
+    const shown = paint ? lines.map((row) => row.map(paint)) : lines;
+    return layOut(shown, shortenedWidths(columns, widths, terminalColumns), options.ellipsis ?? '…');
   }
-  return lines.map((row) => plainRow(row, widths)).join('\n');
+  return lines.map((row) => plainRow(row, widths, paint)).join('\n');
 }
 
-function plainRow(row: readonly string[], widths: readonly number[]): string {
+type Painter = (cell: string, column: number) => string;
+
+const stateColumns = new Set(['status', 'state', 'outcome']);
+
+function painter(columns: readonly string[]): Painter {
+  return (cell, index) => (stateColumns.has(columns[index] ?? '') ? paintState(cell) : cell);
+}
+
+function plainRow(row: readonly string[], widths: readonly number[], paint: Painter | undefined): string {
   const last = row.length - 1;
-  return row.map((cell, index) => (index === last ? cell : padded(cell, widths[index] ?? 0))).join('  ');
+  const cells = row.map((cell, index) => {
+    const shown = paint ? paint(cell, index) : cell;
+    return index === last ? shown : shown + blanks(cell, widths[index] ?? 0);
+  });
+  return cells.join('  ');
 }
 
-function padded(cell: string, width: number): string {
-  return cell + ' '.repeat(Math.max(0, width - cellWidth(cell)));
+function blanks(cell: string, width: number): string {
+  return ' '.repeat(Math.max(0, width - cellWidth(cell)));
 }
 
 const keys = new Set(['uuid', 'url']);

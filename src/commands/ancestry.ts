@@ -26,6 +26,6 @@ export default defineCommand({
     const uuid = await installedUuid(context, args[0] ?? '', flags.pool);
     return listAncestry(await context.installed(), {uuid, poolName: flags.pool});
   },
-  draw: (rows, {flags}, {terminalColumns, ellipsis}) =>
-    drawRows(rows, {...flags, sort: undefined}, {defaultColumns, terminalColumns, ellipsis}),
+  draw: (rows, {flags}, {tableLook}) =>
+    drawRows(rows, {...flags, sort: undefined}, {defaultColumns, look: tableLook}),
 });

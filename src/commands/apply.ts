@@ -3,7 +3,7 @@ import {wantedWishes, wishOfExpression} from '../cli/boot-wishes.ts';
 import {type CommandSet, defineCommand} from '../cli/command.ts';
 import type {CommandContext} from '../cli/context.ts';
 import type {ParsedInput} from '../cli/flags.ts';
-import {drawTable} from '../cli/table.ts';
+import {cellText, drawTable} from '../cli/table.ts';
 import {ImgctlError} from '../errors.ts';
 import {type ImageWish, isImageWish, type Wish} from '../import1/pull-wish.ts';
 import importCommand from './import.ts';
@@ -48,9 +48,9 @@ export default defineCommand({
   draw: (wishes, _input, context) =>
     drawTable({
       columns: ['class', 'name', 'outcome', 'from'],
-      rows: wishes.map((wish: AppliedWish) => [wish.class, wish.name ?? '-', wish.outcome, wish.from]),
+      rows: wishes.map((wish: AppliedWish) => [wish.class, wish.name, wish.outcome, wish.from].map(cellText)),
       header: true,
-      terminalColumns: context.terminalColumns,
+      ...context.tableLook,
     }),
 });
 

@@ -6,7 +6,7 @@ import {
   checkListFlags,
   drawRows,
   fieldsHelp,
-  listFlags,
+  longListFlags,
   selectRows,
   wantedRows,
 } from '../cli/list-flags.ts';
@@ -17,10 +17,11 @@ export default defineCommand({
   id: 'avail',
   aliases: ['available'],
   family: 'imgadm',
+  isPaged: true,
   summary: 'list images that the sources offer',
   description:
     'Asks all sources at once and lists the active images they offer. A source that fails does not hide the answers of the others; the exit status is then 1.',
-  flags: listFlags,
+  flags: longListFlags,
   args: [
     {
       name: 'FILTER',
@@ -51,6 +52,6 @@ export default defineCommand({
     }
     return selected;
   },
-  draw: (rows, {flags}, {terminalColumns, ellipsis}) =>
-    asksForFields(flags) ? fieldsHelp() : drawRows(rows, flags, {defaultColumns, terminalColumns, ellipsis}),
+  draw: (rows, {flags}, {tableLook}) =>
+    asksForFields(flags) ? fieldsHelp() : drawRows(rows, flags, {defaultColumns, look: tableLook}),
 });

@@ -1,7 +1,7 @@
 import {type BootReport, type ReportedWish, reportBoot} from '../actions/boot-report.ts';
 import {readBootPlan} from '../cli/boot-wishes.ts';
 import {defineCommand} from '../cli/command.ts';
-import {drawTable} from '../cli/table.ts';
+import {cellText, drawTable} from '../cli/table.ts';
 import {readUnitState} from '../cli/unit-states.ts';
 
 export default defineCommand({
@@ -26,14 +26,14 @@ export default defineCommand({
       columns: ['class', 'name', 'outcome', 'verified', 'from', 'why'],
       rows: wishes.map((wish) => [
         wish.class,
-        wish.name ?? '-',
+        cellText(wish.name),
         wish.outcome,
         verifiedBy(wish),
-        wish.from,
-        wish.why ?? '-',
+        cellText(wish.from),
+        cellText(wish.why),
       ]),
       header: true,
-      terminalColumns: context.terminalColumns,
+      ...context.tableLook,
     }),
   statusOf: ({wishes, complaints}) =>
     complaints.length > 0 || wishes.some(({outcome}) => outcome === 'failed' || outcome === 'duplicate')

@@ -15,12 +15,13 @@ export default defineCommand({
   examples: ['doctor', 'doctor --repair'],
   exitStatus: {6: 'problems are left'},
   run: async (context, {flags}) => examine(await context.doctor(), {repair: flags.repair}),
-  draw: ({checks}) =>
+  draw: ({checks}, _input, {tableLook}) =>
     drawTable({
       columns: ['status', 'subject', 'message'],
       rows: checks.map((check) => [check.status, check.subject, check.message].map(cellText)),
       header: true,
       // Findings are to be read whole.
+      ...tableLook,
       terminalColumns: undefined,
     }),
   statusOf: ({problems}) => (problems > 0 ? 6 : 0),

@@ -6,7 +6,7 @@ import {
   drawDockerRows,
   drawRows,
   fieldsHelp,
-  listFlags,
+  longListFlags,
   selectRows,
   wantedRows,
 } from '../cli/list-flags.ts';
@@ -16,11 +16,12 @@ const defaultColumns = ['uuid', 'name', 'version', 'os', 'published'];
 export default defineCommand({
   id: 'list',
   family: 'imgadm',
+  isPaged: true,
   summary: 'list installed images',
   description:
     'Lists the images that are installed in any pool, oldest first. A filter keeps the images whose FIELD is VALUE; several filters must all match.',
   flags: {
-    ...listFlags,
+    ...longListFlags,
     all: {kind: 'boolean', summary: 'ignored images too, and what the directories hold without a record'},
     docker: {kind: 'boolean', summary: 'images of type docker only, a row for each of their tags'},
   },
@@ -42,12 +43,18 @@ export default defineCommand({
       {all: flags.all, brief},
     );
     if (rows.length === 0) context.output.hint('no image is installed; what is offered: imgctl avail');
-    if (!flags.docker) return selectRows(rows, flags, args);
-    return selectRows(dockerImages(rows), {...flags, sort: 'published_at'}, args);
+    const selected = flags.docker
+      ? selectRows(dockerImages(rows), {...flags, sort: 'published_at'}, args)
+      : selectRows(rows, flags, args);
+    if (rows.length > 0 && selected.length === 0)
+      context.output.hint(
+        `none of the ${rows.length} installed images matches ${args.join(' ') || '--docker'}`,
+      );
+    return selected;
   },
-  draw(rows, {flags}, {terminalColumns, ellipsis}) {
+  draw(rows, {flags}, {tableLook}) {
     if (asksForFields(flags)) return fieldsHelp();
-    if (flags.docker) return drawDockerRows(rows, {header: !flags['no-header'], terminalColumns, ellipsis});
-    return drawRows(rows, flags, {defaultColumns, terminalColumns, ellipsis});
+    if (flags.docker) return drawDockerRows(rows, {header: !flags['no-header'], ...tableLook});
+    return drawRows(rows, flags, {defaultColumns, look: tableLook});
   },
 });

@@ -20,14 +20,13 @@ export default defineCommand({
   examples: ['schema', 'schema list', 'schema manifest check'],
   run: async (_context, {args}): Promise<SchemaEntry[] | Record<string, unknown>> =>
     args.length === 0 ? listSchemas() : findSchema(args),
-  draw: (value, _input, {terminalColumns, ellipsis}) =>
+  draw: (value, _input, {tableLook}) =>
     Array.isArray(value)
       ? drawTable({
           columns: ['command', 'title'],
           rows: value.map(({command, title}) => [command, title]),
           header: true,
-          terminalColumns,
-          ellipsis,
+          ...tableLook,
         })
       : JSON.stringify(value, null, 2),
 });

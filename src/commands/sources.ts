@@ -71,17 +71,16 @@ export default defineCommand({
     }
     return flags.check ? checkSources(parts) : parts.store.read();
   },
-  draw: (sources, {flags}, {terminalColumns, ellipsis}) => {
-    const terminal = {terminalColumns, ellipsis};
+  draw: (sources, {flags}, {tableLook}) => {
     if (flags.add !== undefined || flags.delete !== undefined || flags.edit) return '';
     if (flags.check) {
       const rows = sources.map(({url, type, ok, error}) => {
         return [url, type, ok, error?.split('\n')[0]].map(cellText);
       });
-      return drawTable({columns: ['url', 'type', 'ok', 'error'], rows, header: true, ...terminal});
+      return drawTable({columns: ['url', 'type', 'ok', 'error'], rows, header: true, ...tableLook});
     }
     if (!flags.verbose) return sources.map((source) => source.url).join('\n');
     const rows = sources.map(({url, type, insecure}) => [url, type, insecure === true].map(cellText));
-    return drawTable({columns: ['url', 'type', 'insecure'], rows, header: true, ...terminal});
+    return drawTable({columns: ['url', 'type', 'insecure'], rows, header: true, ...tableLook});
   },
 });

@@ -2,7 +2,7 @@ import {findNewerOffers, type NewerOffer} from '../actions/newer-offers.ts';
 import {type UpdateResult, updateImages} from '../actions/update.ts';
 import {defineCommand} from '../cli/command.ts';
 import {imageSummary, installedUuid} from '../cli/image-argument.ts';
-import {drawTable} from '../cli/table.ts';
+import {cellText, drawTable} from '../cli/table.ts';
 import {ImgctlError} from '../errors.ts';
 import {formatSize} from '../manifest/size-text.ts';
 
@@ -31,12 +31,13 @@ export default defineCommand({
     context.failLater(failure);
     return rows;
   },
-  draw(result, _input, {terminalColumns}) {
+  draw(result, _input, {tableLook}) {
     if (!Array.isArray(result)) return '';
     const rows = result.map(({uuid, name, installed, available, sizeBytes}) => {
-      return [uuid, name, installed, available, sizeBytes === undefined ? '-' : formatSize(sizeBytes)];
+      const size = sizeBytes === undefined ? undefined : formatSize(sizeBytes);
+      return [uuid, name, installed, available, size].map(cellText);
     });
-    return drawTable({columns, rows, header: true, terminalColumns});
+    return drawTable({columns, rows, header: true, ...tableLook});
   },
   statusOf: (result) => (Array.isArray(result) && result.length > 0 ? 6 : 0),
 });

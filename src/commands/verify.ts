@@ -23,7 +23,7 @@ export default defineCommand({
     const {signal} = context;
     return verifyImages({...(await context.installed()), signal}, [...new Set(uuids)]);
   },
-  draw: ({images}) =>
+  draw: ({images}, _input, {tableLook}) =>
     images.length === 0
       ? ''
       : drawTable({
@@ -33,6 +33,7 @@ export default defineCommand({
           ),
           header: true,
           // Findings are to be read whole.
+          ...tableLook,
           terminalColumns: undefined,
         }),
   statusOf: ({problems, unknown}) => (problems > 0 ? 6 : unknown > 0 ? 4 : 0),

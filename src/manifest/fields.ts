@@ -103,7 +103,19 @@ export const knownFields: readonly KnownField[] = [
     compute: (row) => row.clones,
     from: [],
   },
-  {name: 'zpool', kind: 'text', meaning: 'Pool that holds the image', compute: (row) => row.zpool, from: []},
+  {
+    name: 'used',
+    kind: 'number',
+    meaning: 'How many images and instances use it: clones by another name',
+    compute: (row) => row.clones,
+  },
+  {
+    name: 'arch',
+    kind: 'text',
+    meaning: 'Processor it is for, where its tags tell (arch, architecture)',
+    compute: ({manifest}) => valueAt(manifest.tags, 'arch') ?? valueAt(manifest.tags, 'architecture'),
+  },
+  {name: 'zpool', kind: 'text', meaning: 'Pool that holds the image', compute: (row) => row.zpool},
   {
     name: 'size',
     kind: 'size',

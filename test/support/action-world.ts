@@ -78,7 +78,9 @@ export class ActionWorld {
       transferStep: (line) => void this.lines.push(line),
       notice: (line) => void this.lines.push(line),
       warn: (line) => void this.warnings.push(line),
+      expect: () => undefined,
       progress: () => undefined,
+      retry: () => undefined,
       progressEnd: () => undefined,
     };
   }

@@ -20,6 +20,7 @@ export function drawList<T>(
 ): string {
   if (settings.json !== 'off') {
     // The old name prints nothing for an empty list, as importctl does.
+    if (settings.json === 'lines') return items.map((item) => JSON.stringify(shape.json(item))).join('\n');
     if (items.length === 0) return context.program === 'importctl' ? '' : '[]';
     const isPretty =
       settings.json === 'pretty' || (settings.json === 'auto' && context.environment.stdout.isTTY);

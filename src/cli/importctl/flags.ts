@@ -38,7 +38,7 @@ export const importctlFlags = {
     value: 'FORMAT',
     summary: 'compression of an export: uncompressed, xz, gzip, bzip2 or zstd (default by the name of FILE)',
   },
-  json: {kind: 'string', value: 'MODE', summary: 'print what comes out as JSON: pretty, short or off'},
+  json: {kind: 'string', value: 'MODE', summary: 'print what comes out as JSON: pretty, short, lines or off'},
   'json-auto': {
     kind: 'boolean',
     char: 'j',

@@ -20,7 +20,8 @@ export interface ImportctlSettings {
   keepDownload: boolean | undefined;
   /** Undefined: by the name of the file. */
   format: ExportCompression | undefined;
-  json: 'pretty' | 'short' | 'auto' | 'off';
+  /** `lines` is ours. */
+  json: 'pretty' | 'short' | 'lines' | 'auto' | 'off';
   legend: boolean;
   quiet: boolean;
   /** Whose images; undefined: by who calls. */
@@ -73,6 +74,8 @@ export function parseImportctl(argv: readonly string[], program: string): Parsed
     if (apply) apply(settings, value ?? '');
     else globals[name] = value ?? true;
   }
+  if (program !== 'imgctl' && settings.json === 'lines')
+    throw usage('Unknown argument to --json= switch: lines');
   return {settings, words, globals};
 }
 
@@ -106,7 +109,7 @@ const appliers: Record<string, (settings: ImportctlSettings, value: string) => v
     settings.format = known;
   },
   json: (settings, value) => {
-    if (value !== 'pretty' && value !== 'short' && value !== 'off') {
+    if (value !== 'pretty' && value !== 'short' && value !== 'lines' && value !== 'off') {
       throw usage(`Unknown argument to --json= switch: ${value}`);
     }
     settings.json = value;
