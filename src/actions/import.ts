@@ -22,6 +22,8 @@ import {checkLocalName} from './local-name.ts';
 import {getPool, poolText} from './pools.ts';
 import {readHead} from './read-head.ts';
 import {resolveOffered} from './resolve-image.ts';
+import {checkSpaceFor} from './space-plan.ts';
+import {asStopped} from './stopped.ts';
 
 export interface ImportOptions {
   poolName?: string | undefined;
@@ -57,7 +59,7 @@ export async function importImage(
 
 async function importByUuid(
   context: ActionContext,
-  options: ImportOptions & {uuid: string},
+  options: ImportOptions & {text: string; uuid: string},
 ): Promise<ImportResult> {
   const {uuid} = options;
   checkUuidArgument(uuid);
@@ -84,8 +86,8 @@ async function importByUuid(
     if (image.uuid !== uuid && (await findInstalled(context, image.uuid)))
       context.report.step(`Image ${image.uuid} already installed`);
   }
-  const {localName, isPlain = false} = options;
-  return importChain(context, {source, pool, top: manifest, chain, localName, isPlain});
+  const {localName, isPlain = false, text} = options;
+  return importChain(context, {source, pool, top: manifest, chain, localName, isPlain, text});
 }
 
 /** Shows that the sources are being asked. */
@@ -107,6 +109,8 @@ interface ChainOrder {
   /** Of `top`. */
   localName: string | undefined;
   isPlain: boolean;
+  /** How the image was named. */
+  text: string;
 }
 
 async function importChain(context: ActionContext, order: ChainOrder): Promise<ImportResult> {
@@ -129,6 +133,8 @@ async function importChain(context: ActionContext, order: ChainOrder): Promise<I
     await checkSpaceFor(context, order.pool, missing);
     await downloadAndInstall(context, order, missing);
     return {action: 'imported', uuid: top.uuid, changed: true, installed: missing.map((image) => image.uuid)};
+  } catch (error) {
+    throw await asStopped(context, error, {uuid: top.uuid, text: order.text, images: missing});
   } finally {
     locked.release();
   }

@@ -20,6 +20,8 @@ export interface RunTransferContext {
   /** Open descriptor for the output of an export, and its path unless it is standard output. */
   outputFd: number;
   outputName: string | undefined;
+  /** Whether to tell the digest of what goes into a pipe. */
+  digestOutput?: boolean;
   /** The URL of a pull as transfers show it. */
   shownRemote: string;
   /** Refuse a pull of a URL that is being pulled, as importd does. Otherwise it waits for the download and shares it. */
@@ -57,6 +59,7 @@ async function start(context: RunTransferContext, order: TransferOrder): Promise
       compression: order.compression,
       outputFd: context.outputFd,
       ...(context.outputName !== undefined && {outputName: context.outputName}),
+      digestOutput: context.digestOutput === true,
       signal,
     });
   }

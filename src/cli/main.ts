@@ -11,6 +11,7 @@ import {processEnvironment} from './environment.ts';
 import {exitStatusOf, isUsage} from './exit-codes.ts';
 import type {GlobalFlags} from './flags.ts';
 import {splitGlobals} from './global-flags.ts';
+import {asInterrupted, commandLine, stoppedLines} from './interruption.ts';
 import {watchJobControl} from './job-control.ts';
 import {openJournal} from './journal-lines.ts';
 import {formOf, jsonText, takeJsonForm} from './json-form.ts';
@@ -69,18 +70,16 @@ export async function main(commands: CommandMap, program: ProgramName, argv: str
     return status;
   } catch (error) {
     const shown = interrupt.signal.aborted
-      ? asInterrupted(error, interrupt.signal)
+      ? asInterrupted(error, interrupt.signal, commandLine(program, argv, error))
       : await asExplained(error, commands, program, command);
     log.begin({globals: flags, args: argv});
     const {requestId} = log.log;
     const withStack = log.log.isWritten('debug');
-    const text = errorReport(shown, {
-      program,
-      command,
-      asJson: wantsJson(program, flags, argv),
-      withStack,
-      requestId,
-    });
+    const asJson = wantsJson(program, flags, argv);
+    const isPlain = program === 'imgctl' && !asJson && shown instanceof ImgctlError;
+    const text =
+      (isPlain ? stoppedLines(shown) : undefined) ??
+      errorReport(shown, {program, command, asJson, withStack, requestId});
     // The error comes last: with -E it is the last line.
     const status = exitStatusOf(shown);
     log.end(command, status);
@@ -231,18 +230,4 @@ async function asExplained(
   const {asUsageMistake} = await import('./usage-mistake.ts');
   const isKnown = command !== undefined && commands.ids(program).includes(command);
   return asUsageMistake(error, isKnown ? await commands.load(command) : undefined);
-}
-
-function asInterrupted(error: unknown, signal: AbortSignal): ImgctlError {
-  if (error instanceof ImgctlError && error.code === 'Interrupted' && error.details) return error;
-  const name = String(signal.reason);
-  return new ImgctlError(
-    'Interrupted',
-    `stopped by ${name}; nothing is half installed, what was downloaded is kept`,
-    {
-      details: {signal: name},
-      hint: 'run the same command again to continue',
-      retryable: true,
-    },
-  );
 }

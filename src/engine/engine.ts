@@ -106,6 +106,8 @@ export interface ExportRequest {
   outputFd: number;
   /** How log lines name the output; what the descriptor leads to when absent. */
   outputName?: string;
+  /** Tell what was written to a pipe or socket, which nobody can read again. Engines that cannot know it leave it out. */
+  digestOutput?: boolean;
   signal?: AbortSignal;
 }
 
@@ -147,6 +149,8 @@ export interface TransferResult {
   verification?: Verification;
   /** Of incremental exports: digest of the base's contents, `sha256:HEX`. */
   baseDigest?: string;
+  /** Of exports that asked for it: all that was written. */
+  output?: {sha256: string; sizeBytes: number};
   /** Parts of the input that this user or file system could not keep, a sentence each. */
   notices: string[];
 }

@@ -159,10 +159,8 @@ function relay(
       const message: TransferMessage = JSON.parse(line);
       if (message.type === 'started') {
         outcome.id = message.id;
-        say(
-          informational,
-          `Enqueued transfer job ${message.id}. Press C-c to continue download in background.`,
-        );
+        const means = context.program === 'importctl' ? 'continue download in background' : 'abort transfer';
+        say(informational, `Enqueued transfer job ${message.id}. Press C-c to ${means}.`);
       } else if (message.type === 'log') {
         say(message.level, message.line);
       } else if (message.type === 'end' && message.status === 0) {
@@ -175,10 +173,18 @@ function relay(
     worker.on('close', () => {
       context.signal.removeEventListener('abort', onSignal);
       context.progress.end(order.verb, outcome.status === 'done');
-      if (context.signal.aborted) reject(new ImgctlError('Interrupted', 'Transfer aborted'));
+      if (context.signal.aborted)
+        reject(new ImgctlError('Interrupted', 'Transfer aborted', {details: {left: leftOf(order)}}));
       else resolve(outcome);
     });
   });
+}
+
+/** What a transfer that was stopped leaves. */
+function leftOf({verb, remote}: TransferOrder): string {
+  if (verb.startsWith('pull-')) return 'nothing was installed; what was downloaded is kept';
+  if (!verb.startsWith('export-')) return 'nothing was installed';
+  return remote === '-' ? 'what was written is not complete' : 'no file was written';
 }
 
 /** The engine's own lines tell of it in logs; importctl draws on terminals only. */

@@ -52,6 +52,8 @@ export type ChildMessage =
   | {type: 'base'; digest: string}
   /** The same of the image itself. */
   | {type: 'contents'; digest: string}
+  /** What was written to a pipe. */
+  | {type: 'output'; sha256: string; bytes: number}
   | {type: 'done'; notices: string[]}
   | {type: 'error'; code: ErrorCode; message: string; hint?: string; details?: Record<string, unknown>};
 
@@ -92,6 +94,9 @@ export function parseChildMessage(line: string): ChildMessage {
   if (type === 'decoded' && typeof value.bytes === 'number') return {type, bytes: value.bytes};
   if ((type === 'base' || type === 'contents') && isText(value.digest) && digestPattern.test(value.digest)) {
     return {type, digest: value.digest};
+  }
+  if (type === 'output' && isText(value.sha256) && typeof value.bytes === 'number') {
+    if (/^[0-9a-f]{64}$/.test(value.sha256)) return {type, sha256: value.sha256, bytes: value.bytes};
   }
   if (type === 'log' && typeof value.level === 'number' && isText(value.line)) {
     return {type, level: value.level, line: printable(value.line)};

@@ -33,17 +33,24 @@ function send(message: ChildMessage): void {
 }
 
 async function run(task: ExportTask): Promise<string[]> {
-  const {directory, compression} = task;
+  const {directory} = task;
   if (task.digestOnly) return reportContents(directory);
-  const output = new Output(outputFd);
-  if (directory !== undefined) return await exportTree(directory, task, output);
+  const output = new Output(outputFd, {digest: task.digestOutput === true});
+  const notices =
+    directory === undefined ? await exportDisk(task, output) : await exportTree(directory, task, output);
+  const written = output.written();
+  if (written) send({type: 'output', ...written});
+  return notices;
+}
+
+async function exportDisk(task: ExportTask, output: Output): Promise<string[]> {
   const onPosition = progressOf(fstatSync(source).size);
   if (task.base) {
     send({type: 'base', digest: digestDisk(baseFd)});
     await writeAll(encoded(readDiskDelta(source, baseFd, onPosition), task), output);
     return [];
   }
-  if (compression === 'uncompressed') copyRawTo(source, output, onPosition);
+  if (task.compression === 'uncompressed') copyRawTo(source, output, onPosition);
   else await writeAll(encoded(readRaw(source, onPosition), task), output);
   return output.isFile ? keepAttributes() : [];
 }

@@ -45,7 +45,7 @@ async function runExportChild(
   {request, sandbox, signal}: ExportJobOptions,
   image: string,
   listener: JobListener,
-): Promise<Pick<TransferResult, 'notices' | 'baseDigest'>> {
+): Promise<Pick<TransferResult, 'notices' | 'baseDigest' | 'output'>> {
   const {format, outputFd, parallel} = request;
   const base = request.base && findBase(request.base, request);
   // importd knows how far it is with a disk only (spec/engine.md §8).
@@ -56,6 +56,7 @@ async function runExportChild(
   const [source, baseSource] = format === 'raw' ? [image, base].map(openDisk) : [];
   const cores = parallel ? availableParallelism() : undefined;
   let baseDigest: string | undefined;
+  let output: TransferResult['output'];
   try {
     const notices = await runChild({
       name: 'export-child',
@@ -71,22 +72,24 @@ async function runExportChild(
       signal,
       onMessage: (message) => {
         if (message.type === 'base') baseDigest = message.digest;
+        if (message.type === 'output') output = {sha256: message.sha256, sizeBytes: message.bytes};
         forward(message, listener, percent);
       },
     });
-    return {notices, ...(baseDigest === undefined ? {} : {baseDigest})};
+    return {notices, ...(baseDigest === undefined ? {} : {baseDigest}), ...(output && {output})};
   } finally {
     for (const fd of [source, baseSource]) if (fd !== undefined) closeSync(fd);
   }
 }
 
 function taskOf(
-  {format, compression}: ExportRequest,
+  {format, compression, digestOutput = false}: ExportRequest,
   {image, base, cores}: {image: string; base: string | undefined; cores: number | undefined},
 ): ExportTask {
   const isTree = format === 'tar';
   return {
     compression,
+    digestOutput,
     ...(cores === undefined ? {} : {cores}),
     ...(isTree ? {directory: image} : {}),
     ...(base === undefined ? {} : {base: isTree ? {directory: base} : {}}),

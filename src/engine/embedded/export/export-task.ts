@@ -5,6 +5,8 @@ export interface ExportTask {
   compression: ExportCompression;
   /** Tell the digest of the contents and write nothing. */
   digestOnly?: boolean;
+  /** Tell the digest of what was written, where that is no file. */
+  digestOutput?: boolean;
   /** How many cores compress; undefined: one, in one piece. */
   cores?: number;
   /** Absolute path of the tree, for a tar archive. */

@@ -1,3 +1,4 @@
+import {createHash, type Hash} from 'node:crypto';
 import {fstatSync, ftruncateSync, readFileSync, writeSync} from 'node:fs';
 import {errnoOf, ImgctlError} from '../../../errors.ts';
 import {moveTo, positionOf, waitUntilWritable} from '../../../sys/contents.ts';
@@ -14,14 +15,16 @@ export class Output {
   /** Nothing was written to the file yet, by anybody. */
   readonly isEmptyFile: boolean;
   readonly isFile: boolean;
+  readonly #hash: Hash | undefined;
   #position = 0;
 
-  constructor(fd: number) {
+  constructor(fd: number, {digest = false}: {digest?: boolean} = {}) {
     this.fd = fd;
     const stats = fstatSync(fd);
     this.isFile = stats.isFile();
     if (this.isFile) this.#position = positionOf(fd);
     this.canHaveHoles = this.isFile && this.#position >= stats.size && !isAppending(fd);
+    this.#hash = digest && !this.isFile ? createHash('sha256') : undefined;
     this.isEmptyFile = this.canHaveHoles && this.#position === 0;
   }
 
@@ -34,7 +37,13 @@ export class Output {
         else throw errnoOf(error) === 'EPIPE' ? readerGone(error) : error;
       }
     }
+    this.#hash?.update(bytes);
     this.#position += bytes.length;
+  }
+
+  /** What went into a pipe, once all of it has; undefined for files and where nobody asked. */
+  written(): {sha256: string; bytes: number} | undefined {
+    return this.#hash && {sha256: this.#hash.digest('hex'), bytes: this.#position};
   }
 
   /** Goes on further behind; what lies between is a hole. Only where there can be any. */
