@@ -38,6 +38,8 @@ export interface ChainOrder {
   /** Of `top`. */
   localName: string | undefined;
   isPlain: boolean;
+  /** How the image was named. */
+  text: string;
 }
 
 /** Whatever can be found out before the first byte. */

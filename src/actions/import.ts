@@ -22,7 +22,6 @@ import {checkLocalName} from './local-name.ts';
 import {getPool, poolText} from './pools.ts';
 import {readHead} from './read-head.ts';
 import {resolveOffered} from './resolve-image.ts';
-import {checkSpaceFor} from './space-plan.ts';
 import {asStopped} from './stopped.ts';
 
 export interface ImportOptions {
@@ -87,7 +86,8 @@ async function importByUuid(
       context.report.step(`Image ${image.uuid} already installed`);
   }
   const {localName, isPlain = false, text} = options;
-  return importChain(context, {source, pool, top: manifest, chain, localName, isPlain, text});
+  const order = {source, pool, top: manifest, chain, localName, isPlain, text};
+  return options.isDryRun ? planChain(context, order) : importChain(context, order);
 }
 
 /** Shows that the sources are being asked. */
@@ -100,19 +100,6 @@ async function withResolving<T>(context: ActionContext, text: string, ask: () =>
   }
 }
 
-interface ChainOrder {
-  source: VerifiedSource;
-  pool: Pool;
-  top: ImageManifest;
-  /** Base first; the last is `top`. */
-  chain: ImageManifest[];
-  /** Of `top`. */
-  localName: string | undefined;
-  isPlain: boolean;
-  /** How the image was named. */
-  text: string;
-}
-
 async function importChain(context: ActionContext, order: ChainOrder): Promise<ImportResult> {
   const {top} = order;
   const locked = await lockChain(context, order.chain);
@@ -122,15 +109,8 @@ async function importChain(context: ActionContext, order: ChainOrder): Promise<I
       context.report.step(`Image ${top.uuid} (${imageTitle(top)}) was imported while waiting on lock`);
       return {action: 'imported', uuid: top.uuid, changed: false, installed: []};
     }
-    if (context.platform !== undefined) for (const image of missing) checkPlatform(image, context.platform);
-    await refuseTakenNames(
-      context,
-      order.pool,
-      missing.map((image) => nameOf(order, image)),
-    );
-    announce(context, missing);
+    await checkChain(context, order, missing);
     context.report.expect(missing.map(({uuid, files}) => ({uuid, sizeBytes: files?.[0]?.size})));
-    await checkSpaceFor(context, order.pool, missing);
     await downloadAndInstall(context, order, missing);
     return {action: 'imported', uuid: top.uuid, changed: true, installed: missing.map((image) => image.uuid)};
   } catch (error) {

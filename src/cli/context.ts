@@ -20,16 +20,15 @@ import type {Configuration} from './config.ts';
 import {ConfigurationFiles} from './configuration-files.ts';
 import {configuredPools} from './configured-pools.ts';
 import {type ContextFlags, type PlaceFlags, type ProgramName, placeFlags} from './context-flags.ts';
-import {chooseEngine} from './engine-choice.ts';
+import {Engines} from './engines.ts';
 import type {Environment} from './environment.ts';
 import type {Log} from './log.ts';
 import {Network} from './network.ts';
 import type {Output} from './output.ts';
 import {migrationsDirectory} from './package-root.ts';
-import {keyringFiles, type StatePaths, statePaths} from './paths.ts';
+import {type StatePaths, statePaths} from './paths.ts';
 import {tableLook} from './presentation.ts';
 import type {Progress} from './progress/progress.ts';
-import {checkPull} from './pull-policy.ts';
 import {actionReporter, openProgress} from './reporter.ts';
 import type {TableLook} from './table.ts';
 
@@ -85,6 +84,14 @@ export class CommandContext {
       ...options,
       cacheDirectory: this.paths.cacheDirectory,
       configuration: () => this.configuration(),
+    });
+    this.#engines = new Engines({
+      ...options,
+      root: this.#root,
+      paths: this.paths,
+      network: this.network,
+      configuration: () => this.configuration(),
+      notes: () => this.notes(),
     });
     this.progress = openProgress(options);
   }

@@ -9,14 +9,19 @@ import type {ContextFlags, ProgramName} from './context-flags.ts';
 import type {Environment} from './environment.ts';
 import {flagTable, parseFast} from './fast-path.ts';
 import {type GlobalFlags, globalFlags, type ParsedInput} from './flags.ts';
+import {watchJobControl} from './job-control.ts';
+import type {JournalLines} from './journal-lines.ts';
+import {jsonText, takeJsonForm} from './json-form.ts';
 import {Output} from './output.ts';
+import {hasColor, showAnswer} from './presentation.ts';
+import {isJournal} from './progress/mode.ts';
 import type {RunLog} from './run-log.ts';
 
 export interface Invocation {
   commands: CommandMap;
   program: ProgramName;
   environment: Environment;
-  globals: Partial<GlobalFlags>;
+  globals: ContextFlags;
   /** What follows the global options: the command's words, then its arguments. */
   rest: string[];
   signal: AbortSignal;
@@ -41,10 +46,11 @@ export async function dispatch(
   if (!found) throw unknownCommand(commands, program, rest[0] ?? '');
   const definition = await commands.load(found.id);
   const args = rest.slice(found.words);
-  const input = await parse(definition, args, {program, globals});
-  const flags = {...globals, ...pickGlobals(definition, input)};
+  const {words, form} = program === 'imgctl' && !definition.parse ? takeJsonForm(args) : {words: args};
+  const input = await parse(definition, words, {program, globals});
+  const flags = {...globals, ...pickGlobals(definition, input), ...(form && {jsonForm: form})};
   noteCommand(found.id, flags);
-  if (flags.help) return showHelp(invocation, [found.id]);
+  if (flags.help) return showHelp({...invocation, globals: flags}, [found.id]);
   return runCommand(invocation, definition, input, flags);
 }
 
@@ -54,12 +60,18 @@ async function parse(
   {program, globals}: Pick<Invocation, 'program' | 'globals'>,
 ): Promise<ParsedInput> {
   if (definition.parse)
-    return definition.parse([...(globals.json ? ['-j'] : []), ...(globals.quiet ? ['-q'] : []), ...args]);
+    return definition.parse([...jsonWords(globals), ...(globals.quiet ? ['-q'] : []), ...args]);
   const words = program === 'imgadm' ? args : withPlainSwitches(flagTable(definition, program), args);
   const quick = parseFast(definition, words, program);
   if (quick) return quick;
   const {parseWithOclif} = await import('./oclif-adapter.ts');
   return parseWithOclif(definition, words, program);
+}
+
+/** As the importctl family reads them behind its verbs. */
+function jsonWords({json, jsonForm}: ContextFlags): string[] {
+  if (!json) return [];
+  return [jsonForm === undefined ? '-j' : `--json=${jsonForm}`];
 }
 
 async function runCommand(
@@ -74,18 +86,26 @@ async function runCommand(
     subject: `${program} ${definition.id}`,
     quiet: flags.quiet === true,
     json: flags.json === true,
+    color: hasColor({program, environment, flags}),
+    journal: await journalFor(environment, program),
   });
   const context = new CommandContext({program, environment, flags, output, signal, log: log.log});
+  const stopWatching = watchJobControl(context.progress);
   try {
     const value = await definition.run(context, input, invocation.commands);
     // A server has said already where it is.
-    if (flags.json && value !== undefined && !definition.parse) output.data(JSON.stringify(value, null, 2));
-    else if (definition.draw) output.data(definition.draw(value, input, context));
+    if (flags.json && value !== undefined && !definition.parse) output.data(jsonText(value, flags.jsonForm));
+    else if (definition.draw) {
+      // What is read page by page may be read for long.
+      context.progress.close();
+      await showAnswer(definition.draw(value, input, context), {program, environment, flags}, definition);
+    }
     if (context.failure) throw context.failure;
     const status = definition.statusOf?.(value) ?? 0;
     if (status === 0 && flags.strict && output.warnings > 0) throw warned(output.warnings);
     return status;
   } finally {
+    stopWatching();
     await context.close();
   }
 }
@@ -94,6 +114,13 @@ async function runCommand(
 function warned(count: number): ImgctlError {
   const what = count === 1 ? 'there was a warning' : `there were ${count} warnings`;
   return new ImgctlError('Warned', `${what}, which --strict makes a failure`);
+}
+
+/** Loaded where stderr leads to the journal only. */
+async function journalFor(environment: Environment, program: ProgramName): Promise<JournalLines | undefined> {
+  if (!isJournal(environment.env, 2)) return undefined;
+  const {openJournal} = await import('./journal-lines.ts');
+  return openJournal(environment, program);
 }
 
 function pickGlobals(definition: CommandDefinition, input: ParsedInput): ContextFlags {
@@ -110,16 +137,19 @@ function pickGlobals(definition: CommandDefinition, input: ParsedInput): Context
 
 async function showHelp(invocation: Invocation, words: string[]): Promise<number> {
   const {commandHelp} = await import('./help.ts');
-  const {commands, program, environment} = invocation;
+  const {commands, program, environment, globals} = invocation;
   const columns = Math.min(environment.stdout.columns ?? 80, 100);
+  const flags = words.includes('--no-pager') ? {...globals, 'no-pager': true} : globals;
+  const showText = (text: string): Promise<void> =>
+    showAnswer(text.trimEnd(), {program, environment, flags}, {isPaged: true});
   if (words.length === 0) {
     const {overview} = await import('./overview.ts');
-    environment.stdout.write(await overview(commands, program, columns));
+    await showText(await overview(commands, program, columns));
     return 0;
   }
   const found = commands.find(program, words);
   if (!found) throw unknownCommand(commands, program, words.join(' '));
-  environment.stdout.write(commandHelp(program, await commands.load(found.id), columns));
+  await showText(commandHelp(program, await commands.load(found.id), columns));
   return 0;
 }
 

@@ -52,6 +52,7 @@ export const globalFlags = {
     char: 'j',
     summary: 'print JSON on stdout; --json=lines, short, pretty lay it out so',
   },
+  strict: {kind: 'boolean', summary: 'fail with status 1 when there was a warning'},
   progress: {
     kind: 'string',
     value: 'MODE',

@@ -5,13 +5,9 @@
 
 import {sendToJournal} from '../sys/journal.ts';
 import type {Environment} from './environment.ts';
+import {type LineLevel, levels} from './line-levels.ts';
 import {isJournal} from './progress/mode.ts';
 import type {LineFacts} from './progress/plain-lines.ts';
-
-/** Levels of syslog(3). */
-export const levels = {error: 3, warning: 4, notice: 5, info: 6} as const;
-
-export type LineLevel = keyof typeof levels;
 
 /** Of entries that tell of progress, to be asked for with journalctl(1). */
 const progressMessageId = 'cb5bf9d30dc44520bc74ec72a0ae91ad';

@@ -1,6 +1,14 @@
 /** What the listing commands of the imgadm family share: columns, sort, filters and drawing (spec/imgadm.md §3, §4). */
 
-import {checkField, fieldValue, type ImageRow, knownFields, parseFieldList} from '../manifest/fields.ts';
+import {isListedField, type WantedRows} from '../catalog/wanted-rows.ts';
+import {
+  checkField,
+  fieldValue,
+  type ImageRow,
+  knownFields,
+  manifestFieldsOf,
+  parseFieldList,
+} from '../manifest/fields.ts';
 import {parseFilter} from '../manifest/filter.ts';
 import {formatSize} from '../manifest/size-text.ts';
 import {parseSort, sortRows} from '../manifest/sort.ts';

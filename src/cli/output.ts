@@ -3,7 +3,8 @@
  * exception: imgadm's step lines go to stdout, and are dropped under --json so that stdout is JSON only.
  */
 
-import {type JournalLines, type LineLevel, levels} from './journal-lines.ts';
+import type {JournalLines} from './journal-lines.ts';
+import {type LineLevel, levels} from './line-levels.ts';
 import type {LineFacts} from './progress/plain-lines.ts';
 import {escapeControls} from './table.ts';
 import {paintMessage} from './terminal-style.ts';

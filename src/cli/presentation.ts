@@ -2,9 +2,8 @@
 
 import type {ContextFlags, ProgramName} from './context-flags.ts';
 import type {Environment} from './environment.ts';
-import {openJournal} from './journal-lines.ts';
 import type {TableLook} from './table.ts';
-import {ellipsisFor, paintMessage, wantsColor} from './terminal-style.ts';
+import {ellipsisFor, wantsColor} from './terminal-style.ts';
 
 /** Who runs, where, and with which options. */
 export interface Look {
@@ -41,10 +40,4 @@ export function tableLook({program, environment: {env, stdout}, flags}: Look): T
 /** Whether messages are coloured; the old names look as they always did. */
 export function hasColor({program, environment: {env, stderr}, flags}: Look): boolean {
   return program === 'imgctl' && wantsColor(flags.color, env, stderr.isTTY === true);
-}
-
-/** The text of an error as the terminal or the journal wants it. */
-export function dressError(text: string, look: Look): string {
-  const painted = hasColor(look) ? paintMessage(text) : text;
-  return openJournal(look.environment, look.program)?.withLevel(text, 'error') ?? painted;
 }

@@ -108,14 +108,16 @@ export const knownFields: readonly KnownField[] = [
     kind: 'number',
     meaning: 'How many images and instances use it: clones by another name',
     compute: (row) => row.clones,
+    from: [],
   },
   {
     name: 'arch',
     kind: 'text',
     meaning: 'Processor it is for, where its tags tell (arch, architecture)',
     compute: ({manifest}) => valueAt(manifest.tags, 'arch') ?? valueAt(manifest.tags, 'architecture'),
+    from: ['tags'],
   },
-  {name: 'zpool', kind: 'text', meaning: 'Pool that holds the image', compute: (row) => row.zpool},
+  {name: 'zpool', kind: 'text', meaning: 'Pool that holds the image', compute: (row) => row.zpool, from: []},
   {
     name: 'size',
     kind: 'size',

@@ -10,6 +10,7 @@ import {runTransfer} from '../../actions/run-transfer.ts';
 import {settleBusOrder, type TransferOrder} from '../../actions/transfer-order.ts';
 import {ImgctlError} from '../../errors.ts';
 import {maskUrl} from '../../http/mask-url.ts';
+import {formatSize} from '../../manifest/size-text.ts';
 import {writeOutputFile} from '../../sys/output-file.ts';
 import type {CommandContext} from '../context.ts';
 import type {TransferMessage, TransferTask} from './transfer-messages.ts';
@@ -76,7 +77,8 @@ class Telling {
     const {program, cwd, directory} = this.#task;
     const {context, signal, descriptor} = this.#surroundings;
     const {imageClass, remote} = order;
-    await runTransfer(
+    const isOurs = program !== 'importctl' && !this.#task.isFromBus;
+    const {output} = await runTransfer(
       {
         engine: await context.engine(),
         store: {imageClass, directory: directory ?? context.imageDirectory(imageClass)},
@@ -87,6 +89,7 @@ class Telling {
             : {path: path.resolve(cwd, remote)},
         outputFd,
         outputName: remote === '-' ? undefined : path.resolve(cwd, remote),
+        digestOutput: isOurs && remote === '-',
         shownRemote: maskUrl(remote),
         refusesSecondPull: program === 'importctl',
         onStart: (started) => {
@@ -98,6 +101,7 @@ class Telling {
       },
       order,
     );
+    if (output) this.#tell(6, `Wrote ${formatSize(output.sizeBytes)}, sha256 ${output.sha256}`);
   }
 
   #tell(level: number, line: string): void {

@@ -64,7 +64,7 @@ async function runHere(
   const descriptor = task.order.verb.startsWith('export-') ? 1 : 0;
   await doTransfer(task, {context, signal, descriptor, send: (message) => telling.take(message)});
   telling.end();
-  if (signal.aborted) throw new ImgctlError('Interrupted', 'Transfer aborted');
+  if (signal.aborted) throw aborted(task.order);
   return telling.outcome;
 }
 
@@ -94,7 +94,7 @@ function runWorker(context: CommandContext, task: TransferTask, telling: Telling
     worker.on('close', () => {
       context.signal.removeEventListener('abort', onSignal);
       telling.end();
-      if (context.signal.aborted) reject(new ImgctlError('Interrupted', 'Transfer aborted'));
+      if (context.signal.aborted) reject(aborted(task.order));
       else resolve(telling.outcome);
     });
   });
@@ -137,47 +137,8 @@ function passedDescriptor(order: TransferOrder): number | undefined {
   return order.verb.startsWith('export-') ? 1 : 0;
 }
 
-function relay(
-  context: CommandContext,
-  order: TransferOrder,
-  {worker, options}: {worker: ChildProcess; options: TransferClientOptions},
-): Promise<TransferOutcome> {
-  const outcome: TransferOutcome = {
-    action: order.verb,
-    id: null,
-    localName: order.localName ?? null,
-    status: 'failed',
-  };
-  const say = (level: number, line: string): void => {
-    if (level < informational || !options.quiet) context.output.line(line, level);
-  };
-  return new Promise((resolve, reject) => {
-    const onSignal = (): void => interrupted(context, {worker, outcome, resolve, say});
-    context.signal.addEventListener('abort', onSignal, {once: true});
-    const lines = createInterface({input: worker.stdout as NonNullable<typeof worker.stdout>});
-    lines.on('line', (line) => {
-      const message: TransferMessage = JSON.parse(line);
-      if (message.type === 'started') {
-        outcome.id = message.id;
-        const means = context.program === 'importctl' ? 'continue download in background' : 'abort transfer';
-        say(informational, `Enqueued transfer job ${message.id}. Press C-c to ${means}.`);
-      } else if (message.type === 'log') {
-        say(message.level, message.line);
-      } else if (message.type === 'end' && message.status === 0) {
-        outcome.status = 'done';
-      } else if (message.type === 'progress' && !options.quiet) {
-        showProgress(context, order, message.fraction, outcome.id);
-      }
-    });
-    worker.on('error', reject);
-    worker.on('close', () => {
-      context.signal.removeEventListener('abort', onSignal);
-      context.progress.end(order.verb, outcome.status === 'done');
-      if (context.signal.aborted)
-        reject(new ImgctlError('Interrupted', 'Transfer aborted', {details: {left: leftOf(order)}}));
-      else resolve(outcome);
-    });
-  });
+function aborted(order: TransferOrder): ImgctlError {
+  return new ImgctlError('Interrupted', 'Transfer aborted', {details: {left: leftOf(order)}});
 }
 
 /** What a transfer that was stopped leaves. */
@@ -187,39 +148,65 @@ function leftOf({verb, remote}: TransferOrder): string {
   return remote === '-' ? 'what was written is not complete' : 'no file was written';
 }
 
-/** The engine's own lines tell of it in logs; importctl draws on terminals only. */
-function showProgress(
-  context: CommandContext,
-  order: TransferOrder,
-  fraction: number | null,
-  id: number | null,
-): void {
-  const {program, progress, environment} = context;
-  if (progress.isPlain || (program === 'importctl' && !environment.stderr.isTTY)) return;
-  progress.update({
-    uuid: order.verb,
-    title: order.localName ?? order.remote,
-    phase: order.verb.startsWith('pull-') ? 'download' : order.verb.startsWith('export-') ? 'pack' : 'unpack',
-    doneBytes: Math.round((fraction ?? 0) * 1000),
-    totalBytes: fraction === null ? undefined : 1000,
-    isShare: true,
-    ...(id !== null && {id}),
-  });
-}
+/** What the user is told of a transfer, and what became of it. */
+class Telling {
+  readonly outcome: TransferOutcome;
+  readonly #context: CommandContext;
+  readonly #order: TransferOrder;
+  readonly #isQuiet: boolean;
 
-/** imgctl cancels and waits for the end; importctl says how to cancel and leaves (design.md §7). */
-function interrupted(
-  context: CommandContext,
-  state: {
-    worker: ChildProcess;
-    outcome: TransferOutcome;
-    resolve: (outcome: TransferOutcome) => void;
-    say: (level: number, line: string) => void;
-  },
-): void {
-  const {worker, outcome, resolve, say} = state;
-  if (context.program !== 'importctl') {
-    worker.kill('SIGTERM');
-    return;
+  constructor(context: CommandContext, order: TransferOrder, isQuiet: boolean) {
+    this.#context = context;
+    this.#order = order;
+    this.#isQuiet = isQuiet;
+    this.outcome = {action: order.verb, id: null, localName: order.localName ?? null, status: 'failed'};
+  }
+
+  take(message: TransferMessage): void {
+    if (message.type === 'started') {
+      this.outcome.id = message.id;
+      const means =
+        this.#context.program === 'importctl' ? 'continue download in background' : 'abort transfer';
+      this.#say(informational, `Enqueued transfer job ${message.id}. Press C-c to ${means}.`);
+    } else if (message.type === 'log') {
+      this.#say(message.level, message.line);
+    } else if (message.type === 'end' && message.status === 0) {
+      this.outcome.status = 'done';
+    } else if (message.type === 'progress' && !this.#isQuiet) {
+      this.#showProgress(message.fraction);
+    }
+  }
+
+  /** Nothing more comes. */
+  end(): void {
+    this.#context.progress.end(this.#order.verb, this.outcome.status === 'done');
+  }
+
+  /** The transfer goes on alone; importctl says how to cancel it (design.md §7). */
+  leave(): void {
+    const cancel = `${this.#context.program} cancel-transfer ${this.outcome.id}`;
+    this.#say(5, `Continuing download in the background. Use "${cancel}" to abort transfer.`);
+    this.outcome.status = 'background';
+  }
+
+  #say(level: number, line: string): void {
+    if (level < informational || !this.#isQuiet) this.#context.output.line(line, level);
+  }
+
+  /** The engine's own lines tell of it in logs; importctl draws on terminals only. */
+  #showProgress(fraction: number | null): void {
+    const {environment, progress, program} = this.#context;
+    if (progress.isPlain || (program === 'importctl' && !environment.stderr.isTTY)) return;
+    const {verb, localName, remote} = this.#order;
+    const {id} = this.outcome;
+    progress.update({
+      uuid: verb,
+      title: localName ?? remote,
+      phase: verb.startsWith('pull-') ? 'download' : verb.startsWith('export-') ? 'pack' : 'unpack',
+      doneBytes: Math.round((fraction ?? 0) * 1000),
+      totalBytes: fraction === null ? undefined : 1000,
+      isShare: true,
+      ...(id !== null && {id}),
+    });
   }
 }

@@ -65,6 +65,7 @@ describe('a list that does not want everything', () => {
         'no-header': false,
         columns: 'uuid,name,published',
         sort: '-published_at,name',
+        wide: false,
       };
       const wanted = wantedRows(flags, args, []);
       expect(wanted.whole).toBe(args.some((arg) => arg.startsWith('description')));

@@ -1,0 +1,10 @@
+/** The text of an error as the terminal or the journal wants it. */
+
+import {openJournal} from './journal-lines.ts';
+import {hasColor, type Look} from './presentation.ts';
+import {paintMessage} from './terminal-style.ts';
+
+export function dressError(text: string, look: Look): string {
+  const painted = hasColor(look) ? paintMessage(text) : text;
+  return openJournal(look.environment, look.program)?.withLevel(text, 'error') ?? painted;
+}
