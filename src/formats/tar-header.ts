@@ -84,9 +84,23 @@ function signedField(block: Buffer, offset: number, length: number, what: string
 
 /** Digits between optional blanks, ended by a blank, a NUL or the end; an empty field is 0. */
 function parseOctal(field: Buffer): number | undefined {
-  const text = field.toString('latin1').split('\0', 1)[0]?.trim() ?? '';
-  if (text === '') return 0;
-  return /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : undefined;
+  let value = 0;
+  let index = 0;
+  while (isBlank(field[index])) index++;
+  for (; isOctalDigit(field[index]); index++) value = value * 8 + (field[index] ?? 0) - zeroDigit;
+  while (isBlank(field[index])) index++;
+  return index === field.length || field[index] === 0 ? value : undefined;
+}
+
+const zeroDigit = 0x30;
+
+function isOctalDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= zeroDigit && byte < zeroDigit + 8;
+}
+
+/** Space, and tab to carriage return. */
+function isBlank(byte: number | undefined): boolean {
+  return byte === 0x20 || (byte !== undefined && byte >= 0x09 && byte <= 0x0d);
 }
 
 /** Two's complement, most significant byte first; the top bit only marks the form. */

@@ -6,6 +6,8 @@ import {aclXattr} from './posix-acl.ts';
 export type PaxRecord = [key: string, value: Buffer];
 
 const aclKinds = ['access', 'default'] as const;
+/** What most entries have. */
+const none = new Map<string, Buffer>();
 
 export function parsePaxRecords(bytes: Buffer): PaxRecord[] {
   const records: PaxRecord[] = [];
@@ -67,6 +69,7 @@ export class PaxAttributes {
 
   /** Extended attributes; an access control list that names users of another machine is left out. */
   xattrs(): Map<string, Buffer> {
+    if (this.#last.size === 0) return none;
     const found = new Map<string, Buffer>();
     for (const [key, value] of this.#last) {
       if (key.startsWith('LIBARCHIVE.xattr.')) {
@@ -88,6 +91,7 @@ export class PaxAttributes {
 
   /** True when `xattrs` left an access control list out. */
   hasForeignAcl(): boolean {
+    if (this.#last.size === 0) return false;
     return aclKinds.some((kind) => this.#last.has(`SCHILY.acl.${kind}`) && !this.#acl(kind));
   }
 

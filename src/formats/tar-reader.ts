@@ -118,7 +118,7 @@ class TarReader {
       this.#entries++;
       const header = parseTarHeader(block);
       if (!(await this.#readExtension(header, extensions))) {
-        return await this.#entry(header, Buffer.from(block), extensions);
+        return await this.#entry(header, block, extensions);
       }
     }
   }
@@ -193,8 +193,11 @@ class TarReader {
   }
 
   async #sparseMap(header: TarHeader, block: Buffer, pax: PaxAttributes): Promise<SparseMap | undefined> {
+    // A copy, because reading on takes the block away.
     const map =
-      header.type === 'S' ? await readOldGnuMap(block, this.#reader) : await readPaxMap(pax, this.#reader);
+      header.type === 'S'
+        ? await readOldGnuMap(Buffer.from(block), this.#reader)
+        : await readPaxMap(pax, this.#reader);
     if (!map) return undefined;
     this.#left -= map.mapBytes;
     if (map.runs.reduce((sum, run) => sum + run.length, 0) !== this.#left) {

@@ -101,3 +101,35 @@ export class EarlyWriting {
     this.#begun = position;
   }
 }
+
+/** Of none, 32, 64 and 128 MiB, a tree of 360 MB took 3.9, 3.0, 3.3 and 4.2 s on a busy disk. */
+const syncingStepBytes = 32 * 1024 * 1024;
+
+/** The same for a tree of many files: begins to write all of its file system every 32 MiB. */
+export class EarlySyncing {
+  readonly #fd: number;
+  #bytes = 0;
+  #running: Promise<unknown> | undefined;
+
+  /** `fd` stays open until `settle`. */
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  wrote(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#running || this.#bytes < syncingStepBytes) return;
+    this.#bytes = 0;
+    // What goes wrong is told by the sync at the end.
+    this.#running = native()
+      .syncfsBeside(this.#fd)
+      .finally(() => {
+        this.#running = undefined;
+      });
+  }
+
+  /** Resolves when nothing is running. */
+  async settle(): Promise<void> {
+    await this.#running;
+  }
+}

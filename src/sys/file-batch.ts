@@ -20,7 +20,9 @@ export interface NewFile {
 }
 
 export class FileBatch {
-  readonly #table = Buffer.alloc(maxFiles * recordBytes);
+  readonly #table = Buffer.from(new ArrayBuffer(maxFiles * recordBytes));
+  readonly #records = new Uint32Array(this.#table.buffer);
+  readonly #times = new BigInt64Array(this.#table.buffer);
   readonly #names = Buffer.allocUnsafe(namesBytes);
   readonly #contents = Buffer.allocUnsafeSlow(contentsBytes);
   /** By path, and of their own: whoever lent them may close them before the files are made. */
@@ -39,11 +41,16 @@ export class FileBatch {
 
   /** A name of at most 255 bytes without NUL, and contents for which there is room. Attributes are not for it. */
   add({dir, path, name}: NewFile, bytes: Buffer, {mode, uid, gid, mtimeNs}: Metadata): void {
-    const at = this.#count * recordBytes;
-    this.#table.writeBigInt64LE(mtimeNs, at);
-    this.#table.writeInt32LE(this.#ownDirectory(dir, path), at + 8);
-    const numbers = [this.#namesEnd, this.#contentsEnd, bytes.length, uid, gid, mode];
-    for (const [index, value] of numbers.entries()) this.#table.writeUInt32LE(value, at + 12 + index * 4);
+    const at = this.#count * (recordBytes / 4);
+    const record = this.#records;
+    this.#times[at / 2] = mtimeNs;
+    record[at + 2] = this.#ownDirectory(dir, path);
+    record[at + 3] = this.#namesEnd;
+    record[at + 4] = this.#contentsEnd;
+    record[at + 5] = bytes.length;
+    record[at + 6] = uid;
+    record[at + 7] = gid;
+    record[at + 8] = mode;
     this.#namesEnd += name.copy(this.#names, this.#namesEnd);
     this.#names[this.#namesEnd++] = 0;
     this.#contentsEnd += bytes.copy(this.#contents, this.#contentsEnd);

@@ -46,6 +46,7 @@ export interface NativeBinding {
   pollOut(fd: number, timeoutMs: number): number;
   startWriting(fd: number, offset: number, length: number): number;
   syncfs(fd: number): number;
+  syncfsBeside(fd: number): Promise<number>;
   getAttributes(fd: number): number;
   setAttributes(fd: number, attributes: number): number;
   subvolumeCreate(dir: number, name: PathBytes): number;

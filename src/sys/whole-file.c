@@ -12,11 +12,21 @@
 
 #define LARGEST_COPY (16 << 20) /* a call blocks its thread; what takes longer must be able to stop */
 
+/* Gives an open file what it has not got already: each call that changes an inode costs several that look. */
+static bool set_owner_and_mode(int fd, const struct stat *wanted) {
+  struct stat now;
+  if (fstat(fd, &now) != 0) return false;
+  bool is_owned = now.st_uid == wanted->st_uid && now.st_gid == wanted->st_gid;
+  if (!is_owned && fchown(fd, wanted->st_uid, wanted->st_gid) != 0) return false;
+  return (now.st_mode & 07777) == (wanted->st_mode & 07777) || fchmod(fd, wanted->st_mode) == 0;
+}
+
 /* A new file with its contents, owner, mode and time: the six calls that make up most of an archive, as one. Where any
-   of them fails nothing is left behind, and the caller goes step by step to learn which it was. */
+   of them fails nothing is left behind, and the caller goes step by step to learn which it was. The mode is that of the
+   archive from the start, less what only counts for the right owner: nobody else gets into a staging directory. */
 int make_file(int dir, const char *path, const char *start, size_t length, const struct stat *wanted) {
   struct timespec times[2] = {wanted->st_mtim, wanted->st_mtim};
-  int fd = openat(dir, path, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
+  int fd = openat(dir, path, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, wanted->st_mode & 0777);
   if (fd < 0) return -1;
   bool made = true;
   for (size_t done = 0; made && done < length;) {
@@ -24,8 +34,7 @@ int make_file(int dir, const char *path, const char *start, size_t length, const
     made = count > 0;
     if (made) done += count;
   }
-  made = made && fchown(fd, wanted->st_uid, wanted->st_gid) == 0 &&
-         fchmod(fd, wanted->st_mode) == 0 && futimens(fd, times) == 0;
+  made = made && set_owner_and_mode(fd, wanted) && futimens(fd, times) == 0;
   int error = errno;
   close(fd);
   if (made) return 0;
@@ -55,7 +64,7 @@ int copy_file(int from_dir, const char *path, int to_dir) {
   int to = -1;
   if (fstat(from, &stats) == 0 && S_ISREG(stats.st_mode) && stats.st_size <= LARGEST_COPY &&
       stats.st_blocks * 512 >= stats.st_size && flistxattr(from, NULL, 0) == 0)
-    to = openat(to_dir, path, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
+    to = openat(to_dir, path, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, stats.st_mode & 0777);
   if (to < 0) {
     int error = errno;
     close(from);
@@ -63,8 +72,7 @@ int copy_file(int from_dir, const char *path, int to_dir) {
     return -1;
   }
   struct timespec times[2] = {stats.st_mtim, stats.st_mtim};
-  bool made = copy_contents(from, to, stats.st_size) && fchown(to, stats.st_uid, stats.st_gid) == 0 &&
-              fchmod(to, stats.st_mode & 07777) == 0 && futimens(to, times) == 0;
+  bool made = copy_contents(from, to, stats.st_size) && set_owner_and_mode(to, &stats) && futimens(to, times) == 0;
   int error = errno;
   close(from);
   close(to);

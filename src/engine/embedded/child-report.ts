@@ -2,7 +2,7 @@
 import {writeSync} from 'node:fs';
 import type {ChildMessage} from './child-protocol.ts';
 
-const progressStep = 0.005;
+const progressStep = 0.01;
 
 /** Fails with EPIPE when the parent is gone, which ends this process. */
 export function send(message: ChildMessage): void {

@@ -24,6 +24,11 @@ export function entryParts(path: Buffer): string[] {
   return parts;
 }
 
+/** Of a path that `entryParts` joined; '' is the top. */
+export function parentOf(path: string): string {
+  return path.slice(0, Math.max(path.lastIndexOf('/'), 0));
+}
+
 /** A refusal that names the entry. */
 export function refused(path: Buffer | string, reason: string): ImgctlError {
   const name = typeof path === 'string' ? Buffer.from(path, 'latin1').toString() : path.toString();

@@ -5,8 +5,8 @@
  */
 import {closeSync, constants, lstatSync} from 'node:fs';
 import {errnoOf, ImgctlError} from '../../errors.ts';
-import type {TarEntry} from '../../formats/tar-reader.ts';
 import {writeFully} from '../../sys/copy-file.ts';
+import type {NewFile} from '../../sys/file-batch.ts';
 import {
   linkAt,
   makeDirectoryAt,
@@ -21,9 +21,10 @@ import {
 import {Losses} from '../../sys/losses.ts';
 import {type Place as AnyPlace, type Metadata, setMetadata} from '../../sys/metadata.ts';
 import {DirectoryCache} from './directory-cache.ts';
-import {entryParts, refused} from './entry-path.ts';
+import {entryParts, parentOf, refused} from './entry-path.ts';
 import {FileMaker} from './file-maker.ts';
 import {liftOsTree} from './lift.ts';
+import type {TreeEntry} from './tree-entry.ts';
 import {TrustedXattrs} from './trusted-xattrs.ts';
 import {devicesForbidden, writeBody} from './write-body.ts';
 
@@ -35,19 +36,6 @@ export interface TreeWriterOptions {
   /** The tree holds what the archive is put over; directories that the archive does not name stay as they are. */
   hasBase?: boolean;
 }
-
-/** What a tree is made of; entries of tar archives are such. */
-export interface TreeEntry extends Omit<TarEntry, 'type' | 'body' | 'small' | 'xattrs'> {
-  xattrs: ReadonlyMap<string, Buffer>;
-  type: TarEntry['type'] | 'socket';
-  /** Of a file: its contents, or the file itself. */
-  body?: TarEntry['body'];
-  small?: TarEntry['small'];
-  place?: PlaceFile;
-}
-
-/** Puts a whole file under a name where nothing is, and returns it open; whoever asked closes it. */
-export type PlaceFile = (dir: number, name: Buffer) => number;
 
 type Place = AnyPlace & {name: Buffer};
 
@@ -62,8 +50,6 @@ const madeUp = (): Metadata => ({
   mtimeNs: BigInt(Date.now()) * 1_000_000n,
   xattrs: new Map(),
 });
-
-const parentOf = (path: string): string => path.slice(0, Math.max(path.lastIndexOf('/'), 0));
 
 export class TreeWriter {
   readonly losses = new Losses();
@@ -92,16 +78,18 @@ export class TreeWriter {
       throw new ImgctlError('LimitExceeded', `The archive has more than ${this.#options.maxEntries} entries`);
     }
     const path = entryParts(given.path).join('/');
-    const entry = {...given, xattrs: this.#trusted.takeFrom(given.xattrs, path)};
+    const xattrs = this.#trusted.takeFrom(given.xattrs, path);
+    const entry = xattrs === given.xattrs ? given : {...given, xattrs};
     if (entry.hasForeignAcl) this.losses.add('acl', String(entry.path));
     if (path === '') return this.#addTop(entry);
     if (this.#disturbs(entry, path)) await this.settle();
     const small = entry.type === 'file' ? await entry.small?.() : undefined;
-    if (small && entry.xattrs.size === 0) await this.#maker?.makeRoom(small.length);
+    if (small && entry.xattrs.size === 0 && this.#maker) {
+      await this.#maker.makeRoom(small.length);
+      return this.#maker.add(path, this.#newFile(path), small, entry);
+    }
     const place = this.#placeOf(path);
-    if (small && entry.xattrs.size === 0 && this.#maker)
-      this.#maker.add(path, {...place, path: parentOf(path)}, small, entry);
-    else if (small) this.#addSmall(entry, path, small);
+    if (small) this.#addSmall(entry, path, small);
     else if (entry.type === 'directory') this.#addDirectory(entry, place, path);
     else if (entry.type === 'file') await this.#addFile(entry, place, path);
     else if (entry.type === 'hardlink') this.#addLink(entry, place, path);
@@ -117,10 +105,18 @@ export class TreeWriter {
 
   /** Makes directories that are missing. The descriptor is good until the next call. */
   #placeOf(path: string): Place {
-    const dir = this.#cache.get(parentOf(path), (made) => this.#directories.set(made, madeUp()));
-    const name = Buffer.from(path.slice(path.lastIndexOf('/') + 1), 'latin1');
+    const {dir, name} = this.#newFile(path);
     return {dir, name, label: Buffer.from(path, 'latin1').toString()};
   }
+
+  /** The same with the path of the directory. */
+  #newFile(path: string): NewFile {
+    const parent = parentOf(path);
+    const dir = this.#cache.get(parent, this.#noteMade);
+    return {dir, path: parent, name: Buffer.from(path.slice(path.lastIndexOf('/') + 1), 'latin1')};
+  }
+
+  readonly #noteMade = (path: string): void => void this.#directories.set(path, madeUp());
 
   /** Resolves when everything that was added is there; before directories are finished. */
   async settle(): Promise<void> {
@@ -153,9 +149,9 @@ export class TreeWriter {
   }
 
   #setDirectories(directories: ReadonlyMap<string, Metadata>): void {
-    const depth = (path: string) => (path === '' ? 0 : path.split('/').length);
-    const deepestFirst = [...directories].sort(([a], [b]) => depth(b) - depth(a));
-    for (const [path, metadata] of deepestFirst) {
+    // What lies in a directory comes before it.
+    for (const path of [...directories.keys()].sort().reverse()) {
+      const metadata = directories.get(path) ?? madeUp();
       const fd = openBeneath(this.#top, path === '' ? '.' : Buffer.from(path, 'latin1'), directoryFlags);
       try {
         const label = path === '' ? '.' : Buffer.from(path, 'latin1').toString();
@@ -188,8 +184,13 @@ export class TreeWriter {
   }
 
   #addDirectory(entry: TreeEntry, {dir, name}: Place, path: string): void {
-    const isThere = lstatSync(procPath(dir, name), {throwIfNoEntry: false})?.isDirectory() ?? false;
-    if (!isThere) this.#create(dir, name, path, () => makeDirectoryAt(dir, name, 0o700));
+    try {
+      makeDirectoryAt(dir, name, 0o700);
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw error;
+      const isThere = lstatSync(procPath(dir, name), {throwIfNoEntry: false})?.isDirectory() ?? false;
+      if (!isThere) this.#create(dir, name, path, () => makeDirectoryAt(dir, name, 0o700));
+    }
     this.#directories.set(path, entry);
   }
 

@@ -43,7 +43,8 @@ export class TrustedXattrs {
 
   /** Takes the attributes of this kind out of `xattrs`; what is too many stays, and is then lost. */
   takeFrom(xattrs: ReadonlyMap<string, Buffer>, place: string): ReadonlyMap<string, Buffer> {
-    this.#lines.delete(place);
+    if (this.#lines.size > 0) this.#lines.delete(place);
+    if (xattrs.size === 0) return xattrs;
     const names = [...xattrs.keys()].filter((name) => name.startsWith(prefix));
     if (names.length === 0 || !this.#canBeSet) return xattrs;
     const rest = new Map(xattrs);

@@ -10,7 +10,7 @@ import {errnoOf, ImgctlError} from '../../errors.ts';
 import type {Payload} from '../../formats/sniff.ts';
 import {readTar} from '../../formats/tar-reader.ts';
 import {createSubvolumeAt, isBtrfs} from '../../sys/btrfs.ts';
-import {syncFileSystem} from '../../sys/contents.ts';
+import {EarlySyncing, syncFileSystem} from '../../sys/contents.ts';
 import {Losses} from '../../sys/losses.ts';
 import {copyUserAttributes, setMetadata} from '../../sys/metadata.ts';
 import {stagedRaw, stagedTree} from '../../sys/staging.ts';
@@ -151,8 +151,12 @@ async function unpackRaw(
 async function unpackTar(task: UnpackTask, bytes: AsyncIterable<Buffer>): Promise<string[]> {
   const top = makeTree();
   const writer = new TreeWriter(top, {maxEntries: task.maxEntries, needsDevices: process.geteuid?.() === 0});
+  const early = new EarlySyncing(top);
   try {
-    for await (const entry of readTar(bytes)) await writer.add(entry);
+    for await (const entry of readTar(bytes)) {
+      await writer.add(entry);
+      early.wrote(entry.size);
+    }
     await writer.settle();
     const lifted = writer.finish();
     if (lifted !== undefined) reportLift(lifted.toString());
@@ -160,6 +164,7 @@ async function unpackTar(task: UnpackTask, bytes: AsyncIterable<Buffer>): Promis
     return writer.losses.sentences();
   } finally {
     writer.close();
+    await early.settle();
     closeSync(top);
   }
 }

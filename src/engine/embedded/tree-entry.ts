@@ -1,0 +1,14 @@
+import type {TarEntry} from '../../formats/tar-reader.ts';
+
+/** What a tree is made of; entries of tar archives are such. */
+export interface TreeEntry extends Omit<TarEntry, 'type' | 'body' | 'small' | 'xattrs'> {
+  xattrs: ReadonlyMap<string, Buffer>;
+  type: TarEntry['type'] | 'socket';
+  /** Of a file: its contents, or the file itself. */
+  body?: TarEntry['body'];
+  small?: TarEntry['small'];
+  place?: PlaceFile;
+}
+
+/** Puts a whole file under a name where nothing is, and returns it open; whoever asked closes it. */
+export type PlaceFile = (dir: number, name: Buffer) => number;
