@@ -116,6 +116,7 @@ function buildNative(): void {
       path.join(root, 'src/sys/file-batch.c'),
       path.join(root, 'src/sys/btrfs-quota.c'),
       path.join(root, 'src/sys/xz-decoder.c'),
+      path.join(root, 'src/sys/bzip2-decoder.c'),
       path.join(root, 'src/sys/background-sync.c'),
     ],
     {stdio: 'inherit'},

@@ -328,6 +328,7 @@ void register_socket_calls(napi_env env, napi_value exports); /* socket.c */
 void register_file_batch(napi_env env, napi_value exports);   /* file-batch.c */
 void register_quota_calls(napi_env env, napi_value exports);  /* btrfs-quota.c */
 void register_xz_decoder(napi_env env, napi_value exports);   /* xz-decoder.c */
+void register_bzip2_decoder(napi_env env, napi_value exports); /* bzip2-decoder.c */
 void register_background_sync(napi_env env, napi_value exports); /* background-sync.c */
 
 NAPI_MODULE_INIT() {
@@ -340,6 +341,7 @@ NAPI_MODULE_INIT() {
   register_file_batch(env, exports);
   register_quota_calls(env, exports);
   register_xz_decoder(env, exports);
+  register_bzip2_decoder(env, exports);
   register_background_sync(env, exports);
   return exports;
 }

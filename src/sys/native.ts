@@ -20,6 +20,11 @@ export interface XzHandle {
   readonly xz: unique symbol;
 }
 
+/** A decoder of bzip2-decoder.c; opaque. */
+export interface Bzip2Handle {
+  readonly bzip2: unique symbol;
+}
+
 /** Functions of native.c and the files beside it: a result, or a negative errno. Times are nanoseconds. */
 export interface NativeBinding {
   flock(fd: number, operation: number): number;
@@ -63,6 +68,10 @@ export interface NativeBinding {
   listXattrs(file: number | PathBytes): number | Buffer;
   xzOpen(maxMemoryBytes: number, threads: number): XzHandle | undefined;
   xzStep(handle: XzHandle, input: Buffer, output: Buffer, report: Buffer, isLast: boolean): Promise<number>;
+  bzip2Library(): boolean;
+  bzip2Find(bytes: Buffer, fromBit: number): number;
+  bzip2Open(bytes: Buffer, fromBit: number, toBit: number): Bzip2Handle | undefined;
+  bzip2Step(handle: Bzip2Handle, output: Buffer, report: Buffer): Promise<number>;
   fletcher4(state: Buffer, bytes: Buffer): number;
   sendDatagram(address: Buffer, bytes: Buffer): number;
   connectUnix(address: Buffer): number;

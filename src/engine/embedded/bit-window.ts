@@ -1,0 +1,54 @@
+/** The part of a stream that is needed, addressed by bits from its start. */
+export class BitWindow {
+  readonly #chunks: AsyncIterator<Buffer>;
+  #bytes: Buffer = Buffer.alloc(0);
+  /** Bytes of the stream before the window. */
+  #dropped = 0;
+
+  constructor(source: AsyncIterable<Buffer>) {
+    this.#chunks = source[Symbol.asyncIterator]();
+  }
+
+  get endBit(): number {
+    return (this.#dropped + this.#bytes.length) * 8;
+  }
+
+  /** The bytes at hand, and the bit of the stream that they begin with. */
+  get part(): {bytes: Buffer; firstBit: number} {
+    return {bytes: this.#bytes, firstBit: this.#dropped * 8};
+  }
+
+  /** Takes the next chunk; false at the end of the stream. */
+  async grow(): Promise<boolean> {
+    const next = await this.#chunks.next();
+    if (next.done) return false;
+    this.#bytes = Buffer.concat([this.#bytes, next.value]);
+    return true;
+  }
+
+  /** Whole bytes from a bit that begins one; fewer only at the end of the stream. */
+  async bytesAt(bit: number, length: number): Promise<Buffer> {
+    while (this.endBit < bit + length * 8 && (await this.grow()));
+    const start = bit / 8 - this.#dropped;
+    return this.#bytes.subarray(start, start + length);
+  }
+
+  /** 32 bits as a number; undefined where the stream ends before. */
+  async numberAt(bit: number): Promise<number | undefined> {
+    const shift = bit % 8;
+    const bytes = await this.bytesAt(bit - shift, shift === 0 ? 4 : 5);
+    if (bytes.length * 8 < shift + 32) return undefined;
+    const wide = (BigInt(bytes.readUInt32BE(0)) << 8n) | BigInt(bytes[4] ?? 0);
+    return Number((wide >> BigInt(8 - shift)) & 0xffff_ffffn);
+  }
+
+  dropBefore(bit: number): void {
+    const count = Math.floor(bit / 8) - this.#dropped;
+    this.#bytes = this.#bytes.subarray(count);
+    this.#dropped += count;
+  }
+
+  async close(): Promise<void> {
+    await this.#chunks.return?.();
+  }
+}
