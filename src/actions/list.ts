@@ -2,6 +2,7 @@
 
 import type {BriefRecord} from '../catalog/images.ts';
 import type {ImageRecord, VerificationLevel} from '../catalog/records.ts';
+import type {ImgctlError} from '../errors.ts';
 import {type GuestExpectation, guestExpectation} from '../manifest/guest.ts';
 import {type ImageManifest, isUuid} from '../manifest/manifest.ts';
 import type {ActionContext} from './context.ts';
@@ -35,10 +36,11 @@ export async function listImages(
   context: InstalledContext & Pick<ActionContext, 'report'>,
   options: {all: boolean; brief?: boolean} = {all: false},
 ): Promise<ListedImage[]> {
-  const listing = options.brief ? listInstalledBriefly : listInstalled;
-  const installed: InstalledImage<BriefRecord>[] = await listing(context, (_uuid, error) =>
-    context.report.warn(`${error.message}; the image is not listed`),
-  );
+  const leftOut = (_uuid: string, error: ImgctlError): void =>
+    context.report.warn(`${error.message}; the image is not listed`);
+  const installed = await (options.brief
+    ? listInstalledBriefly(context, leftOut)
+    : listInstalled(context, leftOut));
   const children = childrenByOrigin(installed);
   const shown = options.all ? installed : installed.filter(({record}) => !record.ignored);
   const listed = shown.map((image): ListedImage => {

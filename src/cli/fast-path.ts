@@ -67,19 +67,16 @@ class Words {
     if (flag.kind === 'boolean') return at < 0 && this.#set(name, true);
     // oclif has its own way with values that begin with "-".
     if (at >= 0) return text[at + 1] !== '-' && this.#set(name, text.slice(at + 1));
-    return this.#takeValue(name, /^-/);
+    return this.#takeValue(name);
   }
 
   #takeLetters(word: string): boolean {
     for (let index = 1; index < word.length; index += 1) {
-      const entry = Object.entries(this.#table).find(([, {char}]) => char === word[index]);
-      if (!entry) return false;
-      const [name, {kind}] = entry;
-      if (kind !== 'boolean') {
+      const name = this.#nameOf(word[index]);
+      if (name === undefined) return false;
+      if (this.#table[name]?.kind !== 'boolean') {
         const value = word.slice(index + 1);
-        // To sort backwards is no rarity: what looks like an option may be an order, if it is no word of one letter.
-        if (value === '')
-          return this.#takeValue(name, name === 'sort' && word.length === 2 ? /^-(?![a-z]{2})/ : /^-/);
+        if (value === '') return this.#takeValue(name);
         return !/[-=]/.test(value) && this.#set(name, value);
       }
       this.#set(name, true);
@@ -87,9 +84,19 @@ class Words {
     return true;
   }
 
-  #takeValue(name: string, doubtful: RegExp): boolean {
+  #takeValue(name: string): boolean {
     const value = this.#args[this.#next++];
-    return value !== undefined && !doubtful.test(value) && this.#set(name, value);
+    return value !== undefined && !this.#isPerhapsOption(name, value) && this.#set(name, value);
+  }
+
+  /** To sort backwards is no rarity: `-s -name` is plain, as long as "-n" is no option. */
+  #isPerhapsOption(name: string, value: string): boolean {
+    if (!value.startsWith('-')) return false;
+    return name !== 'sort' || !/^-[a-z]{2}/.test(value) || this.#nameOf(value[1]) !== undefined;
+  }
+
+  #nameOf(letter: string | undefined): string | undefined {
+    return Object.keys(this.#table).find((name) => this.#table[name]?.char === letter);
   }
 
   #set(name: string, value: string | boolean): true {
