@@ -51,3 +51,41 @@ serve_signed() {
 end_signed() {
 	kill "$signed_pid" && wait "$signed_pid"
 }
+
+# offer_disk UUID NAME VERSION: publishes a disk of 4 MiB, not compressed, to $URL
+offer_disk() {
+	head -c 4194304 /dev/zero | tr '\0' x >disk.raw
+	make_manifest disk.raw "$1" "$2" "$3" none '"description": "a disk"'
+	sed -i 's/"lx-dataset", "os": "linux"/"other", "os": "other"/' disk.raw.imgmanifest
+	imgctl publish -q -m disk.raw.imgmanifest -f disk.raw "$URL" >/dev/null
+	rm disk.raw disk.raw.imgmanifest
+}
+
+# cutting_source: the only source is $URL behind a proxy, until end_cutting; while the file "cut" is there, images end
+# after 3 MiB, or stop there when it says "hold"
+cutting_source() {
+	rm -f cutting
+	node "$(dirname "$(command -v imgctl)")/../test/support/cutting-proxy.ts" "$URL" cut 3145728 >cutting 2>&1 </dev/null &
+	echo $! >cutting.pid
+	until grep -qs http cutting; do sleep 0.05; done
+	printf '{"sources": [{"url": "%s", "type": "imgapi"}]}\n' "$(cat cutting)" >"$IMGCTL_ROOT/etc/imgctl/config.json"
+}
+end_cutting() {
+	kill "$(cat cutting.pid)"
+}
+
+# interrupt_when_here COMMAND...: the program gets SIGINT once 1 MiB of a download is on disk
+interrupt_when_here() {
+	"$@" &
+	program=$!
+	until [ -n "$(find "$IMGCTL_ROOT/var/cache/imgctl/downloads" -name '*.partial' -size +1023k 2>/dev/null)" ]; do sleep 0.05; done
+	kill -INT "$program"
+	wait "$program"
+}
+
+# cancel_held: lists the transfer of the image "held" once it runs, and cancels it
+cancel_held() {
+	until imgctl list-transfers --no-legend | grep -q held; do sleep 0.05; done
+	imgctl list-transfers --no-legend | awk '{$2 = "N%"; print}'
+	imgctl cancel-transfer 1
+}
