@@ -131,9 +131,10 @@ export class ServerError extends ImgctlError {
 export class MultiError extends ImgctlError {
   readonly errors: readonly ImgctlError[];
 
-  constructor(errors: readonly ImgctlError[]) {
+  /** The message lists them, unless it is given because each has been told. */
+  constructor(errors: readonly ImgctlError[], message?: string) {
     const lines = errors.map((error) => `    error (${error.publicCode}): ${error.message}`);
-    super('InternalError', [`multiple (${errors.length}) errors`, ...lines].join('\n'));
+    super('InternalError', message ?? [`multiple (${errors.length}) errors`, ...lines].join('\n'));
     this.name = 'MultiError';
     this.errors = errors;
   }
@@ -141,6 +142,18 @@ export class MultiError extends ImgctlError {
   override get publicCode(): string {
     return 'MultiError';
   }
+}
+
+/** The end of a command of several parts, each failure of which has been told (ux.md §7.1); undefined for none. */
+export function asTotals(
+  errors: readonly ImgctlError[],
+  {of, what}: {of: number; what: string},
+): ImgctlError | undefined {
+  const [first, ...others] = errors;
+  if (!first) return undefined;
+  const message = `${errors.length} of ${of} ${what} failed`;
+  if (others.length > 0) return new MultiError(errors, message);
+  return new ImgctlError(first.code, message, {cause: first, retryable: first.retryable});
 }
 
 /** The errno name of a system error, else undefined. */

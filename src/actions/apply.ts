@@ -4,7 +4,7 @@
  */
 
 import type {Engine, ImageStore, PullRequest, Verification} from '../engine/engine.ts';
-import {ImgctlError, MultiError} from '../errors.ts';
+import {asTotals, ImgctlError} from '../errors.ts';
 import type {ImageClass} from '../import1/image-class.ts';
 import {type ImageWish, isImageWish, type PullWish, type Wish} from '../import1/pull-wish.ts';
 import type {Reporter} from './context.ts';
@@ -17,7 +17,7 @@ export interface ApplyContext {
   storeFor(wish: Wish): ImageStore;
   /** Installs an image of the sources; resolves false if it was there. */
   importImage(wish: ImageWish): Promise<boolean>;
-  report: Pick<Reporter, 'notice'>;
+  report: Pick<Reporter, 'notice' | 'failure'>;
   signal: AbortSignal;
 }
 
@@ -35,14 +35,14 @@ export interface AppliedWish {
 
 export interface ApplyResult {
   wishes: AppliedWish[];
-  /** Everything that failed, as one error. */
+  /** Everything that failed, as one error; of several wishes each has been told by then. */
   failure: ImgctlError | undefined;
 }
 
 export async function applyWishes(
   context: ApplyContext,
   wishes: readonly Wish[],
-  isDryRun: boolean,
+  {isDryRun, isFailFast}: {isDryRun: boolean; isFailFast: boolean},
 ): Promise<ApplyResult> {
   const applied: AppliedWish[] = [];
   const errors: ImgctlError[] = [];
@@ -57,10 +57,13 @@ export async function applyWishes(
     } catch (error) {
       if (!(error instanceof ImgctlError) || context.signal.aborted) throw error;
       errors.push(error);
+      if (wishes.length > 1) context.report.failure(error);
       applied.push({...facts, outcome: 'failed', error: {code: error.publicCode, message: error.message}});
+      if (isFailFast) break;
     }
   }
-  return {wishes: applied, failure: errors.length > 1 ? new MultiError(errors) : errors[0]};
+  const totals = asTotals(errors, {of: wishes.length, what: 'images'});
+  return {wishes: applied, failure: wishes.length > 1 ? totals : errors[0]};
 }
 
 type Outcome = Pick<AppliedWish, 'outcome' | 'verification'>;

@@ -7,6 +7,7 @@ import type {Catalog} from '../catalog/catalog.ts';
 import type {RecordStore} from '../catalog/records.ts';
 import type {DownloadCache} from '../downloads/download-cache.ts';
 import type {Engine, ImageStore} from '../engine/engine.ts';
+import type {ImgctlError} from '../errors.ts';
 import type {PlatformText} from '../manifest/platform.ts';
 import type {VerifiedSource} from '../sources/source.ts';
 
@@ -68,8 +69,8 @@ export interface Reporter {
   /** A line for people, hidden by --quiet. */
   notice(line: string): void;
   warn(text: string): void;
-  /** What this run is going to bring, before the first of them begins. */
-  expect(images: readonly PlannedImage[]): void;
+  /** Of one part of several, while the command goes on with the others. */
+  failure(error: ImgctlError): void;
   progress(update: ProgressUpdate): void;
   retry(uuid: string, retry: ProgressRetry): void;
   /** The image is done with; its progress is no longer shown. `isDone`: all that was to be done was done. */

@@ -124,13 +124,20 @@ export function tellImages(context: MigrateContext, {images}: MigrationResult): 
 export async function importMigrated(
   context: ActionContext,
   {images, ...result}: MigrationResult,
+  {isFailFast}: {isFailFast: boolean},
 ): Promise<MigrationResult> {
   const done: MigratedImage[] = [];
-  for (const image of images) {
+  for (const [index, image] of images.entries()) {
+    if (isFailFast && done.some(({state}) => state === 'failed')) {
+      done.push(...images.slice(index));
+      break;
+    }
     const after = image.state === 'pending' ? await importOne(context, image) : image;
     if (after.state === 'failed') warnFailed(context, after);
     done.push(after);
   }
+  const failed = done.filter(({state}) => state === 'failed').length;
+  if (failed > 0) context.report.notice(`${failed} of ${done.length} images failed`);
   return {...result, images: done};
 }
 

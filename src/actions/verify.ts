@@ -33,7 +33,11 @@ export interface VerifyResult {
 type VerifyContext = Pick<ActionContext, 'catalog' | 'records' | 'engine' | 'pools' | 'program' | 'signal'>;
 
 /** Of no UUIDs: all that are installed. */
-export async function verifyImages(context: VerifyContext, uuids: readonly string[]): Promise<VerifyResult> {
+export async function verifyImages(
+  context: VerifyContext,
+  uuids: readonly string[],
+  {isFailFast = false} = {},
+): Promise<VerifyResult> {
   const {engine} = context;
   if (!canDigest(engine)) {
     throw new ImgctlError('NotSupported', `the ${engine.name} engine cannot read what an image holds`, {
@@ -50,12 +54,17 @@ export async function verifyImages(context: VerifyContext, uuids: readonly strin
   for (const image of wanted) {
     const verified = await verifyOne(context, engine, image);
     if (verified) images.push(verified);
+    if (isFailFast && images.some(isProblem)) break;
   }
   return {
     images,
-    problems: images.filter(({status}) => status === 'changed' || status === 'unreadable').length,
+    problems: images.filter(isProblem).length,
     unknown: images.filter(({status}) => status === 'unknown').length,
   };
+}
+
+function isProblem({status}: VerifiedImage): boolean {
+  return status === 'changed' || status === 'unreadable';
 }
 
 /** Undefined for an image that was deleted meanwhile. */

@@ -37,6 +37,11 @@ export const dryRunFlag = {
   'dry-run': {kind: 'boolean', char: 'n', summary: 'say what would be done, and change nothing'},
 } as const satisfies FlagTable;
 
+/** Of commands that do several things, each by itself (ux.md §7.1). */
+export const failFastFlag = {
+  'fail-fast': {kind: 'boolean', summary: 'stop at the first failure (default: go on with the others)'},
+} as const satisfies FlagTable;
+
 /** Flags that every command takes, before or after its name (ux.md §3.1). */
 export const globalFlags = {
   help: {kind: 'boolean', char: 'h', summary: 'print help and exit'},

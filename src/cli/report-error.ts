@@ -19,7 +19,9 @@ export interface ErrorReportOptions {
 /** Text for stderr without the last newline. */
 export function errorReport(error: unknown, options: ErrorReportOptions): string {
   const known = asKnown(error);
-  return options.asJson ? errorRecord(known, options) : humanLines(known, options).join('\n');
+  if (options.asJson) return errorRecord(known, options);
+  const subject = options.command ? `${options.program} ${options.command}` : options.program;
+  return errorLines(known, subject, options.withStack);
 }
 
 /** A failure nobody foresaw is one of the system, or `InternalError`, with the message it came with. */
@@ -41,9 +43,9 @@ function internalError(message: string, cause: unknown): ImgctlError {
   });
 }
 
-function humanLines(error: ImgctlError, options: ErrorReportOptions): string[] {
-  const subject = options.command ? `${options.program} ${options.command}` : options.program;
-  const text = options.withStack ? stackText(error) : messageWithItems(error);
+/** What people read; without the last newline. */
+export function errorLines(error: ImgctlError, subject: string, withStack = false): string {
+  const text = withStack ? stackText(error) : messageWithItems(error);
   const message = text.split('\n').map(escapeControls).join('\n');
   const lines = [`${subject}: error (${escapeControls(error.publicCode)}): ${message}`];
   const usage = error.details?.usage;
@@ -54,7 +56,7 @@ function humanLines(error: ImgctlError, options: ErrorReportOptions): string[] {
   const cause = causeText(error);
   if (cause) lines.push(`  cause: ${escapeControls(cause)}`);
   if (error.hint) lines.push(`  hint: ${escapeControls(error.hint)}`);
-  return lines;
+  return lines.join('\n');
 }
 
 /** The stacks of the error and of what caused it, the nearest first. */

@@ -4,23 +4,8 @@ import type {ActionContext} from '../actions/context.ts';
 import type {ContextFlags, ProgramName} from './context-flags.ts';
 import type {Environment} from './environment.ts';
 import type {Output} from './output.ts';
-import {Progress} from './progress/progress.ts';
-
-interface ProgressOrder {
-  program: ProgramName;
-  environment: Environment;
-  flags: ContextFlags;
-  output: Output;
-}
-
-/** The progress of one run; `-q` is no progress at all. */
-export function openProgress({flags, environment, output, program}: ProgressOrder): Progress {
-  return new Progress(output, {
-    asked: flags.quiet ? 'none' : (flags.progress ?? environment.env.IMGCTL_PROGRESS),
-    environment,
-    breaksSilence: program === 'imgctl',
-  });
-}
+import type {Progress} from './progress.ts';
+import {errorLines} from './report-error.ts';
 
 export function actionReporter(output: Output, progress: Progress): ActionContext['report'] {
   return {
@@ -28,7 +13,7 @@ export function actionReporter(output: Output, progress: Progress): ActionContex
     transferStep: (line) => output.step(line, {onStderr: progress.isBar}),
     notice: (line) => output.notice(line),
     warn: (text) => output.warn(text),
-    expect: (images) => progress.expect(images),
+    failure: (error) => output.errorLines(errorLines(error, output.subject)),
     progress: (update) => progress.update(update),
     retry: (uuid, retry) => progress.retry(uuid, retry),
     progressEnd: (uuid, isDone) => progress.end(uuid, isDone),

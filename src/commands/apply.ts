@@ -2,8 +2,8 @@ import {type AppliedWish, applyWishes} from '../actions/apply.ts';
 import {wantedWishes, wishOfExpression} from '../cli/boot-wishes.ts';
 import {type CommandSet, defineCommand} from '../cli/command.ts';
 import type {CommandContext} from '../cli/context.ts';
-import type {ParsedInput} from '../cli/flags.ts';
-import {cellText, drawTable} from '../cli/table.ts';
+import {failFastFlag, type ParsedInput} from '../cli/flags.ts';
+import {drawTable} from '../cli/table.ts';
 import {ImgctlError} from '../errors.ts';
 import {type ImageWish, isImageWish, type Wish} from '../import1/pull-wish.ts';
 import importCommand from './import.ts';
@@ -16,6 +16,7 @@ export default defineCommand({
     'Does now what the units of import-generator do at boot: fetches what the files of wanted.d ask for and what is not there. One that fails does not keep the others from coming.',
   flags: {
     'dry-run': {kind: 'boolean', char: 'n', summary: 'only say what would be done'},
+    ...failFastFlag,
     pull: {
       kind: 'strings',
       value: 'EXPRESSION',
@@ -40,7 +41,7 @@ export default defineCommand({
         signal: context.signal,
       },
       wishes,
-      flags['dry-run'],
+      {isDryRun: flags['dry-run'], isFailFast: flags['fail-fast']},
     );
     context.failLater(result.failure);
     return result.wishes;

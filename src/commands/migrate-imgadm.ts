@@ -1,5 +1,6 @@
 import {importMigrated, type MigrationResult, migrateImgadm, tellImages} from '../actions/migrate-imgadm.ts';
 import {defineCommand} from '../cli/command.ts';
+import {failFastFlag} from '../cli/flags.ts';
 
 export default defineCommand({
   id: 'migrate-imgadm',
@@ -8,6 +9,7 @@ export default defineCommand({
   description:
     'Reads a copy of /var/imgadm (or of the older /var/db/imgadm) of another host, adds its sources to the configuration, and prints which of its images must be imported again. The data of images is not taken over.',
   flags: {
+    ...failFastFlag,
     import: {kind: 'boolean', summary: 'import them right away'},
   },
   args: [{name: 'DIR', summary: 'the copy, or a directory with var/imgadm below it'}],
@@ -20,7 +22,7 @@ export default defineCommand({
       program: context.program,
     };
     const result = await migrateImgadm(parts, args[0] ?? '');
-    if (flags.import) return importMigrated(await context.action(), result);
+    if (flags.import) return importMigrated(await context.action(), result, {isFailFast: flags['fail-fast']});
     tellImages(parts, result);
     return result;
   },

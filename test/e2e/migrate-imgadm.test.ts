@@ -95,6 +95,15 @@ test('an empty list of sources is a list, too', async () => {
   expect(configured()).toEqual([]);
 });
 
+test('--import --fail-fast stops at the first image that cannot be imported', async () => {
+  put('imgadm.conf', {sources: [{url: server.url, type: 'imgapi'}]});
+  for (const image of [{...gone, uuid: gone.uuid.replace(/^3/, '0')}, base]) putRecord(image);
+  const outcome = await migrate('-j', '--import', '--fail-fast', 'old');
+  const {images} = JSON.parse(outcome.stdout);
+  expect(images.map(({state}: {state: string}) => state)).toEqual(['failed', 'pending']);
+  expect([outcome.status, world.machines()]).toEqual([4, []]);
+});
+
 test('--import imports what can be, tells what cannot, and may be run again', async () => {
   put('imgadm.conf', {sources: [{url: server.url, type: 'imgapi'}]});
   for (const image of [base, webapp, gone]) putRecord(image);
@@ -104,6 +113,7 @@ test('--import imports what can be, tells what cannot, and may be run again', as
   expect(outcome.stderr).toBe(`\
 imgctl migrate-imgadm: warning: image ${gone.uuid} (gone@1.0.0) cannot be imported: an active image "${gone.uuid}" was not found in image sources
 imgctl migrate-imgadm: warning: image ${third.uuid} (third@1.0.0) cannot be imported: docker is not supported: image "${third.uuid}"
+2 of 4 images failed
 `);
   server.images.push(gone, third);
   const again = JSON.parse((await migrate('-j', '--import', 'old')).stdout);

@@ -78,7 +78,7 @@ export class ActionWorld {
       transferStep: (line) => void this.lines.push(line),
       notice: (line) => void this.lines.push(line),
       warn: (line) => void this.warnings.push(line),
-      expect: () => undefined,
+      failure: (error) => void this.warnings.push(error.message),
       progress: () => undefined,
       retry: () => undefined,
       progressEnd: () => undefined,

@@ -79,6 +79,32 @@ test('one that fails is told last, and the next one comes', async () => {
   expect(world.machines()).toContain('b.raw');
 });
 
+test('of several failures each is told when it happens, then how many; --fail-fast stops at the first', async () => {
+  const wish = (name: string, verify: string) => {
+    return {url: `${server.url}/${name}.raw`, type: 'raw', class: 'machine', verify};
+  };
+  want(wish('a', '0'.repeat(64)), wish('b', 'no'), wish('c', '1'.repeat(64)));
+  const failures = (stderr: string) => stderr.split('\n').filter((line) => line.includes(': error ('));
+  const all = await run('apply', '-q');
+  expect(failures(all.stderr)).toEqual([
+    expect.stringMatching(/^imgctl apply: error \(ChecksumError\): .*a\.raw/),
+    expect.stringMatching(/^imgctl apply: error \(ChecksumError\): .*c\.raw/),
+    'imgctl apply: error (MultiError): 2 of 3 images failed',
+  ]);
+  expect(all.stdout.split('\n').map((line) => line.split(/ +/)[2])).toEqual([
+    'OUTCOME',
+    'failed',
+    'pulled',
+    'failed',
+    undefined,
+  ]);
+  expect(all.status).toBe(1);
+  const fast = await run('apply', '-q', '--fail-fast');
+  expect(failures(fast.stderr)).toHaveLength(2);
+  expect(fast.stderr).toContain('(ChecksumError): 1 of 3 images failed');
+  expect([fast.stdout.split('\n').length, fast.status]).toEqual([3, 5]);
+});
+
 test('an expression is done as its unit would do it: an image that is there is an error', async () => {
   const expression = `raw,confext,verify=no:d.raw:${server.url}/x`;
   expect((await run('apply', '--pull', expression)).status).toBe(0);

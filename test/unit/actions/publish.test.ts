@@ -53,7 +53,7 @@ async function publish(
     transferStep: () => undefined,
     notice: (text: string) => void notices.push(text),
     warn: (text: string) => void warnings.push(text),
-    expect: () => undefined,
+    failure: () => undefined,
     progress: () => undefined,
     retry: () => undefined,
     progressEnd: () => undefined,
