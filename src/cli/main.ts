@@ -7,8 +7,7 @@ import {ImgctlError} from '../errors.ts';
 import type {CommandMap} from './command-map.ts';
 import type {ProgramName} from './context-flags.ts';
 import {dispatch, type Invocation} from './dispatch.ts';
-import {dressError} from './dress-error.ts';
-import {processEnvironment} from './environment.ts';
+import {type Environment, processEnvironment} from './environment.ts';
 import {exitStatusOf, isUsage} from './exit-codes.ts';
 import type {GlobalFlags} from './flags.ts';
 import {splitGlobals} from './global-flags.ts';
@@ -21,7 +20,7 @@ import {watchOutput} from './watch-output.ts';
 
 /** Runs one command line; resolves with the exit status. */
 export async function main(commands: CommandMap, program: ProgramName, argv: string[]): Promise<number> {
-  const environment = processEnvironment();
+  const environment = await serviceEnvironment(program);
   const interrupt = new AbortController();
   watchSignals(interrupt);
   watchOutput(program);
@@ -73,6 +72,14 @@ export async function main(commands: CommandMap, program: ProgramName, argv: str
     environment.stderr.write(`${dressError(text, {environment, program, flags})}\n`);
     return status;
   }
+}
+
+/** Under systemd what is told goes into the journal with fields; nobody compares what the old names say there. */
+async function serviceEnvironment(program: ProgramName): Promise<Environment> {
+  const environment = processEnvironment();
+  if (environment.env.JOURNAL_STREAM === undefined || program !== 'imgctl') return environment;
+  const {withJournal} = await import('./journal.ts');
+  return withJournal(environment, program);
 }
 
 /** -j and -E count even when the parser gave up before it came to them. imgadm knows -E only, before the command. */

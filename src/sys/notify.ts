@@ -1,8 +1,12 @@
 import {checked, native} from './native.ts';
 
-/** Tells the service manager a state, as sd_notify(3) does; nothing without its socket (`NOTIFY_SOCKET`). */
-export function notifySupervisor(socket: string | undefined, state: string): void {
+/** One datagram: a state for the service manager, as sd_notify(3) does, or an entry of the journal; nothing without a socket. */
+export function notifySupervisor(socket: string | undefined, state: string | Buffer): void {
   if (!socket) return;
   const address = Buffer.from(socket.replace(/^@/, '\0'));
-  checked(native().sendDatagram(address, Buffer.from(state)), 'sendto', socket);
+  checked(
+    native().sendDatagram(address, typeof state === 'string' ? Buffer.from(state) : state),
+    'sendto',
+    socket,
+  );
 }
