@@ -46,6 +46,7 @@ export const errorCodes = [
   'OriginMismatch',
   'OriginNotFoundInSource',
   'OriginNotInstalled',
+  'PartlyDone',
   'PrepareImageDidNotRun',
   'PrepareImageError',
   'SignatureNotTrusted',
@@ -144,16 +145,24 @@ export class MultiError extends ImgctlError {
   }
 }
 
-/** The end of a command of several parts, each failure of which has been told (ux.md §7.1); undefined for none. */
+/**
+ * The end of a command of several parts, each failure of which has been told (ux.md §7.1); undefined for none. `PartlyDone`
+ * where something was done.
+ */
 export function asTotals(
   errors: readonly ImgctlError[],
-  {of, what}: {of: number; what: string},
+  {of, what, isSomeDone}: {of: number; what: string; isSomeDone: boolean},
 ): ImgctlError | undefined {
   const [first, ...others] = errors;
   if (!first) return undefined;
   const message = `${errors.length} of ${of} ${what} failed`;
+  const retryable = errors.some((error) => error.retryable);
+  if (isSomeDone) {
+    const failures = errors.map((error) => ({code: error.publicCode, message: error.message}));
+    return new ImgctlError('PartlyDone', message, {cause: first, retryable, details: {errors: failures}});
+  }
   if (others.length > 0) return new MultiError(errors, message);
-  return new ImgctlError(first.code, message, {cause: first, retryable: first.retryable});
+  return new ImgctlError(first.code, message, {cause: first, retryable});
 }
 
 /** The errno name of a system error, else undefined. */

@@ -62,7 +62,8 @@ export async function applyWishes(
       if (isFailFast) break;
     }
   }
-  const totals = asTotals(errors, {of: wishes.length, what: 'images'});
+  const isSomeDone = applied.some(({outcome}) => outcome !== 'failed');
+  const totals = asTotals(errors, {of: wishes.length, what: 'images', isSomeDone});
   return {wishes: applied, failure: wishes.length > 1 ? totals : errors[0]};
 }
 

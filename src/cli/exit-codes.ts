@@ -9,6 +9,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   UnknownOption: 2,
   ImageNotInstalled: 3,
   OriginNotInstalled: 3,
+  PartlyDone: 4,
   ChecksumError: 5,
   SignatureNotTrusted: 5,
   VerificationRequired: 5,

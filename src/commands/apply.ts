@@ -25,7 +25,11 @@ export default defineCommand({
   },
   args: [],
   examples: ['apply -n', 'apply', 'apply --pull raw,sysext,refresh:tools:https://example.com/tools.raw.xz'],
-  exitStatus: {1: 'an image could not be fetched', 5: 'the one image that failed was not verified'},
+  exitStatus: {
+    1: 'no image could be fetched',
+    4: 'some images could not be fetched',
+    5: 'the only image was not verified',
+  },
   run: async (context, {flags}, commands) => {
     const wishes =
       flags.pull.length > 0

@@ -83,6 +83,7 @@ describe('exit statuses', () => {
     ['UnknownOption', 2],
     ['ImageNotInstalled', 3],
     ['OriginNotInstalled', 3],
+    ['PartlyDone', 4],
     ['Interrupted', 130],
     ['DownloadError', 1],
     ['NoSpace', 1],
