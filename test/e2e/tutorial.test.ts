@@ -1,9 +1,11 @@
 /** docs/tutorial.md, typed line by line: what it shows is what comes. */
 
 import {type ChildProcess, spawn, spawnSync} from 'node:child_process';
+import {createHash} from 'node:crypto';
 import {once} from 'node:events';
-import {readFileSync, writeFileSync} from 'node:fs';
+import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
+import {createMessage, generateKey, sign} from 'openpgp';
 import {expect, test} from 'vitest';
 import {endWorld, makeWorld, replay, type World} from '../support/transcripts.ts';
 
@@ -18,6 +20,28 @@ sed -i 's/"lx-dataset", "os": "linux"/"other", "os": "other"/' disk.imgmanifest
 imgctl publish -q -m disk.imgmanifest -f disk $URL >/dev/null
 rm -rf tree disk* image*`;
 const words = 'cut_server() { : >cut; }';
+
+/** A disk in `signed` that the one key of the host's keyring vouches for. Resolves with the fingerprint of the key. */
+async function offerSigned({directory, env}: World): Promise<string> {
+  const key = await generateKey({
+    type: 'ecc',
+    curve: 'ed25519Legacy',
+    userIDs: [{name: 'Example Images'}],
+    format: 'object',
+  });
+  const disk = Buffer.alloc(65_536, 'tools');
+  const sums = `${createHash('sha256').update(disk).digest('hex')}  tools.raw\n`;
+  const message = await createMessage({binary: Buffer.from(sums)});
+  const signature = await sign({message, signingKeys: key.privateKey, detached: true, format: 'binary'});
+  const signed = path.join(directory, 'signed');
+  const keyrings = path.join(String(env.IMGCTL_ROOT), 'etc/systemd');
+  for (const folder of [signed, keyrings]) mkdirSync(folder, {recursive: true});
+  writeFileSync(path.join(signed, 'tools.raw'), disk);
+  writeFileSync(path.join(signed, 'SHA256SUMS'), sums);
+  writeFileSync(path.join(signed, 'SHA256SUMS.gpg'), signature as unknown as Uint8Array);
+  writeFileSync(path.join(keyrings, 'import-pubring.pgp'), key.publicKey.write());
+  return key.publicKey.getFingerprint().toUpperCase();
+}
 
 async function startProxy(world: World): Promise<ChildProcess> {
   const program = path.join(import.meta.dirname, '../support/cutting-proxy.ts');
@@ -43,8 +67,10 @@ test('the tutorial shows what comes', {timeout: 200_000}, async () => {
     });
     expect(made).toMatchObject({status: 0, stderr: ''});
     proxy = await startProxy(world);
+    const fingerprint = await offerSigned(world);
     const actual = text.replace(block, (_, script: string) => {
-      return `\`\`\`\n${replay(script.trimEnd(), world, words)}\n\`\`\``;
+      const came = replay(script.trimEnd(), world, words).replaceAll(fingerprint, '$KEY');
+      return `\`\`\`\n${came}\n\`\`\``;
     });
     if (process.env.IMGCTL_UPDATE_GOLDEN === '1') writeFileSync(file, actual);
     else expect(actual).toBe(text);
