@@ -71,6 +71,8 @@ export interface Reporter {
   warn(text: string): void;
   /** Of one part of several, while the command goes on with the others. */
   failure(error: ImgctlError): void;
+  /** What this run is going to bring, before the first of them begins. */
+  expect(images: readonly PlannedImage[]): void;
   progress(update: ProgressUpdate): void;
   retry(uuid: string, retry: ProgressRetry): void;
   /** The image is done with; its progress is no longer shown. `isDone`: all that was to be done was done. */

@@ -24,7 +24,7 @@ export function commandHelp(program: ProgramName, definition: CommandDefinition,
   }
   const own = Object.keys(definition.flags);
   const table = flagTable(definition, program);
-  lines.push('', 'OPTIONS', ...optionLines(table, own, columns));
+  lines.push('', 'OPTIONS', ...groupedLines(table, own, columns));
   const others = Object.keys(table).filter((name) => !own.includes(name));
   lines.push('', 'GLOBAL OPTIONS', ...optionLines(table, others, columns));
   lines.push('', 'EXAMPLES', ...definition.examples.map((example) => `  ${program} ${example}`));
@@ -45,6 +45,63 @@ export function usageLine(program: string, definition: CommandDefinition): strin
 function argumentText(argument: ArgumentDefinition): string {
   const name = argument.many ? `${argument.name}...` : argument.name;
   return argument.optional ? `[${name}]` : name;
+}
+
+/** More options than this are told in groups (ux.md §2.1). */
+const mostUngrouped = 10;
+
+/** A name means the same on every command that has it. */
+const groups: readonly (readonly [title: string, names: readonly string[]])[] = [
+  [
+    'selection',
+    [
+      ...[
+        'class',
+        'class-machine',
+        'class-portable',
+        'class-sysext',
+        'class-confext',
+        'pool',
+        'channel',
+        'source',
+      ],
+      ...['name', 'type', 'manifest', 'file', 'add', 'delete', 'edit', 'check', 'machine', 'host'],
+    ],
+  ],
+  [
+    'transfer',
+    [
+      ...['read-only', 'keep-download', 'no-keep', 'incremental', 'script', 'metadata', 'prepare-timeout'],
+      ...['prepare-network', 'max-origin-depth'],
+    ],
+  ],
+  ['trust', ['verify', 'insecure', 'user', 'key', 'password-file']],
+  [
+    'output',
+    [
+      ...['json', 'json-auto', 'quiet', 'verbose', 'dry-run', 'columns', 'sort', 'no-header', 'no-legend'],
+      ...['output-template', 'compression', 'format', 'publish'],
+    ],
+  ],
+];
+
+function groupedLines(
+  table: Record<string, FlagDefinition>,
+  names: readonly string[],
+  columns: number,
+): string[] {
+  const shown = names.filter((name) => !table[name]?.hidden);
+  if (shown.length <= mostUngrouped) return optionLines(table, shown, columns);
+  const rest = shown.filter((name) => !groups.some(([, members]) => members.includes(name)));
+  const all = [...groups, ['other', rest] as const];
+  return all.flatMap(([title, members]) => {
+    const lines = optionLines(
+      table,
+      shown.filter((name) => members.includes(name)),
+      columns,
+    );
+    return lines.length > 0 ? [` ${title}`, ...lines] : [];
+  });
 }
 
 function optionLines(

@@ -3,10 +3,11 @@
  * own (ux.md §7.4; https://systemd.io/JOURNAL_NATIVE_PROTOCOL). What the journal does not take goes the plain way.
  */
 
-import {fstatSync} from 'node:fs';
-import {notifySupervisor} from '../sys/notify.ts';
+import {type JournalFields, sendToJournal} from '../sys/journal.ts';
 import type {Environment} from './environment.ts';
+import {levels} from './line-levels.ts';
 import {logLevels} from './log.ts';
+import {isJournal} from './progress/mode.ts';
 
 const socketPath = '/run/systemd/journal/socket';
 const stderrDescriptor = 2;
@@ -19,14 +20,14 @@ const uuidPattern = /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{
 
 /** The environment, with such a stream in place of standard error where it is one; else as it is. */
 export function withJournal(environment: Environment, identifier: string): Environment {
-  if (!isJournalStream(environment.env.JOURNAL_STREAM)) return environment;
+  if (!isJournal(environment.env, stderrDescriptor)) return environment;
   const plain = environment.stderr;
   let transferId: string | undefined;
   const write = (text: string): boolean => {
     transferId = /\btransfer job (\d+)/.exec(text)?.[1] ?? transferId;
     const fields = {...fieldsOf(text.replace(/\n$/, '')), IMGCTL_TRANSFER_ID: transferId};
     try {
-      notifySupervisor(socketPath, encode({SYSLOG_IDENTIFIER: identifier, ...fields}));
+      sendToJournal(socketPath, {SYSLOG_IDENTIFIER: identifier, ...withoutUndefined(fields)});
       return true;
     } catch {
       return plain.write(text);
@@ -36,24 +37,25 @@ export function withJournal(environment: Environment, identifier: string): Envir
   return Object.create(environment, {stderr: {value: {write, isTTY: false}}}) as Environment;
 }
 
-/** `DEVICE:INODE` of the stream that the service manager made (systemd.exec(5)); a redirected one is another. */
-function isJournalStream(text: string | undefined): boolean {
-  if (text === undefined) return false;
-  const {dev, ino} = fstatSync(stderrDescriptor);
-  return text === `${dev}:${ino}`;
-}
-
 type Fields = Record<string, string | undefined>;
 
-/** What a line of ours says of itself; a record of the log says it as JSON. */
-function fieldsOf(text: string): Fields {
+function withoutUndefined(fields: Fields): JournalFields {
+  return Object.fromEntries(
+    Object.entries(fields).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+}
+
+/** What a line of ours says of itself, its level in front (sd-daemon(3)); a record of the log says it as JSON. */
+function fieldsOf(written: string): Fields {
+  const level = /^<([0-7])>/.exec(written)?.[1];
+  const text = level === undefined ? written : written.replace(/^<[0-7]>/gm, '');
   const record = text.startsWith('{') ? recordOf(text) : undefined;
   const message = record?.msg ?? text;
   const code = record?.code ?? /^[^\n]*?: error \((\w+)\): /.exec(text)?.[1];
   const isWarning = /^imgctl[^:\n]*: warning: /.test(text);
   return {
     MESSAGE: message,
-    PRIORITY: record?.priority ?? (code !== undefined ? '3' : isWarning ? '4' : '6'),
+    PRIORITY: record?.priority ?? level ?? String(levels.info),
     MESSAGE_ID: code !== undefined ? failureId : isWarning ? warningId : undefined,
     IMGCTL_ERROR_CODE: code,
     IMGCTL_IMAGE_UUID: uuidPattern.exec(message)?.[0],
@@ -76,17 +78,4 @@ function priorityOf(level: number): string {
   if (level >= logLevels.error) return '3';
   if (level >= logLevels.warn) return '4';
   return level >= logLevels.info ? '6' : '7';
-}
-
-/** A value of several lines is preceded by its length. */
-function encode(fields: Fields): Buffer {
-  const parts = Object.entries(fields).flatMap(([name, value]) => {
-    if (value === undefined) return [];
-    if (!value.includes('\n')) return [Buffer.from(`${name}=${value}\n`)];
-    const bytes = Buffer.from(value);
-    const length = Buffer.alloc(8);
-    length.writeBigUInt64LE(BigInt(bytes.length));
-    return [Buffer.from(`${name}\n`), length, bytes, Buffer.from('\n')];
-  });
-  return Buffer.concat(parts);
 }

@@ -7,6 +7,7 @@ import {ImgctlError} from '../errors.ts';
 import type {CommandMap} from './command-map.ts';
 import type {ProgramName} from './context-flags.ts';
 import {dispatch, type Invocation} from './dispatch.ts';
+import {dressError} from './dress-error.ts';
 import {type Environment, processEnvironment} from './environment.ts';
 import {exitStatusOf, isUsage} from './exit-codes.ts';
 import type {GlobalFlags} from './flags.ts';

@@ -3,7 +3,7 @@ import {wantedWishes, wishOfExpression} from '../cli/boot-wishes.ts';
 import {type CommandSet, defineCommand} from '../cli/command.ts';
 import type {CommandContext} from '../cli/context.ts';
 import {failFastFlag, type ParsedInput} from '../cli/flags.ts';
-import {drawTable} from '../cli/table.ts';
+import {cellText, drawTable} from '../cli/table.ts';
 import {ImgctlError} from '../errors.ts';
 import {type ImageWish, isImageWish, type Wish} from '../import1/pull-wish.ts';
 import importCommand from './import.ts';

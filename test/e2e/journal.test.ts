@@ -73,7 +73,10 @@ test('the old names, and a standard error that is no stream of the journal, get 
   ]);
 });
 
-test('where no journal listens, the lines are plain', () => {
+test('where no journal listens, lines go to its stream with their level in front', () => {
   const {entries, plain} = asService('sh', '-c', `rm /run/systemd/journal/socket; imgctl get ${uuid}`);
-  expect([entries, plain]).toEqual([[], expect.stringMatching(/^imgctl get: error \(ImageNotInstalled\)/)]);
+  expect([entries, plain]).toEqual([
+    [],
+    expect.stringMatching(/^<3>imgctl get: error \(ImageNotInstalled\)/),
+  ]);
 });

@@ -79,6 +79,7 @@ export class ActionWorld {
       notice: (line) => void this.lines.push(line),
       warn: (line) => void this.warnings.push(line),
       failure: (error) => void this.warnings.push(error.message),
+      expect: () => undefined,
       progress: () => undefined,
       retry: () => undefined,
       progressEnd: () => undefined,

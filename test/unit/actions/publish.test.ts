@@ -54,6 +54,7 @@ async function publish(
     notice: (text: string) => void notices.push(text),
     warn: (text: string) => void warnings.push(text),
     failure: () => undefined,
+    expect: () => undefined,
     progress: () => undefined,
     retry: () => undefined,
     progressEnd: () => undefined,

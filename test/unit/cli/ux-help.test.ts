@@ -48,6 +48,16 @@ describe('help of a command', () => {
     expect(definition.examples.filter((example) => !example.startsWith(id))).toEqual([]);
   });
 
+  test.each(commands.ids('imgctl'))('%s: more than ten options come in groups, each once', async (id) => {
+    const definition = await commands.load(id);
+    const help = commandHelp('imgctl', definition, 100);
+    const [, own = ''] = /^OPTIONS\n([\s\S]*?)^GLOBAL/m.exec(help) ?? [];
+    const shown = Object.values(definition.flags).filter(({hidden}) => !hidden);
+    const titles = [...own.matchAll(/^ (\w+)$/gm)].map(([, title]) => title);
+    expect(titles.length > 1).toBe(shown.length > 10);
+    expect([...own.matchAll(/^ {2}(?:-\w| {4})?,? ?(?:--|$)|^ {2}-\w /gm)]).toHaveLength(shown.length);
+  });
+
   test('is the same by "help COMMAND", -h and --help', () => {
     const [first, ...others] = [
       ['help', 'import'],
