@@ -16,7 +16,7 @@ const redrawMs = 100;
 /** What is over sooner leaves no trace. */
 const drawAfterMs = 200;
 /** Left free at the end of a line: what the terminal echoes of Ctrl-C and Ctrl-Z must not wrap. */
-const echoCells = 3;
+const echoCells = 2;
 
 export class Bars implements ProgressView {
   readonly #screen: Screen;
@@ -103,19 +103,19 @@ export class Bars implements ProgressView {
     const views = scene.tracks.map((track) => viewOf(track, nowMs));
     const total = this.#totalView(scene, nowMs);
     // The last row is left alone, so that nothing scrolls.
-    const most = Math.max(1, this.#screen.rows - (total ? 2 : 1));
+    const {columns, rows} = this.#screen.size;
+    const most = Math.max(1, rows - (total ? 2 : 1));
     const shown = [...views.slice(0, most), ...(total ? [total] : [])];
-    const lines = this.#lines(shown);
+    const lines = this.#lines(shown, columns - echoCells);
     this.#screen.draw(lines, lines.map(cellWidth));
     const share = total ? total.share : views[0]?.share;
     this.#screen.showInTaskbar(share === undefined ? 'unknown' : Math.min(99, Math.floor(share * 100)));
   }
 
-  #lines(views: readonly BarView[]): string[] {
+  #lines(views: readonly BarView[], room: number): string[] {
     const titleCells = Math.max(...views.map(({title}) => cellWidth(title)));
-    const columns = Math.max(1, this.#screen.columns - echoCells);
     const look = {isAscii: isAsciiOnly(this.#env), ellipsis: ellipsisFor(this.#env)};
-    return views.map((view) => barLine(view, {...look, columns, titleCells}));
+    return views.map((view) => barLine(view, {...look, columns: Math.max(1, room), titleCells}));
   }
 
   /** Of all downloads together; there is none for a single image. */

@@ -32,18 +32,18 @@ export interface BarOptions {
   titleCells: number;
 }
 
-const widths = {percent: 4, done: 10, rate: 12, left: 6} as const;
+const widths = {percent: 3, done: 10, rate: 12, left: 6} as const;
 type Part = keyof typeof widths;
 
 /** What is left out first where there is little room; the phase always stays. */
 const layouts: readonly {bar: boolean; parts: readonly Part[]; leastTitle: number}[] = [
-  {bar: true, parts: ['percent', 'done', 'rate', 'left'], leastTitle: 24},
+  {bar: true, parts: ['percent', 'done', 'rate', 'left'], leastTitle: 16},
   {bar: false, parts: ['percent', 'done', 'rate', 'left'], leastTitle: 16},
   {bar: false, parts: ['percent', 'done', 'left'], leastTitle: 12},
   {bar: false, parts: ['percent', 'done'], leastTitle: 8},
   {bar: false, parts: ['percent'], leastTitle: 6},
 ];
-const leastBar = 10;
+const leastBar = 8;
 const widestBar = 24;
 const phaseCells = 8;
 

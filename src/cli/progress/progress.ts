@@ -35,6 +35,8 @@ export class Progress {
   readonly #options: ProgressOptions;
   readonly #tracks = new Map<string, Track>();
   #plan: Plan | undefined;
+  /** UUIDs of the plan; their lines keep its order. */
+  #order: readonly string[] = [];
   readonly #finished = {images: 0, bytes: 0};
   #ticker: NodeJS.Timeout | undefined;
   #beganMs: number | undefined;
@@ -84,6 +86,7 @@ export class Progress {
       ? undefined
       : sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
     this.#plan = {images: images.length, totalBytes};
+    this.#order = images.map(({uuid}) => uuid);
   }
 
   update(update: ProgressUpdate): void {
@@ -147,7 +150,9 @@ export class Progress {
   }
 
   #scene(): Scene {
-    return {tracks: [...this.#tracks.values()], plan: this.#plan, finished: this.#finished};
+    const place = (track: Track): number => this.#order.indexOf(track.update.uuid);
+    const tracks = [...this.#tracks.values()].sort((one, other) => place(one) - place(other));
+    return {tracks, plan: this.#plan, finished: this.#finished};
   }
 
   #tick(): void {

@@ -26,12 +26,10 @@ export class Screen {
       (env.IMGCTL_OSC === undefined || isYes(env.IMGCTL_OSC));
   }
 
-  get columns(): number {
-    return this.#stream.columns || 80;
-  }
-
-  get rows(): number {
-    return this.#stream.rows || 24;
+  /** As it is now: the signal that tells of a new size may come after the next drawing. */
+  get size(): {columns: number; rows: number} {
+    const [columns, rows] = this.#stream.isTTY ? this.#stream.getWindowSize() : [];
+    return {columns: columns || 80, rows: rows || 24};
   }
 
   /** Draws over what was drawn; `cells` are the widths of the lines. */
@@ -57,7 +55,9 @@ export class Screen {
   }
 
   #toFirstRow(): string {
-    const rows = this.#drawn.reduce((sum, cells) => sum + Math.max(1, Math.ceil(cells / this.columns)), 0);
+    if (this.#drawn.length === 0) return '\r';
+    const {columns} = this.size;
+    const rows = this.#drawn.reduce((sum, cells) => sum + Math.max(1, Math.ceil(cells / columns)), 0);
     return rows > 1 ? `\r\u001b[${rows - 1}A` : '\r';
   }
 }

@@ -39,10 +39,10 @@ function track(
 
 describe('a bar', () => {
   test.each([
-    [40, 'base-64@26.…  download   61%    86.9 MiB'],
-    [60, 'base-64@26.1.0  download   61%    86.9 MiB      3s'],
-    [80, 'base-64@26.1.0  download  [=======>    ]   61%    86.9 MiB    18.4 MiB/s      3s'],
-    [200, 'base-64@26.1.0  download  [==============>         ]   61%    86.9 MiB    18.4 MiB/s      3s'],
+    [40, 'base-64@26.1…  download  61%    86.9 MiB'],
+    [60, 'base-64@26.1.0  download  61%    86.9 MiB      3s'],
+    [80, 'base-64@26.1.0  download  [=======>     ]  61%    86.9 MiB    18.4 MiB/s      3s'],
+    [200, 'base-64@26.1.0  download  [==============>         ]  61%    86.9 MiB    18.4 MiB/s      3s'],
   ])('at %i columns has what fits, its numbers first', (columns, line) => {
     expect(barLine(view, {...look, columns})).toBe(line);
   });
