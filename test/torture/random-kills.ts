@@ -66,10 +66,19 @@ async function killSometime(
   const {env, directory} = bench.world;
   const child = spawn('imgctl', operation.args(bench), {env, cwd: directory, stdio: 'ignore'});
   const ended = new Promise((resolve) => child.on('close', resolve));
-  await Promise.race([ended, sleep(random.next() * wholeMs)]);
+  if (operation.child !== undefined && random.next() < 0.5) await untilChild(child, operation.child);
+  else await Promise.race([ended, sleep(random.next() * wholeMs)]);
   const killed = killOne(child, random);
   await ended;
   return killed;
+}
+
+/** A moment in the short life of the child, or the end. */
+async function untilChild(program: ChildProcess, name: string): Promise<void> {
+  while (program.exitCode === null && program.signalCode === null) {
+    if (descendantsOf(program.pid ?? 0).some((pid) => nameOf(pid) === name)) return;
+    await sleep(3);
+  }
 }
 
 /** Undefined when there was nobody left. */
