@@ -3,69 +3,64 @@
  * (`cli/exit-codes.ts` and, on the bus, `dbus/error-names.ts`) translate codes outward and nothing else does.
  */
 
-/**
- * Codes of spec/imgadm.md §11 and spec/imgapi.md §2 that imgctl raises itself, plus its own. Each has an entry in
- * imgctl-errors(7).
- */
-export const errorCodes = [
-  'ActiveImageNotFound',
-  'AmbiguousImage',
-  'BusUnavailable',
-  'CatalogCorrupt',
-  'ChecksumError',
-  'ClientError',
-  'ConfigError',
-  'DownloadError',
-  'FileSystem',
-  'ImageAlreadyExists',
-  'ImageHasDependentClones',
-  'ImageInUse',
-  'ImageNotFound',
-  'ImageNotInstalled',
-  'InstanceExists',
-  'InternalError',
-  'Interrupted',
-  'InvalidArchive',
-  'InvalidArgument',
-  'InvalidManifest',
-  'InvalidUUID',
-  'LimitExceeded',
-  'LockTimeout',
-  'ManifestValidation',
-  'MaxOriginDepth',
-  'MaxPlatform',
-  'MinPlatform',
-  'NoCommand',
-  'NoSources',
-  'NoSpace',
-  'NotAuthorized',
-  'NotSupported',
-  'Offline',
-  'Option',
-  'OriginHasNoFinalSnapshot',
-  'OriginMismatch',
-  'OriginNotFoundInSource',
-  'OriginNotInstalled',
-  'PartlyDone',
-  'PrepareImageDidNotRun',
-  'PrepareImageError',
-  'SignatureNotTrusted',
-  'SourcePing',
-  'UncompressionError',
-  'UnexpectedNumberOfSnapshots',
-  'UnknownCommand',
-  'UnknownOption',
-  'UpgradeError',
-  'UploadError',
-  'Usage',
-  'VerificationRequired',
-  'VmHasNoOrigin',
-  'VmNotFound',
-  'VmNotStopped',
-  'Warned',
-] as const;
-
-export type ErrorCode = (typeof errorCodes)[number];
+/** Codes of spec/imgadm.md §11 and spec/imgapi.md §2 that imgctl raises itself, plus its own. */
+export type ErrorCode =
+  | 'ActiveImageNotFound'
+  | 'AmbiguousImage'
+  | 'BusUnavailable'
+  | 'CatalogCorrupt'
+  | 'ChecksumError'
+  | 'ClientError'
+  | 'ConfigError'
+  | 'DownloadError'
+  | 'FileSystem'
+  | 'ImageAlreadyExists'
+  | 'ImageHasDependentClones'
+  | 'ImageNotActive'
+  | 'ImageNotFound'
+  | 'ImageNotInstalled'
+  | 'ImageInUse'
+  | 'InstanceExists'
+  | 'Interrupted'
+  | 'InternalError'
+  | 'InvalidArchive'
+  | 'InvalidArgument'
+  | 'InvalidManifest'
+  | 'InvalidUUID'
+  | 'LimitExceeded'
+  | 'LockTimeout'
+  | 'ManifestValidation'
+  | 'MaxPlatform'
+  | 'MaxOriginDepth'
+  | 'MinPlatform'
+  | 'NoCommand'
+  | 'NoSources'
+  | 'NoSpace'
+  | 'NotAuthorized'
+  | 'NotSupported'
+  | 'Offline'
+  | 'Option'
+  | 'OriginHasNoFinalSnapshot'
+  | 'OriginMismatch'
+  | 'OriginNotFoundInSource'
+  | 'OriginNotInstalled'
+  | 'PrepareImageDidNotRun'
+  | 'PrepareImageError'
+  | 'SignatureNotTrusted'
+  | 'SourceDowngraded'
+  | 'SourcePing'
+  | 'Timeout'
+  | 'UncompressionError'
+  | 'UnexpectedNumberOfSnapshots'
+  | 'UnknownCommand'
+  | 'UnknownOption'
+  | 'UpgradeError'
+  | 'UploadError'
+  | 'Usage'
+  | 'VerificationRequired'
+  | 'VmHasNoOrigin'
+  | 'VmNotFound'
+  | 'VmNotStopped';
 
 export interface ErrorOptions {
   cause?: unknown;

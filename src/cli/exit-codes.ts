@@ -12,6 +12,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   PartlyDone: 4,
   ChecksumError: 5,
   SignatureNotTrusted: 5,
+  SourceDowngraded: 5,
   VerificationRequired: 5,
   Interrupted: 130,
 };

@@ -14,6 +14,8 @@ export interface StatePaths {
   configFilesBelow: string[];
   /** Notes of what was pulled last. */
   pullNotesDirectory: string;
+  /** When the newest signed list of each place was signed. */
+  signedListsDirectory: string;
   imageDirectory(imageClass: ImageClass): string;
   /** For images that go with the boot. */
   runtimeImageDirectory(imageClass: ImageClass): string;
@@ -50,6 +52,7 @@ export function statePaths(inputs: PathInputs): StatePaths {
       configFile: below('/etc/imgctl/config.json'),
       configFilesBelow: [below(vendorConfigFile)],
       pullNotesDirectory: below('/var/lib/imgctl/pulls'),
+      signedListsDirectory: below('/var/lib/imgctl/signed'),
       imageDirectory: (imageClass) => below(path.join(imageRoot, classDirectoryNames[imageClass])),
       runtimeImageDirectory: (imageClass) => below(path.join('/run', classDirectoryNames[imageClass])),
     };
@@ -73,6 +76,7 @@ export function statePaths(inputs: PathInputs): StatePaths {
     configFile: path.join(xdg('XDG_CONFIG_HOME', '.config'), 'imgctl/config.json'),
     configFilesBelow: [vendorConfigFile, '/etc/imgctl/config.json'],
     pullNotesDirectory: path.join(data, 'pulls'),
+    signedListsDirectory: path.join(data, 'signed'),
     runtimeImageDirectory: (imageClass) => path.join(runtimeDirectory, classDirectoryNames[imageClass]),
     imageDirectory: (imageClass) => path.join(state, classDirectoryNames[imageClass]),
   };
@@ -90,4 +94,13 @@ export function keyringFiles(env: PathInputs['env'], root: string | undefined): 
       path.join(root ? path.resolve(root) : '/', directory, name),
     ),
   );
+}
+
+/** What pulls are verified with. */
+export function proofPlaces(
+  env: PathInputs['env'],
+  root: string | undefined,
+  {signedListsDirectory}: StatePaths,
+): {keyringFiles: string[]; signedListsDirectory: string} {
+  return {keyringFiles: keyringFiles(env, root), signedListsDirectory};
 }

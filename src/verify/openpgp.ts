@@ -12,6 +12,8 @@ export interface GoodSignature {
   fingerprint: string;
   /** The key's own idea of its owner, for messages. */
   userId: string | undefined;
+  /** When the signature says that it was made. */
+  signedAt: Date;
 }
 
 export interface SignedText extends GoodSignature {
@@ -76,7 +78,7 @@ export class OpenPgpVerifier {
     if (results.length > maxSignatures) throw notTrusted(`there are more than ${maxSignatures} signatures`);
     const whole = {...(await import('openpgp')).config, ...config};
     const reasons: string[] = [];
-    for (const {keyID, verified} of results) {
+    for (const {keyID, verified, signature} of results) {
       const key = keys.find((candidate) => candidate.getKeys(keyID).length > 0);
       try {
         if (!key) throw new Error('that key is in no keyring');
@@ -84,7 +86,8 @@ export class OpenPgpVerifier {
         // The library looks at the time of signing only, which a stolen key may choose.
         await key.getSigningKey(keyID, this.#now(), undefined, whole);
         const {user} = await key.getPrimaryUser(this.#now(), undefined, whole);
-        return {fingerprint: key.getFingerprint().toUpperCase(), userId: user.userID?.userID};
+        const signedAt = (await signature).packets[0]?.created ?? new Date(0);
+        return {fingerprint: key.getFingerprint().toUpperCase(), userId: user.userID?.userID, signedAt};
       } catch (error) {
         reasons.push(`signature by key 0x${keyID.toHex().toUpperCase()}: ${reasonOf(error)}`);
       }

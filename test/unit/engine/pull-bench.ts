@@ -57,6 +57,7 @@ export class PullBench {
         http: async () => this.#http,
         downloads: async () => this.#downloads,
         keyringFiles: options.keyringFiles ?? [],
+        signedListsDirectory: path.join(this.directory, 'signed'),
         keyringFor: async () => options.onlyKeyring,
         ...(options.maxImageBytes === undefined ? {} : {maxImageBytes: options.maxImageBytes}),
       },

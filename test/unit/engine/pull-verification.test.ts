@@ -27,15 +27,16 @@ async function makeKey(name: string): Promise<PrivateKey> {
   const {privateKey} = await generateKey({
     type: 'ecc',
     curve: 'ed25519Legacy',
+    date: new Date(Date.now() - 3_600_000),
     userIDs: [{name, email: `${name}@example.com`}],
     format: 'armored',
   });
   return await readPrivateKey({armoredKey: privateKey});
 }
 
-async function detached(text: string, key = signer): Promise<Buffer> {
+async function detached(text: string, key = signer, date = new Date()): Promise<Buffer> {
   const message = await createMessage({binary: Buffer.from(text)});
-  const signature = await sign({message, signingKeys: key, detached: true, format: 'binary'});
+  const signature = await sign({message, signingKeys: key, detached: true, format: 'binary', date});
   return Buffer.from(signature as unknown as Uint8Array);
 }
 
@@ -185,4 +186,34 @@ test('where a keyring is named for a place, the keys of the others do not count'
   });
   bench.server.files.set('/SHA256SUMS.gpg', {body: await detached(list, stranger)});
   expect((await bench.pull('/disk.raw', {verify: 'signature'})).verification?.level).toBe('signature');
+});
+
+test('a list that was signed before one that was seen is refused, and kept apart with the reason', async () => {
+  const now = Date.now();
+  const signedAt = (minutes: number): Promise<Buffer> =>
+    detached(list, signer, new Date(now + minutes * 60_000));
+  const serve = (signature: Buffer): void =>
+    void bench.server.files.set('/SHA256SUMS.gpg', {body: signature});
+  await pull({'/SHA256SUMS': list, '/SHA256SUMS.gpg': await signedAt(-1)});
+  const again = {verify: 'signature', force: true} as const;
+  // The same one again, and a newer one, are fine.
+  await bench.pull('/disk.raw', again);
+  serve(await signedAt(0));
+  await bench.pull('/disk.raw', again);
+  serve(await signedAt(-1));
+  bench.server.files.set('/other.raw', {body: disk});
+  bench.server.files.set('/SHA256SUMS', {body: Buffer.from(`${list}${digest}  other.raw\n`)});
+  serve(await detached(`${list}${digest}  other.raw\n`, signer, new Date(now - 60_000)));
+  // Also for a file that was never pulled.
+  await expect(bench.pull('/other.raw', {...again, localName: 'two'})).rejects.toMatchObject({
+    code: 'SourceDowngraded',
+    message: expect.stringContaining('/SHA256SUMS" was signed at '),
+    details: {seenAt: new Date(Math.floor(now / 1000) * 1000).toISOString()},
+  });
+  expect(bench.names().filter((name) => name.includes('two'))).toEqual([]);
+  expect(await bench.quarantined()).toEqual([expect.stringContaining('was seen there before')]);
+  // Whoever asks for the checksum only asks for no signature.
+  expect((await bench.pull('/other.raw', {verify: 'checksum', localName: 'two'})).verification?.level).toBe(
+    'checksum',
+  );
 });

@@ -21,6 +21,8 @@ export interface ProofContext {
 /** Undefined for what was not asked for; a word for what did not come. */
 export interface Proofs {
   list: Buffer | Absent | undefined;
+  /** Where the list was found. */
+  listUrl?: string | undefined;
   signature: Buffer | Absent | undefined;
 }
 
@@ -40,7 +42,7 @@ export async function fetchProofs(context: ProofContext): Promise<Proofs> {
         ])
       : undefined,
   ]);
-  return {list, signature};
+  return {list: list.found, signature: signature?.found, listUrl: list.url};
 }
 
 /** The next name is asked for only where the one before is missing. */
@@ -48,12 +50,13 @@ async function fetchFirst(
   {url, http, log, signal, progress}: ProofContext,
   part: string,
   names: readonly string[],
-): Promise<Buffer | Absent> {
+): Promise<{found: Buffer | Absent; url: string | undefined}> {
   progress.expect(part, weight);
   for (const [index, name] of names.entries()) {
     const isLast = index === names.length - 1;
+    const place = siblingUrl(url, name);
     const found = await fetchSmall({
-      url: siblingUrl(url, name),
+      url: place,
       http,
       log,
       signal,
@@ -62,7 +65,7 @@ async function fetchFirst(
     });
     if (found === 'missing' && !isLast) continue;
     progress.update(part, 1);
-    return found;
+    return {found, url: place};
   }
-  return 'missing';
+  return {found: 'missing', url: undefined};
 }

@@ -4,6 +4,7 @@
  * file, before it is verified; whatever happens, nothing temporary stays but a partial download.
  */
 
+import {SignedLists} from '../../../downloads/signed-lists.ts';
 import type {UrlDownload, UrlFile} from '../../../downloads/url-download.ts';
 import {type ErrorCode, ImgctlError} from '../../../errors.ts';
 import type {DecompressLimits} from '../../../formats/decompress.ts';
@@ -264,10 +265,22 @@ export class PullJob {
         main: {url: request.url, sha256},
         sides,
         keyring: new OpenPgpVerifier(only === undefined ? support.keyringFiles : [only]),
+        onSigned: ({fingerprint, signedAt}) => this.#acceptList(proofs, {fingerprint, signedAt}),
         log: (...line) => this.#held.push(line),
       });
     } catch (error) {
       this.#downloadComplete(file && isPlain(file.fd) ? file.sizeBytes : undefined);
+      throw error;
+    }
+  }
+
+  async #acceptList({listUrl}: Proofs, signature: {fingerprint: string; signedAt: Date}): Promise<void> {
+    const {signedListsDirectory} = this.#options.support;
+    if (listUrl === undefined || signedListsDirectory === undefined) return;
+    try {
+      await new SignedLists(signedListsDirectory).accept({url: maskUrl(listUrl), ...signature});
+    } catch (error) {
+      this.#held.push([3, 'DOWNLOAD INVALID: The signed list is older than one that was seen before.']);
       throw error;
     }
   }

@@ -9,6 +9,8 @@ export interface PullSupport {
   keyringFiles: readonly string[];
   /** The keyring that takes their place for a URL. */
   keyringFor?: (url: string) => Promise<string | undefined>;
+  /** Where it is kept what signed lists were seen before; without it none is too old. */
+  signedListsDirectory?: string;
   /** Greatest size of an image as it is transferred (default 64 GiB, as importd has it). */
   maxImageBytes?: number;
 }

@@ -20,6 +20,8 @@ export interface VerifyRequest<Side extends NamedDigest> {
   main: NamedDigest;
   sides: readonly Side[];
   keyring: OpenPgpVerifier;
+  /** Told of a list whose signature is good; rejects when it is older than one that was seen before. */
+  onSigned?(good: GoodSignature): Promise<void>;
   log: Log;
 }
 
@@ -36,7 +38,7 @@ const missingProof = {proof: 'missing'};
 export function isRefusal(error: unknown): error is ImgctlError {
   return (
     error instanceof ImgctlError &&
-    (error.code === 'ChecksumError' || error.code === 'SignatureNotTrusted') &&
+    ['ChecksumError', 'SignatureNotTrusted', 'SourceDowngraded'].includes(error.code) &&
     error.details?.proof !== missingProof.proof
   );
 }
@@ -60,6 +62,7 @@ export async function verifyPull<Side extends NamedDigest>(
   const signed = mode === 'signature' && inline ? await checkInline(request, list) : undefined;
   const used = checkDigests(request, parseChecksumList(signed?.bytes ?? list));
   const good = signed ?? (signature && (await checkDetached(request, list, signature)));
+  if (good) await request.onSigned?.(good);
   if (mode === 'signature') log(6, 'Signature verification succeeded.');
   return {
     verification: {
