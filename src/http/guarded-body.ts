@@ -23,6 +23,9 @@ export class GuardedBody extends Readable {
     source.once('end', () => this.#finish());
     source.once('error', (error) => this.#fail(this.#asError(error)));
     source.once('close', () => this.#closed());
+    // What failed a moment before this was made tells nobody any more.
+    if (source.errored) process.nextTick(() => this.#fail(this.#asError(source.errored)));
+    else if (source.closed) process.nextTick(() => this.#closed());
   }
 
   override read(size?: number): Buffer | null {

@@ -100,6 +100,8 @@ function watchUpload(stream: ReturnType<typeof got.stream>, connection: Connecti
 function firstAnswer(stream: ReturnType<typeof got.stream>): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     stream.once('response', (response) => {
+      // It may fail before anybody reads it: whoever comes then finds it failed, and nobody else has to listen.
+      stream.on('error', () => undefined);
       stream.off('error', reject);
       resolve(response as unknown as IncomingMessage);
     });

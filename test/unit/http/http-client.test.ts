@@ -2,7 +2,7 @@ import {execFileSync} from 'node:child_process';
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
 import type {RequestListener} from 'node:http';
 import {createServer as createTlsServer} from 'node:https';
-import type {AddressInfo} from 'node:net';
+import {type AddressInfo, createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {Readable} from 'node:stream';
@@ -44,6 +44,8 @@ async function failure(promise: Promise<unknown>): Promise<ImgctlError> {
   expect(error).toBeInstanceOf(ImgctlError);
   return error as ImgctlError;
 }
+
+const codeOf = (error: unknown): unknown => (error instanceof ImgctlError ? error.code : error);
 
 describe('request', () => {
   test('sends its own headers and decodes a gzip answer', async () => {
@@ -282,6 +284,28 @@ describe('openStream', () => {
     })();
     expect((await failure(reading)).code).toBe('ClientError');
     expect(received).toBe(70_000);
+  });
+
+  test('bytes behind the end of an answer that come with its headers fail that answer and nothing else', async () => {
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined);
+      const head = 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n';
+      socket.once('data', () => socket.end(Buffer.concat([Buffer.from(head), Buffer.alloc(60_000)])));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    cleanups.push(() => server.close());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    for (let round = 0; round < 20; round += 1) {
+      const received = client()
+        .openStream(url)
+        .then((answer) => buffer(answer.body))
+        .then(({length}) => length, codeOf);
+      expect([100, 'ClientError']).toContain(await received);
+      const small = client()
+        .request(url, {limitBytes: 1000})
+        .then(({body}) => body.length, codeOf);
+      expect([100, 'ClientError']).toContain(await small);
+    }
   });
 
   test('a small answer that nobody reads does not keep its connection', async () => {
