@@ -4,6 +4,7 @@ import type {ConcurrencyRow} from './concurrency.ts';
 import type {SeriesRow} from './fault-series.ts';
 import type {FullDiskRow} from './full-disk.ts';
 import type {FuzzRow} from './fuzz.ts';
+import type {NetworkRow} from './network-series.ts';
 import type {PowerLossRow} from './power-loss.ts';
 import type {KillsRow} from './random-kills.ts';
 import type {ServerRow} from './server-torture.ts';
@@ -13,6 +14,7 @@ interface Parts {
   kills: KillsRow[];
   powerLoss: PowerLossRow[];
   server: ServerRow;
+  network: NetworkRow;
   concurrency: ConcurrencyRow;
   fullDisk: FullDiskRow;
   fuzz: FuzzRow[];
@@ -37,6 +39,7 @@ const sections: {
   series: {title: 'Faults at each call', lines: seriesLines},
   powerLoss: {title: 'Power cuts', lines: powerLossLines},
   server: {title: 'The image server', lines: serverLines},
+  network: {title: 'Networks', lines: networkLines},
   concurrency: {title: 'Many at once', lines: concurrencyLines},
   fullDisk: {title: 'Full disk', lines: fullDiskLines},
   fuzz: {title: 'Foreign bytes', lines: fuzzLines},
@@ -110,6 +113,19 @@ function powerLossLines(rows: PowerLossRow[], seconds: number): string[] {
 function serverLines({kills, failures, cuts}: ServerRow, seconds: number): string[] {
   return [
     `${kills} kills, ${failures} failed calls and ${cuts} power cuts of a server to which a client publishes, or which it changes or deletes an image of, in ${seconds} s.`,
+  ];
+}
+
+function networkLines(
+  {downloads, whole, requests, slowestMs, behaviours}: NetworkRow,
+  seconds: number,
+): string[] {
+  const done = Object.entries(behaviours).sort(([one], [two]) => (one < two ? -1 : 1));
+  return [
+    `${downloads} downloads of a file with ${requests} requests in ${seconds} s from a server that answers by chance as below, each time in another mixture: ${whole} came`,
+    `whole, the others were refused by a named error; none had wrong bytes, none took longer than ${slowestMs} ms.`,
+    '',
+    done.map(([name, count]) => `${name} (${count})`).join(', '),
   ];
 }
 

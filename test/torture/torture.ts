@@ -4,6 +4,7 @@ import {runConcurrency} from './concurrency.ts';
 import {type Finding, runSeries} from './fault-series.ts';
 import {runFullDisk} from './full-disk.ts';
 import {runFuzz} from './fuzz.ts';
+import {runNetworkSeries} from './network-series.ts';
 import {runPowerLoss} from './power-loss.ts';
 import {Random} from './random.ts';
 import {runKills} from './random-kills.ts';
@@ -30,9 +31,10 @@ const shares = {
   series: 0.15,
   powerLoss: 0.1,
   server: 0.08,
+  network: 0.04,
   concurrency: 0.08,
   fullDisk: 0.08,
-  fuzz: 0.26,
+  fuzz: 0.22,
 };
 type Part = keyof typeof shares;
 
@@ -64,6 +66,7 @@ export async function torture(options: TortureOptions): Promise<RunResult> {
     await run('kills', (until) => runKills(bench, {...common, until}));
     await run('powerLoss', (until) => runPowerLoss(bench, {...common, until}));
     await run('server', (until) => runServerTorture(bench, {...common, until}));
+    await run('network', (until) => runNetworkSeries({...common, until}));
     await run('concurrency', (until) => runConcurrency(bench, {...common, until, processes}));
     await run('fullDisk', (until) => runFullDisk(bench, {...common, until}));
     await run('fuzz', (until) =>
