@@ -27,14 +27,14 @@ export interface TortureOptions {
 
 /** Of the time; full disks need root. */
 const shares = {
-  kills: 0.25,
-  series: 0.15,
+  kills: 0.34,
+  series: 0.14,
   powerLoss: 0.1,
-  server: 0.08,
-  network: 0.04,
-  concurrency: 0.08,
-  fullDisk: 0.08,
-  fuzz: 0.22,
+  server: 0.07,
+  network: 0.03,
+  concurrency: 0.06,
+  fullDisk: 0.06,
+  fuzz: 0.2,
 };
 type Part = keyof typeof shares;
 
