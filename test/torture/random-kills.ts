@@ -40,7 +40,7 @@ export async function runKills(bench: Bench, options: KillsOptions): Promise<Kil
     if (killed === undefined) row.missed += 1;
     else row.kills += 1;
     if (killed?.isChild) row.ofChildren += 1;
-    for (const text of await judge(bench, operation, {repairs: round % 3 === 0}))
+    for (const text of await judge(bench, operation, {repairs: random.next() < 0.34}))
       options.onFinding(`${operation.name}, ${killed?.name ?? 'nothing'} killed: ${text}`);
   }
   return [...rows.values()];
