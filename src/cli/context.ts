@@ -26,10 +26,11 @@ import type {Log} from './log.ts';
 import {Network} from './network.ts';
 import type {Output} from './output.ts';
 import {migrationsDirectory} from './package-root.ts';
-import {proofPlaces, type StatePaths, statePaths} from './paths.ts';
-import {Progress} from './progress.ts';
-import {checkPull} from './pull-policy.ts';
-import {actionReporter} from './reporter.ts';
+import {type StatePaths, statePaths} from './paths.ts';
+import {tableLook} from './presentation.ts';
+import type {Progress} from './progress/progress.ts';
+import {actionReporter, openProgress} from './reporter.ts';
+import type {TableLook} from './table.ts';
 
 export interface ContextOptions {
   program: ProgramName;
@@ -182,52 +183,12 @@ export class CommandContext {
     return this.#engines.open();
   }
 
-  async #openEmbedded(): Promise<Engine> {
-    const {EmbeddedEngine} = await import('../engine/embedded/embedded-engine.ts');
-    const directories = new EmbeddedEngine({
-      runtimeDirectory: this.paths.runtimeDirectory,
-      limits: engineLimits(await this.configuration()),
-      pull: {
-        http: () => this.network.http({isPull: true}),
-        downloads: () => this.network.downloads(),
-        ...proofPlaces(this.environment.env, this.#root, this.paths),
-        keyringFor: async (url) => (await this.network.trustRule(url))?.keyring,
-      },
-    });
-    return withConfiguredPools(directories, await this.configuration(), this.paths.runtimeDirectory);
-  }
-
-  #openBusEngine(): Promise<BusEngine> {
-    this.#busEngine ??= (async () => {
-      const {openBusEngine} = await import('./bus-engine.ts');
-      return openBusEngine({
-        environment: this.environment,
-        scope: this.#flags.scope ?? 'system',
-        classDirectory: (imageClass) => this.imageDirectory(imageClass),
-        scratchDirectory: path.join(this.paths.cacheDirectory, 'handover'),
-      });
-    })();
-    return this.#busEngine;
-  }
-
-  #noting<Inner extends Engine>(engine: Inner): Inner {
-    return notingEngine(engine, {
-      bootNotes: this.bootNotes(),
-      lastNotes: this.pullNotes(),
-      check: async (request) => checkPull(request, await this.network.trustRule(request.url), engine.name),
-      now: () => new Date(),
-      warn: (text) => this.output.warn(text),
-    });
-  }
-
-  /** Notes of pulls of this boot, good and bad. */
-  bootNotes(): PullNotes {
-    return new PullNotes(path.join(this.paths.runtimeDirectory, 'pulls'));
-  }
-
-  /** Notes of what was last put in place. */
-  pullNotes(): PullNotes {
-    return new PullNotes(this.paths.pullNotesDirectory);
+  async notes(): Promise<{bootNotes: PullNotes; lastNotes: PullNotes}> {
+    const {PullNotes: Notes} = await import('../actions/pull-notes.ts');
+    return {
+      bootNotes: new Notes(path.join(this.paths.runtimeDirectory, 'pulls')),
+      lastNotes: new Notes(this.paths.pullNotesDirectory),
+    };
   }
 
   /** What an action needs to read what is installed; loads no network code. */

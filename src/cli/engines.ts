@@ -16,7 +16,7 @@ import {chooseEngine} from './engine-choice.ts';
 import type {Environment} from './environment.ts';
 import type {Network} from './network.ts';
 import type {Output} from './output.ts';
-import {keyringFiles, type StatePaths} from './paths.ts';
+import {proofPlaces, type StatePaths} from './paths.ts';
 
 export interface EnginesOptions {
   environment: Environment;
@@ -77,7 +77,7 @@ export class Engines {
       pull: {
         http: () => network.http({isPull: true}),
         downloads: () => network.downloads(),
-        keyringFiles: keyringFiles(environment.env, root),
+        ...proofPlaces(environment.env, root, paths),
         keyringFor: async (url) => (await network.trustRule(url))?.keyring,
       },
     });

@@ -38,11 +38,12 @@ export async function runChild(options: ChildOptions): Promise<string[]> {
     ...descriptors,
   });
   onStart?.(child);
-  let last: ChildMessage | undefined;
+  /** How it says that it ended; a decoder that was left behind may still tell how far it is after that. */
+  let verdict: (ChildMessage & {type: 'done' | 'error'}) | undefined;
   try {
     if (child.stdout) {
       for await (const message of messages(child.stdout, name)) {
-        last = message;
+        if (message.type === 'done' || message.type === 'error') verdict = message;
         onMessage(message);
       }
     }
@@ -52,8 +53,8 @@ export async function runChild(options: ChildOptions): Promise<string[]> {
     throw error;
   }
   const end = await child.ended;
-  if (last?.type === 'done' && end.exitCode === 0) return last.notices;
-  if (last?.type === 'error') throw errorOf(last);
+  if (verdict?.type === 'done' && end.exitCode === 0) return verdict.notices;
+  if (verdict?.type === 'error') throw errorOf(verdict);
   throw diedEarly(name, end);
 }
 
