@@ -65,7 +65,10 @@ function ambiguous(text: string, candidates: readonly NamedImage[]): ImgctlError
   return new ImgctlError(
     'AmbiguousImage',
     [`"${text}" names ${candidates.length} images:`, ...lines].join('\n'),
-    {details: {candidates: candidates.map(({manifest}) => manifest.uuid)}},
+    {
+      details: {candidates: candidates.map(({manifest}) => manifest.uuid)},
+      hint: 'name it by its full UUID',
+    },
   );
 }
 
