@@ -2,9 +2,11 @@
 
 import {openJournal} from './journal-lines.ts';
 import {hasColor, type Look} from './presentation.ts';
+import {escapeRest} from './table.ts';
 import {paintMessage} from './terminal-style.ts';
 
 export function dressError(text: string, look: Look): string {
-  const painted = hasColor(look) ? paintMessage(text) : text;
-  return openJournal(look.environment, look.program)?.withLevel(text, 'error') ?? painted;
+  const safe = escapeRest(text);
+  const painted = hasColor(look) ? paintMessage(safe) : safe;
+  return openJournal(look.environment, look.program)?.withLevel(safe, 'error') ?? painted;
 }

@@ -6,7 +6,7 @@
 import type {JournalLines} from './journal-lines.ts';
 import {type LineLevel, levels} from './line-levels.ts';
 import type {LineFacts} from './progress/plain-lines.ts';
-import {escapeControls} from './table.ts';
+import {escapeControls, escapeRest} from './table.ts';
 import {paintMessage} from './terminal-style.ts';
 
 export interface Streams {
@@ -55,7 +55,7 @@ export class Output {
   data(text: string): void {
     if (text === '') return;
     this.#beforeLine();
-    this.streams.stdout.write(`${text}\n`);
+    this.streams.stdout.write(`${escapeRest(text)}\n`);
   }
 
   /** A step line of the imgadm contract. */
@@ -100,8 +100,9 @@ export class Output {
 
   #toStderr(text: string, level: LineLevel): void {
     this.#beforeLine();
-    const painted = this.#color ? paintMessage(text) : text;
-    this.streams.stderr.write(`${this.#journal?.withLevel(text, level) ?? painted}\n`);
+    const safe = escapeRest(text);
+    const painted = this.#color ? paintMessage(safe) : safe;
+    this.streams.stderr.write(`${this.#journal?.withLevel(safe, level) ?? painted}\n`);
   }
 
   #beforeLine(): void {

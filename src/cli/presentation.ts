@@ -2,7 +2,7 @@
 
 import type {ContextFlags, ProgramName} from './context-flags.ts';
 import type {Environment} from './environment.ts';
-import type {TableLook} from './table.ts';
+import {escapeRest, type TableLook} from './table.ts';
 import {ellipsisFor, wantsColor} from './terminal-style.ts';
 
 /** Who runs, where, and with which options. */
@@ -19,13 +19,14 @@ export async function showAnswer(
   {isPaged}: {isPaged?: boolean},
 ): Promise<void> {
   if (text === '') return;
+  const safe = escapeRest(text);
   const isAllowed = isPaged === true && program === 'imgctl' && flags['no-pager'] !== true;
   if (!isAllowed || !environment.stdout.isTTY) {
-    environment.stdout.write(`${text}\n`);
+    environment.stdout.write(`${safe}\n`);
     return;
   }
   const {page} = await import('./pager.ts');
-  await page(`${text}\n`, environment);
+  await page(`${safe}\n`, environment);
 }
 
 /** What tables may do on stdout; the old names draw them as they always did. */

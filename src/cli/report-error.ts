@@ -47,7 +47,7 @@ function internalError(message: string, cause: unknown): ImgctlError {
 export function errorLines(error: ImgctlError, subject: string, withStack = false): string {
   const text = withStack ? stackText(error) : messageWithItems(error);
   const message = text.split('\n').map(escapeControls).join('\n');
-  const lines = [`${subject}: error (${escapeControls(error.publicCode)}): ${message}`];
+  const lines = [`${escapeControls(subject)}: error (${escapeControls(error.publicCode)}): ${message}`];
   const usage = error.details?.usage;
   if (typeof usage === 'string') lines.push(`  usage: ${usage}`);
   const tried = error.details?.tried;

@@ -5,6 +5,7 @@ import type {ProgramName} from './context-flags.ts';
 import type {Environment} from './environment.ts';
 import type {GlobalFlags} from './flags.ts';
 import {formatOf, Log, levelOf, requestIdOf} from './log.ts';
+import {escapeRest} from './table.ts';
 
 export class RunLog {
   readonly log: Log;
@@ -21,7 +22,7 @@ export class RunLog {
       },
       level: levelOf(env),
       format: formatOf(env, program, stderr.isTTY === true),
-      write: (line) => stderr.write(`${line}\n`),
+      write: (line) => stderr.write(`${escapeRest(line)}\n`),
     });
   }
 

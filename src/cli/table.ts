@@ -50,6 +50,11 @@ export function escapeControls(text: string): string {
   });
 }
 
+/** JSON writes control characters as text, but for these; as text they mean the same in it. */
+export function escapeRest(json: string): string {
+  return json.replace(/[\u007f-\u009f]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`);
+}
+
 /** The table without a last newline; '' when there are no rows (spec/imgadm.md §3: not even a header). */
 export function drawTable(options: TableOptions): string {
   const {columns, rows, terminalColumns} = options;
