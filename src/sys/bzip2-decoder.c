@@ -21,7 +21,7 @@ struct stream {
   void *state, *alloc, *free, *opaque;
 };
 
-enum { BZ_IO_ERROR = -6, MARK_BITS = 48, CRC_BITS = 32, HEAD_BYTES = 4 };
+enum { BZ_OK = 0, BZ_IO_ERROR = -6, MARK_BITS = 48, CRC_BITS = 32, HEAD_BYTES = 4 };
 
 static const uint64_t block_mark = 0x314159265359, end_mark = 0x177245385090;
 
@@ -42,7 +42,7 @@ struct decoder {
   uint32_t *report;                 /* bytes made */
   unsigned out;
   int result;
-  char packed[];
+  char *packed; /* gone once the block has ended: memory is not left until somebody collects what is not used */
 };
 
 void register_bzip2_decoder(napi_env env, napi_value exports);
@@ -133,11 +133,16 @@ static void wrap(char *packed, const uint8_t *bytes, size_t length, int64_t from
   if (rest) *out = window << (8 - rest);
 }
 
+static void release(struct decoder *decoder) {
+  if (decoder->packed) bz.end(&decoder->stream);
+  free(decoder->packed);
+  decoder->packed = NULL;
+}
+
 static void finalize(napi_env env, void *data, void *hint) {
   (void)env, (void)hint;
-  struct decoder *decoder = data;
-  bz.end(&decoder->stream);
-  free(decoder);
+  release(data);
+  free(data);
 }
 
 /* bzip2Open(bytes, from, to): a decoder of the block between two marks; undefined where there is no library or memory. */
@@ -153,12 +158,14 @@ static napi_value sys_bzip2_open(napi_env env, napi_callback_info info) {
       from < 0 || to < from || to > (int64_t)length * 8 || !open_library())
     return result;
   size_t size = HEAD_BYTES + (to - from + MARK_BITS + CRC_BITS + 7) / 8;
-  struct decoder *decoder = size > UINT32_MAX ? NULL : calloc(1, sizeof *decoder + size);
-  if (!decoder) return result;
-  if (bz.init(&decoder->stream, 0, 0) != 0) {
+  struct decoder *decoder = calloc(1, sizeof *decoder);
+  char *packed = size > UINT32_MAX ? NULL : malloc(size);
+  if (!decoder || !packed || bz.init(&decoder->stream, 0, 0) != 0) {
     free(decoder);
+    free(packed);
     return result;
   }
+  decoder->packed = packed;
   wrap(decoder->packed, bytes, length, from, to);
   decoder->stream.next_in = decoder->packed;
   decoder->stream.avail_in = size;
@@ -170,6 +177,7 @@ static void execute(napi_env env, void *data) {
   (void)env;
   struct decoder *decoder = data;
   decoder->result = bz.decompress(&decoder->stream);
+  if (decoder->result != BZ_OK) release(decoder);
 }
 
 static void complete(napi_env env, napi_status status, void *data) {
@@ -196,10 +204,10 @@ static napi_value sys_bzip2_step(napi_env env, napi_callback_info info) {
   struct decoder *decoder = data;
   for (int index = 0; isGood && index < BUFFERS; index++)
     isGood = napi_get_buffer_info(env, values[1 + index], &starts[index], &lengths[index]) == napi_ok;
-  isGood = isGood && !decoder->work && lengths[REPORT] >= sizeof *decoder->report &&
+  isGood = isGood && !decoder->work && decoder->packed && lengths[REPORT] >= sizeof *decoder->report &&
            (uintptr_t)starts[REPORT] % _Alignof(uint32_t) == 0 && lengths[OUTPUT] <= UINT32_MAX;
   if (!isGood) {
-    napi_throw_type_error(env, NULL, "bzip2Step takes an idle decoder and two buffers");
+    napi_throw_type_error(env, NULL, "bzip2Step takes an idle decoder that has not ended and two buffers");
     return NULL;
   }
   decoder->stream.next_out = starts[OUTPUT];

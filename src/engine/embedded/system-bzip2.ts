@@ -6,8 +6,8 @@ import {availableParallelism} from 'node:os';
 import {Bzip2Block, type Bzip2Mark, findBzip2Mark} from '../../sys/bzip2-decoder.ts';
 import {BitWindow} from './bit-window.ts';
 
-/** One more was no faster: the one at the head is written while the others are decoded. */
-const maxRunning = availableParallelism();
+/** One more than cores was no faster. Each takes 6 MiB, and all memory of a command has a limit (design.md §8). */
+const maxRunning = Math.min(availableParallelism(), 8);
 const headBits = 32;
 const markBits = 48;
 const checksumBits = 32;
@@ -15,9 +15,9 @@ const checksumBits = 32;
 const maxBlockBits = 2_400_000 * 8;
 /** In one block; the chance of a single one in a whole disk is less than one in a hundred thousand. */
 const maxFalseMarks = 8;
-const outputBytes = 1024 * 1024;
-/** So many outputs are made before a block is at its turn: of zeros a block has fifty. */
-const maxAhead = 2;
+const outputBytes = 256 * 1024;
+/** So many outputs are made before a block is at its turn: of zeros a block has two hundred. */
+const maxAhead = 6;
 
 /** Decodes any number of streams; anything else behind them is an error. */
 export async function* decodeBySystem(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
