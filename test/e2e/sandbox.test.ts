@@ -1,5 +1,6 @@
 /** That each wrapper takes away what it promises (spec/sandbox.md §7), and that the probe really attempts it. */
 import {execFileSync, spawnSync} from 'node:child_process';
+import {once} from 'node:events';
 import {mkdirSync, mkdtempSync, realpathSync, writeFileSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
@@ -17,6 +18,7 @@ const workDone = {
   'write in target': 'OK',
   'setgid of another group in target': 'OK',
   'device node in target': 'OK',
+  'file capability in target': 'OK',
 };
 const sealed = {
   ...workDone,
@@ -27,22 +29,47 @@ const sealed = {
   'utime outside': 'EROFS',
   'rename to outside': 'EXDEV',
   'write on another mount': 'EROFS',
+  'trusted attribute in target': 'EPERM',
+  'attribute outside': 'EROFS',
+  'truncate outside': 'EROFS',
+  'link from outside': 'EXDEV',
+  'unlink outside': 'EROFS',
   'kill parent': 'ESRCH',
   mount: 'EPERM',
   capabilities: sixCapabilities,
   'no new privileges': '1',
 };
 const expected: Record<SandboxLevel, Record<string, string>> = {
-  bwrap: {...sealed, 'user namespace': 'EPERM', connect: 'EPERM'},
-  unshare: {...sealed, connect: 'ENETUNREACH'},
-  setpriv: {...workDone, mount: 'EPERM', capabilities: sixCapabilities, 'no new privileges': '1'},
+  bwrap: {
+    ...sealed,
+    'user namespace': 'EPERM',
+    connect: 'EPERM',
+    'socket of a service': 'EPERM',
+    'abstract socket': 'EPERM',
+    'filter on system calls': '2',
+  },
+  unshare: {
+    ...sealed,
+    connect: 'ENETUNREACH',
+    'socket of a service': 'ENOENT',
+    'abstract socket': 'ECONNREFUSED',
+  },
+  setpriv: {
+    ...workDone,
+    'trusted attribute in target': 'EPERM',
+    mount: 'EPERM',
+    capabilities: sixCapabilities,
+    'no new privileges': '1',
+  },
   none: {
     ...Object.fromEntries(Object.keys(sealed).map((name) => [name, 'OK'])),
-    'rename to outside': 'OK',
     'user namespace': 'OK',
     connect: 'OK',
+    'socket of a service': 'OK',
+    'abstract socket': 'OK',
     capabilities: expect.stringMatching(/^[0-9a-f]{16}$/),
     'no new privileges': '0',
+    'filter on system calls': '0',
   },
 };
 
@@ -65,9 +92,12 @@ describe.runIf(isRoot)('the sandbox', () => {
     const sandbox = new Sandbox([level, 'none'], true);
     const report = await sandbox.report(at('target'));
     if (report.level !== level) return console.log(`skipped: ${level} does not work here`);
-    const server = createServer((socket) => socket.end()).listen(0, '127.0.0.1');
-    await new Promise((resolve) => server.once('listening', resolve));
-    const {port} = server.address() as {port: number};
+    const name = `imgctl-probe-${process.pid}-${level}`;
+    const servers = [{port: 0, host: '127.0.0.1'}, {path: `/run/${name}`}, {path: `\0${name}`}].map((place) =>
+      createServer((socket) => socket.end()).listen(place),
+    );
+    await Promise.all(servers.map((server) => once(server, 'listening')));
+    const {port} = servers[0]!.address() as {port: number};
     const command = [
       process.execPath,
       probe,
@@ -75,6 +105,7 @@ describe.runIf(isRoot)('the sandbox', () => {
       at('mounted'),
       String(port),
       String(process.pid),
+      name,
     ];
     const child = await sandbox.start(command, {target: at('target')}, {stdout: 'pipe'});
     let output = '';
@@ -82,7 +113,7 @@ describe.runIf(isRoot)('the sandbox', () => {
       output += text;
     });
     const end = await child.ended;
-    server.close();
+    for (const server of servers) server.close();
     expect(end).toMatchObject({exitCode: 0, stderrTail: ''});
     const lines = output.trim().split('\n');
     expect(Object.fromEntries(lines.map((line) => line.split('=') as [string, string]))).toMatchObject(
