@@ -8,6 +8,7 @@ import {ImgctlError} from '../errors.ts';
 import type {ImageManifest} from '../manifest/manifest.ts';
 import type {ActionContext, HeldLock} from './context.ts';
 import {findInstalled} from './installed.ts';
+import {showOthersDownload} from './others-download.ts';
 
 /** One lock per image and root; for an import from before the download to after the catalog row. */
 export function lockImport(context: ActionContext, uuid: string): Promise<HeldLock> {
@@ -15,6 +16,22 @@ export function lockImport(context: ActionContext, uuid: string): Promise<HeldLo
     signal: context.signal,
     onWait: () => context.report.step(`Waiting for image ${uuid} import lock`),
   });
+}
+
+/** The same, and shows meanwhile how far the process is that has it. */
+async function lockImportOf(context: ActionContext, image: ImageManifest): Promise<HeldLock> {
+  const stopShowing = {now: (): void => undefined};
+  try {
+    return await context.locks.acquire(`import-${image.uuid}`, {
+      signal: context.signal,
+      onWait: () => {
+        context.report.step(`Waiting for image ${image.uuid} import lock`);
+        stopShowing.now = showOthersDownload(context, image);
+      },
+    });
+  } finally {
+    stopShowing.now();
+  }
 }
 
 /** Keeps an origin from being deleted; it may be gone by the time the lock is held. */
@@ -51,7 +68,7 @@ export async function lockChain(
     };
     try {
       const wanted = await missingOf(context, chain);
-      for (const {uuid} of [...wanted].reverse()) locks.push(await lockImport(context, uuid));
+      for (const image of [...wanted].reverse()) locks.push(await lockImportOf(context, image));
       for (const image of chain)
         if (!wanted.includes(image)) locks.push(await lockOrigin(context, image.uuid));
       const missing = await missingOf(context, chain);

@@ -104,6 +104,7 @@ async function importChain(context: ActionContext, order: ChainOrder): Promise<I
   const {top} = order;
   const locked = await lockChain(context, order.chain);
   const {missing} = locked;
+  for (const image of order.chain) if (!missing.includes(image)) context.report.progressEnd(image.uuid, true);
   try {
     if (!missing.includes(top)) {
       context.report.step(`Image ${top.uuid} (${imageTitle(top)}) was imported while waiting on lock`);

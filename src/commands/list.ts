@@ -48,7 +48,7 @@ export default defineCommand({
       : selectRows(rows, flags, args);
     if (rows.length > 0 && selected.length === 0)
       context.output.hint(
-        `none of the ${rows.length} installed images matches ${args.join(' ') || '--docker'}`,
+        `no installed image matches ${args.join(' ') || '--docker'}; without that there are ${rows.length}`,
       );
     return selected;
   },

@@ -166,7 +166,7 @@ async function goingOn(shell: Shell): Promise<string> {
   await shell.run(`imgctl import ${base}`);
   const done = await shell.until(isPrompt);
   await shell.run('clear; imgctl list; imgctl list --long; imgctl list os=plan9');
-  const lists = await shell.until((screen) => /plan9\n#$/.test(screen));
+  const lists = await shell.until((screen) => /there are 1\n#$/.test(screen));
   return `--- one of them again ---\n${done}\n--- lists ---\n${lists}`;
 }
 

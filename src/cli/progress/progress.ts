@@ -86,6 +86,8 @@ export class Progress {
       ? undefined
       : sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
     this.#plan = {images: images.length, totalBytes};
+    // What others brought meanwhile is not in it.
+    Object.assign(this.#finished, {images: 0, bytes: 0});
     this.#order = images.map(({uuid}) => uuid);
   }
 
