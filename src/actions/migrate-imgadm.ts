@@ -34,6 +34,7 @@ export interface MigrationResult {
   /** Those that were added. */
   sources: SourceSettings[];
   images: MigratedImage[];
+  dryRun?: true;
 }
 
 export type MigrateContext = SourcesContext &

@@ -9,12 +9,14 @@ export interface QuarantineResult {
   changed: boolean;
   /** What is there, the newest first; what was removed. */
   files: QuarantinedFile[];
+  dryRun?: true;
 }
 
 /** Words of the command line: nothing or `list`, `show ID`, `delete ID...`, `clear`. */
 export async function useQuarantine(
   quarantine: Quarantine,
   [verb = 'list', ...ids]: readonly string[],
+  {isDryRun = false} = {},
 ): Promise<QuarantineResult> {
   switch (verb) {
     case 'list':
@@ -26,17 +28,22 @@ export async function useQuarantine(
     case 'delete': {
       required(verb, ids);
       // All are looked for before one is removed.
-      return removed(quarantine, await Promise.all(ids.map((id) => quarantine.get(id))));
+      return removed(quarantine, await Promise.all(ids.map((id) => quarantine.get(id))), isDryRun);
     }
     case 'clear':
       refuseMore(ids);
-      return removed(quarantine, await quarantine.list());
+      return removed(quarantine, await quarantine.list(), isDryRun);
     default:
       throw new ImgctlError('Usage', `unknown word: "${verb}" (list, show, delete or clear)`);
   }
 }
 
-async function removed(quarantine: Quarantine, files: QuarantinedFile[]): Promise<QuarantineResult> {
+async function removed(
+  quarantine: Quarantine,
+  files: QuarantinedFile[],
+  isDryRun: boolean,
+): Promise<QuarantineResult> {
+  if (isDryRun) return {action: 'deleted', changed: false, files, dryRun: true};
   for (const file of files) await quarantine.remove(file);
   return {action: 'deleted', changed: files.length > 0, files};
 }

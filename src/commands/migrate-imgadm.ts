@@ -1,6 +1,6 @@
 import {importMigrated, type MigrationResult, migrateImgadm, tellImages} from '../actions/migrate-imgadm.ts';
 import {defineCommand} from '../cli/command.ts';
-import {failFastFlag} from '../cli/flags.ts';
+import {dryRunFlag, failFastFlag} from '../cli/flags.ts';
 
 export default defineCommand({
   id: 'migrate-imgadm',
@@ -9,6 +9,7 @@ export default defineCommand({
   description:
     'Reads a copy of /var/imgadm (or of the older /var/db/imgadm) of another host, adds its sources to the configuration, and prints which of its images must be imported again. The data of images is not taken over.',
   flags: {
+    ...dryRunFlag,
     ...failFastFlag,
     import: {kind: 'boolean', summary: 'import them right away'},
   },
@@ -18,13 +19,14 @@ export default defineCommand({
   async run(context, {flags, args}): Promise<MigrationResult> {
     const parts = {
       ...(await context.installed()),
-      ...(await context.sourcesContext()),
+      ...(await context.sourcesContext({isDryRun: flags['dry-run']})),
       program: context.program,
     };
     const result = await migrateImgadm(parts, args[0] ?? '');
-    if (flags.import) return importMigrated(await context.action(), result, {isFailFast: flags['fail-fast']});
+    if (flags.import && !flags['dry-run'])
+      return importMigrated(await context.action(), result, {isFailFast: flags['fail-fast']});
     tellImages(parts, result);
-    return result;
+    return flags['dry-run'] ? {...result, dryRun: true} : result;
   },
   statusOf: (result) => (result.images.some((image) => image.error !== undefined) ? 4 : 0),
 });

@@ -1,5 +1,6 @@
 import {useQuarantine} from '../actions/quarantine.ts';
 import {defineCommand} from '../cli/command.ts';
+import {dryRunFlag} from '../cli/flags.ts';
 import {cellText, drawTable} from '../cli/table.ts';
 import {formatSize} from '../manifest/size-text.ts';
 
@@ -12,7 +13,7 @@ export default defineCommand({
   summary: 'look at downloads that failed their verification',
   description:
     'Lists them, shows one with the reason, or deletes them. Nothing ever uses such a file; it is kept for whoever wants to know what was served.',
-  flags: {},
+  flags: dryRunFlag,
   args: [
     {name: 'WORD', summary: 'list (default), show, delete or clear', optional: true},
     {name: 'ID', summary: 'beginning of the digest of a file', optional: true, many: true},
@@ -23,10 +24,15 @@ export default defineCommand({
     'quarantine delete 0a1b2c3d4e5f',
     'quarantine clear',
   ],
-  run: async (context, {args}) => useQuarantine((await context.network.downloads()).quarantine, args),
-  draw({action, files}, {args}) {
+  run: async (context, {flags, args}) => {
+    const {quarantine} = await context.network.downloads();
+    return useQuarantine(quarantine, args, {isDryRun: flags['dry-run']});
+  },
+  draw({action, files, dryRun}, {args}) {
     if (action === 'deleted')
-      return files.map(({sha256}) => `Deleted ${sha256.slice(0, idDigits)}`).join('\n');
+      return files
+        .map(({sha256}) => `${dryRun ? '[dry-run] ' : ''}Deleted ${sha256.slice(0, idDigits)}`)
+        .join('\n');
     if (args[0] === 'show') {
       const [file] = files;
       return Object.entries(file ?? {})

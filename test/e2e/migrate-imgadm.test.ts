@@ -95,6 +95,22 @@ test('an empty list of sources is a list, too', async () => {
   expect(configured()).toEqual([]);
 });
 
+test('a dry run says what would be done, and changes nothing', async () => {
+  put('imgadm.conf', {sources: [{url: server.url, type: 'imgapi'}]});
+  putRecord(base);
+  const outcome = await migrate('-n', '--import', 'old');
+  expect([outcome.status, outcome.stdout.split('\n').slice(0, -1)]).toEqual([
+    0,
+    [
+      `[dry-run] Deleted "imgapi" image source "${smartos}"`,
+      `[dry-run] Added "imgapi" image source "${server.url}"`,
+      expect.stringMatching(/^\[dry-run\] Image 1{8}.* must be imported again/),
+    ],
+  ]);
+  expect(world.machines()).toEqual([]);
+  expect(() => configured()).toThrow('ENOENT');
+});
+
 test('--import --fail-fast stops at the first image that cannot be imported', async () => {
   put('imgadm.conf', {sources: [{url: server.url, type: 'imgapi'}]});
   for (const image of [{...gone, uuid: gone.uuid.replace(/^3/, '0')}, base]) putRecord(image);
