@@ -34,6 +34,7 @@ ALTER TABLE offers_next RENAME TO offers;
 
 CREATE UNIQUE INDEX offers_by_uuid ON offers (uuid, listing);
 CREATE INDEX offers_in_order ON offers (listing, position, uuid, name, version, os, type, published_at);
+CREATE INDEX offers_by_date ON offers (listing, published_at, position, uuid, name, version, os, type);
 CREATE INDEX offers_by_name ON offers (name, version, listing, uuid);
 CREATE INDEX offers_by_version ON offers (version, listing);
 CREATE INDEX offers_by_os ON offers (os, listing);

@@ -83,6 +83,8 @@ if [ "${1:-}" = bench ]; then
 	need zstd zstd
 	need pigz pigz
 	need lbzip2 lbzip2
+	need nginx nginx-light
+	need wrk wrk
 fi
 if [ "${1:-}" = zfs-guest ]; then
 	need mmdebstrap mmdebstrap

@@ -20,7 +20,7 @@ export function childrenByOrigin(installed: readonly Brief[]): ReadonlyMap<strin
   const children = new Map<string, Brief[]>();
   for (const image of installed) {
     const {origin} = image.record.manifest;
-    if (origin === undefined) continue;
+    if (origin === undefined || origin === null) continue;
     const siblings = children.get(origin);
     if (siblings) siblings.push(image);
     else children.set(origin, [image]);

@@ -46,7 +46,8 @@ export async function listImages(
   const listed = shown.map((image): ListedImage => {
     const cloneNames = dependentsAmong(context, image, children);
     return {
-      manifest: image.record.manifest,
+      // Of a brief one null says that it is missing; lists take both for the same.
+      manifest: image.record.manifest as Partial<ImageManifest>,
       zpool: poolText(context.pools, image.pool.name),
       ...(image.record.source !== undefined && {source: image.record.source}),
       cloneNames,

@@ -3,7 +3,7 @@
 import type {ImageManifest} from '../manifest/manifest.ts';
 import type {ImageRecord, InstanceRecord} from './records.ts';
 import type {Row, Statements} from './statements.ts';
-import {briefManifest, type ListedField} from './wanted-rows.ts';
+import type {BriefManifest} from './wanted-rows.ts';
 
 export interface ImageTitle {
   uuid: string;
@@ -12,18 +12,20 @@ export interface ImageTitle {
 }
 
 /** What lists show of a record; of the manifest the listed fields and the origin. */
-export type BriefRecord = Pick<ImageRecord, 'pool' | 'localName' | 'instances' | 'source' | 'ignored'> & {
-  manifest: Partial<ImageManifest> & Pick<ImageManifest, 'uuid'>;
-};
+export interface BriefRecord extends Pick<ImageRecord, 'pool' | 'localName' | 'instances'> {
+  manifest: ImageManifest | (BriefManifest & {origin: string | null});
+  source?: string | undefined;
+  ignored?: boolean;
+}
 
-type BriefRow = Record<ListedField, string | null> & {
+interface BriefRow extends BriefManifest {
   pool: string;
-  local_name: string;
+  localName: string;
   origin: string | null;
   source: string | null;
   ignored: number | null;
   instances: string | null;
-};
+}
 
 export class ImageTable {
   readonly #database: Statements;
@@ -53,17 +55,22 @@ export class ImageTable {
   /** All of them as lists show them, without reading their records. */
   async listBrief(): Promise<BriefRecord[]> {
     const rows = await this.#database.all<BriefRow>(
-      `SELECT uuid, pool, local_name, name, version, os, type, published_at, origin, source, ignored, instances
+      `SELECT uuid, pool, local_name AS localName, name, version, os, type, published_at, origin, source, ignored, instances
        FROM images INDEXED BY images_listed ORDER BY uuid`,
     );
+    // No spreading: there may be ten thousand, and that would take longer than all else.
     return rows.map((row) => ({
-      manifest: {...briefManifest(row), ...(row.origin !== null && {origin: row.origin})},
+      manifest: row,
       pool: row.pool,
-      localName: row.local_name,
-      instances: row.instances === null ? [] : (this.#database.parse(row.instances) as InstanceRecord[]),
-      ...(row.source !== null && {source: row.source}),
-      ...(row.ignored !== null && {ignored: row.ignored !== 0}),
+      localName: row.localName,
+      instances: this.#instancesOf(row.instances),
+      source: row.source ?? undefined,
+      ignored: row.ignored === 1,
     }));
+  }
+
+  #instancesOf(text: string | null): InstanceRecord[] {
+    return text === null || text === '[]' ? [] : (this.#database.parse(text) as InstanceRecord[]);
   }
 
   async list(): Promise<ImageRecord[]> {

@@ -1,7 +1,7 @@
 /**
  * The question for the offers of one source. Which index answers it is said, not left to statistics that a catalog which is
  * filled in one go never has: by name or UUID, if one is asked for; by another field, if few have the value; else in
- * the order of the listing, from an index that holds all that lists show. No answer is sorted by SQLite.
+ * the order of the listing or of the dates, from an index that holds all that lists show. No answer is sorted by SQLite.
  */
 
 import type {SqlValue} from './statements.ts';
@@ -49,7 +49,7 @@ export function countQuery(listing: number, {field, operand}: RowFilter): Query 
   };
 }
 
-/** Rows with `position` and either `manifest` or the listed fields, in the order of `position` unless it goes `by` a filter. */
+/** Rows with `position` and either `manifest` or the listed fields, in order unless it goes `by` a filter. */
 export function offerQuery({listing, earlier, wanted, by}: OfferQuestion): Query {
   const columns = wanted.whole ? ['position', 'manifest'] : ['position', ...listedFields];
   const conditions = ['offers.listing = ?', ...wanted.filters.map(condition)];
@@ -61,10 +61,11 @@ export function offerQuery({listing, earlier, wanted, by}: OfferQuestion): Query
     );
     values.push(...earlier);
   }
-  const index = by ? indexes[by.field] : 'offers_in_order';
+  const all = wanted.byDate ? 'offers_by_date' : 'offers_in_order';
+  const index = by ? indexes[by.field] : all;
   return {
     sql: `SELECT ${columns.join(', ')} FROM offers INDEXED BY ${index}
-      WHERE ${conditions.join(' AND ')}${by ? '' : ' ORDER BY position'}`,
+      WHERE ${conditions.join(' AND ')}${by ? '' : ` ORDER BY ${wanted.byDate ? 'published_at, position' : 'position'}`}`,
     values,
   };
 }

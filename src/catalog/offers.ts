@@ -4,7 +4,7 @@ import type {ImageManifest} from '../manifest/manifest.ts';
 import type {ImageTitle} from './images.ts';
 import {countQuery, fewRows, indexedFilters, type OfferQuestion, offerQuery} from './offer-query.ts';
 import type {Row, Statements} from './statements.ts';
-import {briefManifest, everything, type ListedField, type RowFilter, type WantedRows} from './wanted-rows.ts';
+import {type BriefManifest, everything, type RowFilter, type WantedRows} from './wanted-rows.ts';
 
 export interface Listing {
   /** Validator for a conditional request; undefined when the source gave none. */
@@ -22,10 +22,10 @@ export interface Offer {
 /** An offer with as much of its manifest as was wanted. */
 export interface ListedOffer {
   source: string;
-  manifest: Partial<ImageManifest> & Pick<ImageManifest, 'uuid'>;
+  manifest: ImageManifest | BriefManifest;
 }
 
-type OfferRow = {position: number} & ({manifest: string} | Record<ListedField, string | null>);
+type OfferRow = {position: number} & ({manifest: string} | (BriefManifest & {manifest?: undefined}));
 
 /** JSON of one statement, all in memory; a text may have half a gigabyte. */
 const rowsPerStatement = 10_000;
@@ -130,8 +130,7 @@ export class OfferTable {
     if (by) rows.sort((a, b) => a.position - b.position);
     return rows.map((row) => ({
       source,
-      manifest:
-        'manifest' in row ? (this.#database.parse(row.manifest) as ImageManifest) : briefManifest(row),
+      manifest: row.manifest !== undefined ? (this.#database.parse(row.manifest) as ImageManifest) : row,
     }));
   }
 

@@ -12,20 +12,21 @@ export interface RowFilter {
   operand: string;
 }
 
+/** A row as the manifest of a list: null is what is missing. */
+export interface BriefManifest extends Record<ListedField, string | null> {
+  uuid: string;
+  [field: string]: unknown;
+}
+
 export interface WantedRows {
   /** Whether more of the manifests is looked at than `listedFields`. */
   whole: boolean;
   filters: readonly RowFilter[];
+  /** Whether they are wanted by date: sorting what is nearly in order is quick. Otherwise they come as the source has them. */
+  byDate: boolean;
 }
 
-export const everything: WantedRows = {whole: true, filters: []};
-
-/** The manifest as far as the columns know it. */
-export function briefManifest(row: Readonly<Record<ListedField, unknown>>): {uuid: string} {
-  const {uuid, name, version, os, type, published_at} = row;
-  const manifest = {uuid: String(uuid), name, version, os, type};
-  return published_at === null ? manifest : Object.assign(manifest, {published_at});
-}
+export const everything: WantedRows = {whole: true, filters: [], byDate: false};
 
 export function isListedField(name: string): name is ListedField {
   return (listedFields as readonly string[]).includes(name);

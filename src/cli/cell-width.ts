@@ -1,6 +1,7 @@
 /** How many cells of a terminal a text takes (ux.md §4.4): two for East Asian and emoji, none for marks that combine. */
 
-const plain = /^[\x20-\x7e]*$/;
+/** Text of which each character takes one cell. */
+export const plain = /^[\x20-\x7e]*$/;
 const combining = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
 /** Wide and full-width ranges of Unicode's EastAsianWidth. */
 const wide =

@@ -3,6 +3,7 @@
 import {isListedField, type WantedRows} from '../catalog/wanted-rows.ts';
 import {
   checkField,
+  fieldReader,
   fieldValue,
   type ImageRow,
   knownFields,
@@ -14,7 +15,7 @@ import {formatSize} from '../manifest/size-text.ts';
 import {parseSort, sortRows} from '../manifest/sort.ts';
 import type {FlagTable} from './flags.ts';
 import {relativeTime} from './relative-time.ts';
-import {cellText, drawTable, type TableLook} from './table.ts';
+import {cellText, columnTexts, drawTable, type TableLook} from './table.ts';
 
 export const listFlags = {
   json: {kind: 'boolean', char: 'j', summary: 'print JSON'},
@@ -87,6 +88,7 @@ export function wantedRows(
   const isListed = (path: string): boolean => manifestFieldsOf(path)?.every(isListedField) === true;
   return {
     whole: flags.json || !paths.every(isListed),
+    byDate: sort[0] === 'published_at',
     filters: filters.flatMap(({path, operator, operand}) => {
       // true and false stand for more than a text.
       if (!isListedField(path) || operator === '>=' || operand === 'true' || operand === 'false') return [];
@@ -112,12 +114,14 @@ export function drawRows(
   {defaultColumns, look}: {defaultColumns: readonly string[]; look: TableLook},
 ): string {
   const columns = columnsOf(flags, defaultColumns);
-  const texts = columns.map((column) => textOf(column, flags));
+  const texts = columns.map((column) => {
+    const read = fieldReader(column);
+    const shown = textOf(column, flags);
+    return columnTexts(rows.map((row) => shown(read(row))));
+  });
   return drawTable({
     columns,
-    rows: rows.map((row) =>
-      columns.map((column, index) => cellText(texts[index]?.(fieldValue(row, column)))),
-    ),
+    rows: rows.map((_row, index) => texts.map((column) => column[index] ?? '')),
     header: !flags['no-header'],
     ...look,
     // Columns that were asked for by name are never shortened (ux.md §4.1).

@@ -6,7 +6,7 @@
  */
 
 import Table from 'cli-table3';
-import {cellWidth} from './cell-width.ts';
+import {cellWidth, plain} from './cell-width.ts';
 import {paintState} from './terminal-style.ts';
 
 /** Above this a terminal gets the plain rows too. */
@@ -37,11 +37,18 @@ export function cellText(value: unknown): string {
   return escapeControls(JSON.stringify(value));
 }
 
+/** The texts of one column; nearly always none needs more than to be looked at together with all others. */
+export function columnTexts(values: readonly unknown[]): string[] {
+  const texts = values.map((value) => (typeof value === 'string' ? value : cellText(value)));
+  return plain.test(texts.join('')) ? texts : values.map(cellText);
+}
+
 /**
  * Names come from outside: what would move the cursor is shown as `\xNN`, what would show other text in another order
  * or line as `\uNNNN` (ux.md §4.4).
  */
 export function escapeControls(text: string): string {
+  if (plain.test(text)) return text;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for
   const misleading = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
   return text.replace(misleading, (character) => {
@@ -61,16 +68,25 @@ export function drawTable(options: TableOptions): string {
   if (rows.length === 0) return '';
   const paint = options.color === true ? painter(columns) : undefined;
   const heads = columns.map((column) => column.toUpperCase());
-  const widths = heads.map((head, index) => {
-    return rows.reduce((width, row) => Math.max(width, cellWidth(row[index] ?? '')), head.length);
-  });
+  const measured = heads.map((head, index) => columnWidth(head, rows, index));
+  const widths = measured.map(({width}) => width);
   const lines = options.header ? [heads, ...rows] : rows;
   const total = widths.reduce((sum, width) => sum + width + 2, -2);
   if (terminalColumns && total > terminalColumns && rows.length <= maxLaidOutRows) {
     const shown = paint ? lines.map((row) => row.map(paint)) : lines;
     return layOut(shown, shortenedWidths(columns, widths, terminalColumns), options.ellipsis ?? '…');
   }
-  return lines.map((row) => plainRow(row, widths, paint)).join('\n');
+  const last = columns.length - 1;
+  let text = '';
+  for (const row of lines) {
+    for (let index = 0; index < last; index += 1) {
+      const cell = row[index] ?? '';
+      text += `${paint ? paint(cell, index) : cell}${blanks(cell, measured[index])}  `;
+    }
+    const cell = row[last] ?? '';
+    text += `${paint ? paint(cell, last) : cell}\n`;
+  }
+  return text.slice(0, -1);
 }
 
 type Painter = (cell: string, column: number) => string;
@@ -81,17 +97,22 @@ function painter(columns: readonly string[]): Painter {
   return (cell, index) => (stateColumns.has(columns[index] ?? '') ? paintState(cell) : cell);
 }
 
-function plainRow(row: readonly string[], widths: readonly number[], paint: Painter | undefined): string {
-  const last = row.length - 1;
-  const cells = row.map((cell, index) => {
-    const shown = paint ? paint(cell, index) : cell;
-    return index === last ? shown : shown + blanks(cell, widths[index] ?? 0);
-  });
-  return cells.join('  ');
+interface ColumnWidth {
+  width: number;
+  /** Whether each character of each cell takes one. */
+  isPlain: boolean;
 }
 
-function blanks(cell: string, width: number): string {
-  return ' '.repeat(Math.max(0, width - cellWidth(cell)));
+function columnWidth(head: string, rows: readonly (readonly string[])[], index: number): ColumnWidth {
+  const cells = rows.map((row) => row[index] ?? '');
+  const isPlain = plain.test(cells.join(''));
+  let width = head.length;
+  for (const cell of cells) width = Math.max(width, isPlain ? cell.length : cellWidth(cell));
+  return {width, isPlain};
+}
+
+function blanks(cell: string, {width, isPlain}: ColumnWidth = {width: 0, isPlain: true}): string {
+  return ' '.repeat(Math.max(0, width - (isPlain ? cell.length : cellWidth(cell))));
 }
 
 const keys = new Set(['uuid', 'url']);

@@ -6,6 +6,8 @@ import type {ImageClass} from './image-class.ts';
  */
 export function isImageName(name: string): boolean {
   if (name === '' || name === '.' || name === '..' || name.startsWith('.#')) return false;
+  // Nearly all are like this; a list may have ten thousand.
+  if (/^[\x20-\x2e\x30-\x7e]{1,255}$/.test(name)) return true;
   if (name.includes('/') || !name.isWellFormed()) return false;
   if (Buffer.byteLength(name) > 255) return false;
   for (const character of name) {

@@ -149,10 +149,17 @@ const fieldsByName = new Map(knownFields.map((field) => [field.name, field]));
 
 /** The value a field path names, computed fields first; undefined when the row lacks it. */
 export function fieldValue(row: ImageRow, path: string): unknown {
+  return fieldReader(path)(row);
+}
+
+/** The same for many rows. */
+export function fieldReader(path: string): (row: ImageRow) => unknown {
   const [name, rest] = splitPath(path);
   const compute = fieldsByName.get(name)?.compute;
-  if (!compute) return valueAt(row.manifest, path);
-  return rest === undefined ? compute(row) : valueAt(compute(row), rest);
+  if (compute) return rest === undefined ? compute : (row) => valueAt(compute(row), rest);
+  if (rest !== undefined) return ({manifest}) => valueAt(manifest, path);
+  // A known field, so nothing that every object has.
+  return ({manifest}) => manifest[name];
 }
 
 /** The fields of the manifest that a path may look at; undefined when there is no telling. */

@@ -1,5 +1,5 @@
 import {ImgctlError} from '../errors.ts';
-import {checkField, type FieldKind, fieldValue, type ImageRow} from './fields.ts';
+import {checkField, type FieldKind, fieldReader, type ImageRow} from './fields.ts';
 import {compareStamps, compareVersions} from './order.ts';
 
 /** One filter argument. Several are meant to hold all at once. */
@@ -29,10 +29,11 @@ export function parseFilter(text: string): Filter {
     '=~': () => contains(operand),
     '>=': () => atLeast(text, path.includes('.') ? 'number' : kind, operand),
   }[operator]();
+  const read = fieldReader(path);
   return {
     ...{text, path, operator, operand},
     matches(row) {
-      const value = fieldValue(row, path);
+      const value = read(row);
       return value !== undefined && value !== null && test(value);
     },
   };

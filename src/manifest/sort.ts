@@ -1,5 +1,5 @@
 import {ImgctlError} from '../errors.ts';
-import {checkField, fieldValue, type ImageRow} from './fields.ts';
+import {checkField, fieldReader, type ImageRow} from './fields.ts';
 import {compareText} from './order.ts';
 
 export interface SortKey {
@@ -24,11 +24,12 @@ export function parseSort(text: string): SortKey[] {
 
 /** The rows in order, equal ones as they came (spec/imgadm.md §3.1). */
 export function sortRows<Row extends ImageRow>(rows: readonly Row[], keys: readonly SortKey[]): Row[] {
-  // Values are looked up once: computed ones cost more than the comparison.
-  const decorated = rows.map((row) => ({row, values: keys.map(({path}) => fieldValue(row, path))}));
+  // Looked up and turned into numbers once: both cost more than a comparison.
+  const readers = keys.map(({path}) => fieldReader(path));
+  const decorated = rows.map((row) => ({row, values: readers.map((read) => sortValue(read(row)))}));
   decorated.sort((a, b) => {
     for (const [index, {descending}] of keys.entries()) {
-      const order = compareValues(a.values[index], b.values[index]);
+      const order = compareValues(a.values[index]!, b.values[index]!);
       if (order !== 0) return descending ? -order : order;
     }
     return 0;
@@ -36,19 +37,22 @@ export function sortRows<Row extends ImageRow>(rows: readonly Row[], keys: reado
   return decorated.map(({row}) => row);
 }
 
+/** Undefined for a value that is missing. */
+interface SortValue {
+  text: string | undefined;
+  number: number;
+}
+
+function sortValue(value: unknown): SortValue {
+  if (value === undefined || value === null) return {text: undefined, number: Number.NaN};
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return {text, number: typeof value === 'object' ? Number.NaN : Number(value)};
+}
+
 /** Missing ones first; as numbers when both turn into numbers; else as text. */
-function compareValues(a: unknown, b: unknown): number {
-  const [aMissing, bMissing] = [a ?? undefined, b ?? undefined].map((value) => value === undefined);
-  if (aMissing || bMissing) return Number(bMissing) - Number(aMissing);
-  const [aNumber, bNumber] = [toNumber(a), toNumber(b)];
-  if (!Number.isNaN(aNumber) && !Number.isNaN(bNumber)) return Math.sign(aNumber - bNumber) || 0;
-  return compareText(toText(a), toText(b));
-}
-
-function toNumber(value: unknown): number {
-  return typeof value === 'object' ? Number.NaN : Number(value);
-}
-
-function toText(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
+function compareValues(a: SortValue, b: SortValue): number {
+  if (a.text === undefined || b.text === undefined)
+    return Number(b.text === undefined) - Number(a.text === undefined);
+  if (!Number.isNaN(a.number) && !Number.isNaN(b.number)) return Math.sign(a.number - b.number) || 0;
+  return compareText(a.text, b.text);
 }

@@ -1,15 +1,16 @@
 /**
  * The bench: every row's programs one after the other, in another order each round, each on a file system of its own.
  *   node bench.ts DATA SCRATCH [--rounds N] [--only REGEX] [--peers LIST] [--cores N] [--no-memory]
- *     [--json FILE] [--markdown FILE]
- * Runs inside `inside.sh`. A run that did not do its work ends the bench.
+ *     [--json FILE] [--markdown FILE] [--parts DIR]
+ * Runs inside `inside.sh`. A row of which a run fails or did not do its work is left out and named; the others go on.
  */
-import {spawn} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
-import {connect} from 'node:net';
 import path from 'node:path';
 import {parseArgs} from 'node:util';
+import {startFileServer} from './file-server.ts';
+import {importRow, startImages} from './import-row.ts';
 import {type Command, type Cost, measure, peakMemory} from './measure.ts';
+import {readParts} from './parts.ts';
 import {machineLine, pageOf, type Result, tableOf, toJson} from './report.ts';
 import {makeRows, type Peer, type Places, type Row} from './rows.ts';
 import {bindInto, makeTarget} from './target.ts';
@@ -21,10 +22,12 @@ const {values, positionals} = parseArgs({
     rounds: {type: 'string', default: '5'},
     json: {type: 'string'},
     markdown: {type: 'string'},
+    parts: {type: 'string'},
     only: {type: 'string', default: '.'},
     peers: {type: 'string', default: 'imgctl,sid,trixie,tool'},
     cores: {type: 'string'},
     memory: {type: 'boolean', default: true},
+    scaling: {type: 'boolean', default: true},
   },
 });
 const [data, scratch] = positionals;
@@ -39,19 +42,6 @@ const places: Places = {
   imgctl: path.join(repository, 'bin/imgctl'),
   url: `http://127.0.0.1:${port}`,
 };
-
-async function startServer(root: string): Promise<() => void> {
-  const child = spawn('python3', [path.join(repository, 'test/oracle/httpd.py'), root, String(port)], {
-    stdio: 'ignore',
-  });
-  const isUp = (): Promise<boolean> =>
-    new Promise((resolve) => {
-      const socket = connect(port, '127.0.0.1', () => resolve(socket.end() !== undefined));
-      socket.once('error', () => resolve(false));
-    });
-  while (!(await isUp())) if (child.exitCode !== null) throw new Error('the file server did not start');
-  return () => child.kill();
-}
 
 /** One run on a file system of its own, checked. */
 async function once<T>(row: Row, peer: Peer, run: (command: Command) => T | Promise<T>): Promise<T> {
@@ -72,33 +62,53 @@ async function once<T>(row: Row, peer: Peer, run: (command: Command) => T | Prom
 }
 
 const wantedPeers = values.peers.split(',') as Peer[];
-const rows = makeRows(places).filter(({name}) => new RegExp(values.only).test(name));
+const images = await startImages(places, scratch);
+const rows = [...makeRows(places), importRow(places, images)].filter(({name}) =>
+  new RegExp(values.only).test(name),
+);
 const results = new Map<string, Result>(
   rows.map((row) => [row.name, {name: row.name, goal: row.goal, runs: {}, peakBytes: 0}]),
 );
-const stopServer = await startServer(data);
-try {
-  for (let round = 0; round < Number(values.rounds); round++) {
-    for (const row of rows) {
-      const peers = wantedPeers.filter((peer) => row.commands[peer]);
-      const rotated = peers.map((_, index) => peers[(index + round) % peers.length] ?? 'imgctl');
-      const result = results.get(row.name);
-      if (values.memory && round === 0 && result) result.peakBytes = await once(row, 'imgctl', peakMemory);
-      for (const peer of rotated) {
-        const cost: Cost = await once(row, peer, measure);
-        const runs = result?.runs ?? {};
-        runs[peer] = [...(runs[peer] ?? []), cost];
-        process.stderr.write(
-          `${round + 1} ${row.name} ${peer} ${cost.wallSeconds.toFixed(2)} s, ${cost.cpuSeconds.toFixed(2)} s of processor\n`,
-        );
-      }
+/** All peers once; the row is given up at the first failure. */
+async function measureRow(row: Row, round: number): Promise<void> {
+  const result = results.get(row.name);
+  if (!result || result.failure !== undefined) return;
+  const peers = wantedPeers.filter((peer) => row.commands[peer]);
+  const rotated = peers.map((_, index) => peers[(index + round) % peers.length] ?? 'imgctl');
+  try {
+    if (values.memory && round === 0) result.peakBytes = await once(row, 'imgctl', peakMemory);
+    for (const peer of rotated) {
+      const cost: Cost = await once(row, peer, measure);
+      result.runs[peer] = [...(result.runs[peer] ?? []), cost];
+      process.stderr.write(
+        `${round + 1} ${row.name} ${peer} ${cost.wallSeconds.toFixed(2)} s, ${cost.cpuSeconds.toFixed(2)} s of processor\n`,
+      );
     }
+  } catch (error) {
+    result.failure = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`${row.name}: ${result.failure}\n`);
+    process.exitCode = 1;
+  }
+}
+
+const stopServer = await startFileServer(data, port);
+try {
+  const startedMs = performance.now();
+  for (let round = 0; round < Number(values.rounds); round++) {
+    for (const row of rows) await measureRow(row, round);
+    if (round > 0) continue;
+    const minutes = (performance.now() - startedMs) / 60_000;
+    process.stderr.write(
+      `one round: ${minutes.toFixed(0)} min; all ${values.rounds}: about ${(minutes * Number(values.rounds)).toFixed(0)} min\n`,
+    );
   }
 } finally {
+  images.stop();
   stopServer();
 }
 
 const all = [...results.values()];
 process.stdout.write(`${machineLine(values.cores)}\n\n${tableOf(all)}\n`);
-if (values.markdown) writeFileSync(values.markdown, pageOf(values.cores, all));
-if (values.json) writeFileSync(values.json, `${JSON.stringify(toJson(all), undefined, 2)}\n`);
+const parts = readParts(values.parts);
+if (values.markdown) writeFileSync(values.markdown, pageOf(values.cores, all, parts));
+if (values.json) writeFileSync(values.json, `${JSON.stringify({...toJson(all), ...parts}, undefined, 2)}\n`);

@@ -80,3 +80,24 @@ function readOrNothing(file: string): string {
     return '';
   }
 }
+
+/** As `measure`, while this process goes on serving; with the largest resident memory of one process. */
+export async function measureAside({argv, env}: Command): Promise<{cost: Cost; peakBytes: number}> {
+  const directory = mkdtempSync(path.join(tmpdir(), 'imgctl-bench-cost-'));
+  const figures = path.join(directory, 'figures');
+  try {
+    const child = spawn('python3', [path.join(import.meta.dirname, 'cost.py'), figures, ...argv], {
+      env: {...process.env, ...env},
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    const [status] = await once(child, 'close');
+    if (status !== 0) throw new Error(`${argv.join(' ')}: exit status ${status}`);
+    const [wallSeconds = 0, user = 0, system = 0, peakKib = 0] = readFileSync(figures, 'utf8')
+      .trim()
+      .split(' ')
+      .map(Number);
+    return {cost: {wallSeconds, cpuSeconds: user + system}, peakBytes: peakKib * 1024};
+  } finally {
+    rmSync(directory, {recursive: true});
+  }
+}

@@ -2,6 +2,8 @@
 import {execFileSync} from 'node:child_process';
 import {cpus, release} from 'node:os';
 import type {Cost} from './measure.ts';
+import {median} from './median.ts';
+import {type Parts, partsPage} from './parts.ts';
 import type {Peer} from './rows.ts';
 
 export interface Result {
@@ -10,13 +12,8 @@ export interface Result {
   runs: Partial<Record<Peer, Cost[]>>;
   /** Of imgctl. */
   peakBytes: number;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+  /** Why there are no figures. */
+  failure?: string;
 }
 
 const wallOf = (costs: readonly Cost[] = []): number => median(costs.map((cost) => cost.wallSeconds));
@@ -31,13 +28,19 @@ function ratiosOf(result: Result): {wall: number; cpu: number} {
   return {wall: wallOf(imgctl) / wallOf(peer), cpu: cpuOf(imgctl) / cpuOf(peer)};
 }
 
+/** Of the rows that have importd beside them. */
 export function geometricMean(results: readonly Result[]): number {
-  const logs = results.map((result) => Math.log(ratiosOf(result).wall));
+  const logs = measured(results)
+    .filter(({runs}) => runs.sid)
+    .map((result) => Math.log(ratiosOf(result).wall));
   return Math.exp(logs.reduce((sum, value) => sum + value, 0) / logs.length);
 }
 
+const measured = (results: readonly Result[]): Result[] =>
+  results.filter((result) => result.failure === undefined && result.runs.imgctl && peerOf(result));
+
 export function tableOf(results: readonly Result[]): string {
-  const lines = results.map((result) => {
+  const lines = measured(results).map((result) => {
     const {runs, goal, name, peakBytes} = result;
     const {wall, cpu} = ratiosOf(result);
     const seconds = (costs: Cost[] | undefined): string => (costs ? wallOf(costs).toFixed(2) : '-');
@@ -72,9 +75,10 @@ export function machineLine(cores: string | undefined): string {
   return `${model}, ${cpus().length} processors${used}; Linux ${release()}; Node ${process.version}; ${version('qemu-img')}; ${new Date().toISOString().slice(0, 10)}. Medians; ext4 on a loop device, made anew for each run.`;
 }
 
-export function toJson(results: readonly Result[]): unknown {
+export function toJson(results: readonly Result[]): object {
   return {
-    rows: results.map((result) => {
+    failures: failuresOf(results),
+    rows: measured(results).map((result) => {
       const {wall, cpu} = ratiosOf(result);
       const {name, goal, runs, peakBytes} = result;
       return {name, ratio: wall, goal, cpuRatio: cpu, peakBytes, wallSeconds: wallOf(runs.imgctl), runs};
@@ -83,20 +87,50 @@ export function toJson(results: readonly Result[]): unknown {
   };
 }
 
-/** The page in the documentation: the table, and which rows miss what they should reach. */
-export function pageOf(cores: string | undefined, results: readonly Result[]): string {
-  const missed = results.filter((result) => !(ratiosOf(result).wall <= result.goal)).map(({name}) => name);
+function failuresOf(results: readonly Result[]): {name: string; failure: string}[] {
+  return results.flatMap(({name, failure}) => (failure === undefined ? [] : [{name, failure}]));
+}
+
+/** The largest ratio of processor time, and the most memory, that is good enough in any row. */
+const maxCpuRatio = 1.3;
+const maxPeakBytes = 256 * 1024 ** 2;
+
+function missedOf(results: readonly Result[]): string {
+  const missed = measured(results).flatMap((result) => {
+    const {wall, cpu} = ratiosOf(result);
+    const reasons = [
+      ...(wall <= result.goal ? [] : [`${wall.toFixed(2)} of ${result.goal.toFixed(2)}`]),
+      ...(cpu <= maxCpuRatio ? [] : [`CPU ${cpu.toFixed(2)} of ${maxCpuRatio}`]),
+      ...(result.peakBytes <= maxPeakBytes
+        ? []
+        : [`${(result.peakBytes / 1024 ** 2).toFixed(0)} MiB of 256`]),
+    ];
+    return reasons.length > 0 ? [`- ${result.name}: ${reasons.join(', ')}`] : [];
+  });
+  const failed = failuresOf(results).map(({name, failure}) => `- ${name}: failed: ${failure.split('\n')[0]}`);
+  const lines = [...missed, ...failed];
+  return lines.length > 0 ? lines.join('\n') : 'None.';
+}
+
+/** The page in the documentation: the tables, and what misses what it should reach. */
+export function pageOf(cores: string | undefined, results: readonly Result[], parts: Parts): string {
   return `# Performance
 
-Made by \`npm run bench -- --markdown FILE\`; what is measured stands in test/bench/rows.ts. The same work on the same
-files by imgctl, by the helper programs of systemd-importd and by plain tools, in turns; each run on a new file system,
-and checked. Ratio: imgctl to importd 262 (where that cannot do the work, to the tool), wall time; CPU ratio: the same of
-user and system time. The tools neither verify nor sync; they show what the machine can do.
+Made by \`npm run bench -- --markdown docs/performance.md\`; what is measured stands in test/bench.
 
 ${machineLine(cores)}
 
+## Images in and out
+
+The same work on the same files by imgctl, by the helper programs of systemd-importd and by plain tools, in turns; each run on
+a new file system, and checked. Ratio: imgctl to importd 262 (where that cannot do the work, to the tool; in the last row to
+our own pull-raw), wall time; CPU ratio: the same of user and system time. The tools neither verify nor sync; they show what the
+machine can do.
+
 ${tableOf(results)}
 
-Rows above their goal: ${missed.length === 0 ? 'none' : missed.join('; ')}.
-`;
+Above their goals (for all rows: CPU ratio ${maxCpuRatio}, 256 MiB of memory):
+
+${missedOf(results)}
+${partsPage(parts)}`;
 }

@@ -73,7 +73,12 @@ describe('a list that does not want everything', () => {
         const all = selectRows(await catalog.offers.list(sources), flags, args);
         const some = selectRows(await catalog.offers.listWanted(sources, wanted), flags, args);
         const shown = (rows: typeof some): unknown[] =>
-          rows.map(({source, manifest: {uuid, name, published_at}}) => [source, uuid, name, published_at]);
+          rows.map(({source, manifest: {uuid, name, published_at}}) => [
+            source,
+            uuid,
+            name,
+            published_at ?? null,
+          ]);
         expect(shown(some)).toEqual(shown(all));
         expect(all.length > 0 || args.includes('name=true')).toBe(true);
       }
@@ -88,6 +93,7 @@ describe('a list that does not want everything', () => {
       await catalog.offers.replace('a', offersOf('a', fewRows * 2 + 50), listing);
       const wanted = (operand: string): WantedRows => ({
         whole: false,
+        byDate: false,
         filters: [{field: 'os', operator: '=', operand}],
       });
       expect(await catalog.offers.listWanted(['a'], wanted('bsd'))).toHaveLength(1);
@@ -126,12 +132,15 @@ describe('the plans of the questions', () => {
       for (const by of filters) {
         for (const earlier of [[], [2, 3]]) {
           const other: RowFilter = {field: 'name', operator: '=~', operand: 'y'};
-          const wanted = {whole, filters: by ? [by, other] : [other]};
+          const wanted = {whole, byDate: earlier.length > 0, filters: by ? [by, other] : [other]};
           const {sql, values} = offerQuery({listing: 1, earlier, wanted, by});
           const plan = await planOf(sql, values);
           expect(plan[0]).toMatch(/^SEARCH offers USING (?:COVERING )?INDEX /);
           expect(plan.join('\n')).not.toMatch(/SCAN|TEMP B-TREE/);
-          if (!whole && !by) expect(plan[0]).toContain('COVERING INDEX offers_in_order');
+          if (!whole && !by)
+            expect(plan[0]).toContain(
+              `COVERING INDEX ${wanted.byDate ? 'offers_by_date' : 'offers_in_order'}`,
+            );
         }
       }
     },
@@ -199,7 +208,7 @@ test('a catalog of the first schema is brought to this one with all it holds', a
     const {uuid, name, version, os, type, published_at} = record.manifest;
     expect(await catalog.images.listBrief()).toEqual([
       {
-        manifest: {uuid, name, version, os, type, published_at},
+        manifest: expect.objectContaining({uuid, name, version, os, type, published_at, origin: null}),
         ...{pool: record.pool, localName: record.localName, instances: [], source: 'http://a', ignored: true},
       },
     ]);
