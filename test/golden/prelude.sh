@@ -78,14 +78,18 @@ end_cutting() {
 interrupt_when_here() {
 	"$@" &
 	program=$!
-	until [ -n "$(find "$IMGCTL_ROOT/var/cache/imgctl/downloads" -name '*.partial' -size +1023k 2>/dev/null)" ]; do sleep 0.05; done
+	until [ -n "$(find "$IMGCTL_ROOT/var/cache/imgctl/downloads" -name '*.partial' -size +1023k 2>/dev/null)" ] || ! kill -0 "$program" 2>/dev/null; do sleep 0.05; done
 	kill -INT "$program"
 	wait "$program"
 }
 
 # cancel_held: lists the transfer of the image "held" once it runs, and cancels it
 cancel_held() {
-	until imgctl list-transfers --no-legend | grep -q held; do sleep 0.05; done
+	# Not for ever: a pull that failed is never there.
+	for _ in $(seq 100); do
+		! imgctl list-transfers --no-legend | grep -q held || break
+		sleep 0.05
+	done
 	imgctl list-transfers --no-legend | awk '{$2 = "N%"; print}'
 	imgctl cancel-transfer 1
 }
