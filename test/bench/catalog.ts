@@ -1,5 +1,6 @@
 /**
- * A source with many images (one more than pages come out even, so that one answer is known to be all): what the first asking costs, what asking again costs, and what showing twenty of them costs.
+ * A source with many images: what the first asking costs, what asking again costs, and what showing twenty of them costs.
+ * One image more than whole pages: then it is plain that the one answer was all.
  * `node catalog.ts [--rounds N] [--only REGEX] [--json FILE] [--counts LIST]`.
  */
 import {spawn} from 'node:child_process';
@@ -19,7 +20,7 @@ const {values} = parseArgs({
     rounds: {type: 'string', default: '15'},
     only: {type: 'string', default: '.'},
     json: {type: 'string'},
-    counts: {type: 'string', default: '100000,1000000'},
+    counts: {type: 'string', default: '100001,1000001'},
   },
 });
 const program = path.join(import.meta.dirname, '../../bin/imgctl');

@@ -43,7 +43,15 @@ const sampleMs = 25;
  * Looking costs time, so this is a run of its own.
  */
 export async function peakMemory({argv: [program, ...argv], env}: Command): Promise<number> {
-  const child = spawn(program, argv, {env: {...process.env, ...env}, stdio: 'ignore', detached: true});
+  const child = spawn(program, argv, {
+    env: {...process.env, ...env},
+    stdio: ['ignore', 'ignore', 'pipe'],
+    detached: true,
+  });
+  let said = '';
+  child.stderr.on('data', (bytes: Buffer) => {
+    said = (said + bytes.toString()).slice(-4096);
+  });
   const ended = once(child, 'close');
   let peakBytes = 0;
   const timer = setInterval(() => {
@@ -52,7 +60,7 @@ export async function peakMemory({argv: [program, ...argv], env}: Command): Prom
   }, sampleMs);
   const [status] = await ended;
   clearInterval(timer);
-  if (status !== 0) throw new Error(`${program} ${argv.join(' ')}: exit status ${status}`);
+  if (status !== 0) throw new Error(`${program} ${argv.join(' ')}: exit status ${status}\n${said}`);
   return peakBytes;
 }
 

@@ -33,7 +33,8 @@ export function geometricMean(results: readonly Result[]): number {
   const logs = measured(results)
     .filter(({runs}) => runs.sid)
     .map((result) => Math.log(ratiosOf(result).wall));
-  return Math.exp(logs.reduce((sum, value) => sum + value, 0) / logs.length);
+  // Of none it is 1.
+  return Math.exp(logs.reduce((sum, value) => sum + value, 0) / Math.max(1, logs.length));
 }
 
 const measured = (results: readonly Result[]): Result[] =>
@@ -63,7 +64,7 @@ export function tableOf(results: readonly Result[]): string {
     '| --- | --: | --: | --: | --: | --: | --: | --- | --: | --: |',
     ...lines,
     '',
-    `Geometric mean of the ratios: ${geometricMean(results).toFixed(2)}`,
+    `Geometric mean of the ratios to importd: ${geometricMean(results).toFixed(2)}`,
   ].join('\n');
 }
 
