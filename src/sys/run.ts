@@ -91,6 +91,10 @@ function endOf(
       stop();
       reject(error);
     });
+    // A wrapper that is killed may leave what it started waiting for it for ever, with the pipes in its hands.
+    child.once('exit', (_exitCode, endSignal) => {
+      if (endSignal !== null) killRest(child);
+    });
     child.once('close', (exitCode, endSignal) => {
       stop();
       resolve({exitCode: exitCode ?? undefined, signal: endSignal ?? undefined});
@@ -103,8 +107,17 @@ function endOf(
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   // Once it is reaped its number may be somebody else's.
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  sendToGroup(child.pid, signal);
+}
+
+/** To be called as soon as it is reaped: the number stays taken while the group has members, and is not given anew at once. */
+function killRest({pid}: ChildProcess): void {
+  if (pid !== undefined) sendToGroup(pid, 'SIGKILL');
+}
+
+function sendToGroup(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(-child.pid, signal);
+    process.kill(-pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }

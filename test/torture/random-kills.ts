@@ -1,6 +1,6 @@
-/** Kills at any time: of the program, or of any child of its own, whichever is there then; not of the wrappers around it. */
+/** Kills at any time: of the program, or of any process that it has started, whichever is there then. */
 import {type ChildProcess, spawn} from 'node:child_process';
-import {readdirSync, readFileSync, readlinkSync} from 'node:fs';
+import {readdirSync, readFileSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {Bench} from './bench.ts';
 import {settle} from './fault-series.ts';
@@ -84,8 +84,7 @@ async function untilChild(program: ChildProcess, name: string): Promise<void> {
 /** Undefined when there was nobody left. */
 function killOne(child: ChildProcess, random: Random): Killed | undefined {
   if (child.pid === undefined || child.exitCode !== null) return undefined;
-  // A wrapper that is killed while it makes its rooms leaves its other half waiting for ever (bwrap 0.8).
-  const children = descendantsOf(child.pid).filter(isNode);
+  const children = descendantsOf(child.pid);
   const pid = children.length > 0 && random.next() < 0.6 ? random.pick(children) : child.pid;
   const name = nameOf(pid);
   try {
@@ -94,10 +93,6 @@ function killOne(child: ChildProcess, random: Random): Killed | undefined {
     return undefined;
   }
   return {name, isChild: pid !== child.pid};
-}
-
-function isNode(pid: number): boolean {
-  return readOr(`/proc/${pid}/exe`, (place) => [readlinkSync(place)]).some((file) => file.endsWith('/node'));
 }
 
 function descendantsOf(pid: number): number[] {

@@ -26,6 +26,11 @@ describe('startProcess', () => {
     expect(output.split('\n')).toEqual(['LC_ALL', 'PATH', 'PWD', 'WANTED', '0', '1', '2', '3', '']);
   });
 
+  test('what a killed program leaves behind in its group does not hold its end up', async () => {
+    const end = await runProcess('sh', ['-c', 'sleep 1000 & kill -9 $$']);
+    expect(end).toMatchObject({exitCode: undefined, signal: 'SIGKILL'});
+  });
+
   test('an abort ends the whole group, also one that ignores SIGTERM', async () => {
     const controller = new AbortController();
     const child = startProcess('sh', ['-c', 'trap "" TERM; echo ready; sleep 1000 & wait; sleep 1000'], {
