@@ -127,6 +127,7 @@ test('--import imports what can be, tells what cannot, and may be run again', as
   const outcome = await migrate('--import', 'old');
   expect([outcome.status, world.machines()]).toEqual([4, [`${base.uuid}.raw`, `${webapp.uuid}.raw`]]);
   expect(outcome.stderr).toBe(`\
+webapp@1.0.0: nothing was downloaded, 18.0 B were in the cache
 imgctl migrate-imgadm: warning: image ${gone.uuid} (gone@1.0.0) cannot be imported: an active image "${gone.uuid}" was not found in image sources
 imgctl migrate-imgadm: warning: image ${third.uuid} (third@1.0.0) cannot be imported: docker is not supported: image "${third.uuid}"
 2 of 4 images failed
