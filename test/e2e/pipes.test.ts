@@ -4,6 +4,7 @@ import {createHash} from 'node:crypto';
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import {heldProxy} from '../screens/held-proxy.ts';
 import {startFileServer} from '../support/file-server.ts';
 import {Terminal} from '../support/terminal.ts';
 import {World} from '../support/world.ts';
@@ -136,5 +137,24 @@ describe('a signal while bytes are awaited', () => {
     } finally {
       await server.close();
     }
+  });
+
+  test('SIGUSR1 has a line of progress printed at once, and disturbs nothing', async () => {
+    const size = 4 << 20;
+    const {uuid} = world.publish(Buffer.alloc(size, 6), {name: 'asked'});
+    const proxy = await heldProxy(world.url, 0.5);
+    world.useSources([proxy.url]);
+    let lines = '';
+    const {status} = await world.runWhile(['import', uuid], async (child) => {
+      child.stderr?.on('data', (chunk) => {
+        lines += chunk;
+      });
+      await expect.poll(() => world.partialBytes(), {timeout: 30_000}).toBe(size / 2);
+      const before = lines;
+      child.kill('SIGUSR1');
+      await expect.poll(() => lines.slice(before.length), {timeout: 30_000}).toContain('50%');
+      proxy.letGo();
+    });
+    expect(status).toBe(0);
   });
 });
