@@ -3,7 +3,7 @@
  * progress as entries with fields of their own, so that one can ask the journal for an image.
  */
 
-import {sendToJournal} from '../sys/journal.ts';
+import {journalSocket, sendToJournal} from '../sys/journal.ts';
 import type {Environment} from './environment.ts';
 import {type LineLevel, levels} from './line-levels.ts';
 import {isJournal} from './progress/mode.ts';
@@ -11,7 +11,6 @@ import type {LineFacts} from './progress/plain-lines.ts';
 
 /** Of entries that tell of progress, to be asked for with journalctl(1). */
 const progressMessageId = 'cb5bf9d30dc44520bc74ec72a0ae91ad';
-const journalSocket = '/run/systemd/journal/socket';
 
 export class JournalLines {
   readonly #identifier: string;

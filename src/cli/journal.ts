@@ -3,13 +3,12 @@
  * own (ux.md §7.4; https://systemd.io/JOURNAL_NATIVE_PROTOCOL). What the journal does not take goes the plain way.
  */
 
-import {type JournalFields, sendToJournal} from '../sys/journal.ts';
+import {type JournalFields, journalSocket, sendToJournal} from '../sys/journal.ts';
 import type {Environment} from './environment.ts';
 import {levels} from './line-levels.ts';
 import {logLevels} from './log.ts';
 import {isJournal} from './progress/mode.ts';
 
-const socketPath = '/run/systemd/journal/socket';
 const stderrDescriptor = 2;
 
 /** Of failures and of warnings; documented in imgctl(1), and as stable as error codes. */
@@ -27,7 +26,7 @@ export function withJournal(environment: Environment, identifier: string): Envir
     transferId = /\btransfer job (\d+)/.exec(text)?.[1] ?? transferId;
     const fields = {...fieldsOf(text.replace(/\n$/, '')), IMGCTL_TRANSFER_ID: transferId};
     try {
-      sendToJournal(socketPath, {SYSLOG_IDENTIFIER: identifier, ...withoutUndefined(fields)});
+      sendToJournal(journalSocket, {SYSLOG_IDENTIFIER: identifier, ...withoutUndefined(fields)});
       return true;
     } catch {
       return plain.write(text);

@@ -3,6 +3,9 @@ import {checked, native} from './native.ts';
 /** Fields of an entry; names are upper case, as the journal wants them. */
 export type JournalFields = Readonly<Record<string, string | number>>;
 
+/** Where the journal of the system listens. */
+export const journalSocket = '/run/systemd/journal/socket';
+
 /** Puts an entry into the journal by its own protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL); throws when it is not there. */
 export function sendToJournal(socket: string, fields: JournalFields): void {
   const parts = Object.entries(fields).map(([name, value]) => encodeField(name, String(value)));

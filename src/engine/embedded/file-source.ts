@@ -1,6 +1,7 @@
 import {closeSync, constants, fstatSync, openSync, readSync} from 'node:fs';
 import {ImgctlError} from '../../errors.ts';
 import type {RandomAccess} from '../../formats/qcow2/random-access.ts';
+import {sniffBytes, sniffCompression} from '../../formats/sniff.ts';
 import type {Arrival} from './arrival.ts';
 
 /** Opens a regular file, and nothing else, for reading; the caller closes it. */
@@ -62,4 +63,9 @@ function readAt(fd: number, position: number, length: number): Buffer {
     filled += count;
   }
   return buffer.subarray(0, filled);
+}
+
+/** Whether its bytes are those of no compression. */
+export function isPlainFile(fd: number): boolean {
+  return sniffCompression(readHead(fd, sniffBytes)) === 'none';
 }

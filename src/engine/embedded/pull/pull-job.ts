@@ -8,14 +8,13 @@ import {SignedLists} from '../../../downloads/signed-lists.ts';
 import type {UrlDownload, UrlFile} from '../../../downloads/url-download.ts';
 import {type ErrorCode, ImgctlError} from '../../../errors.ts';
 import type {DecompressLimits} from '../../../formats/decompress.ts';
-import {sniffBytes, sniffCompression} from '../../../formats/sniff.ts';
 import {maskUrl} from '../../../http/mask-url.ts';
 import {isFileUrl, lastUrlComponent} from '../../../import1/pull-url.ts';
 import {makeStaging, type Staging} from '../../../sys/staging.ts';
 import {OpenPgpVerifier} from '../../../verify/openpgp.ts';
 import type {PullRequest, TransferResult} from '../../engine.ts';
 import {asImgctlError} from '../failure.ts';
-import {readHead} from '../file-source.ts';
+import {isPlainFile} from '../file-source.ts';
 import type {JobListener} from '../import-job.ts';
 import type {Sandbox} from '../sandbox.ts';
 import {describeSource} from './describe-source.ts';
@@ -248,7 +247,7 @@ export class PullJob {
     } catch (error) {
       const isDamaged = error instanceof ImgctlError && error.code === 'UncompressionError';
       const isRefused = error instanceof ImgctlError && error.details?.format === 'tar' && file !== undefined;
-      if (isRefused) this.#downloadComplete(isPlain(file.fd) ? file.sizeBytes : undefined);
+      if (isRefused) this.#downloadComplete(isPlainFile(file.fd) ? file.sizeBytes : undefined);
       if (isDamaged) this.#log(3, 'Failed to retrieve image file.');
       throw error;
     }
@@ -269,7 +268,7 @@ export class PullJob {
         log: (...line) => this.#held.push(line),
       });
     } catch (error) {
-      this.#downloadComplete(file && isPlain(file.fd) ? file.sizeBytes : undefined);
+      this.#downloadComplete(file && isPlainFile(file.fd) ? file.sizeBytes : undefined);
       throw error;
     }
   }
@@ -295,8 +294,4 @@ export class PullJob {
   #log(level: number, line: string): void {
     this.#options.listener.reportLog(level, line);
   }
-}
-
-function isPlain(fd: number): boolean {
-  return sniffCompression(readHead(fd, sniffBytes)) === 'none';
 }
