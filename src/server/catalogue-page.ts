@@ -62,7 +62,7 @@ function searchForm({search, channels, channel}: CatalogueView): Markup {
           return html`<option value="${name}"${isChosen ? html` selected` : undefined}>${name === '*' ? 'all' : name}</option>`;
         })}</select></label>`;
   return html`<form action="images" role="search">
-<input type="search" name="q" value="${search}" placeholder="name, version, os, type, UUID" aria-label="Search images" autofocus>
+<input type="search" name="q" value="${search}" placeholder="name, version, os, type, UUID" aria-label="Search images">
 ${choice}<button>Search</button>
 </form>`;
 }
