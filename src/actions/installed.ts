@@ -45,32 +45,40 @@ export function listInstalled(
   return withStorage(context, () => context.catalog.images.list(), onUnreadable);
 }
 
-/** The same, with no more of their records than lists show by default. */
+/** The same, with no more of their records than lists show by default; if wanted in the order of their dates. */
 export function listInstalledBriefly(
   context: InstalledContext,
   onUnreadable?: OnUnreadable,
+  order: {byDate: boolean} = {byDate: false},
 ): Promise<InstalledImage<BriefRecord>[]> {
-  return withStorage<BriefRecord>(context, () => context.catalog.images.listBrief(), onUnreadable);
+  return withStorage<BriefRecord>(context, () => context.catalog.images.listBrief(order), onUnreadable);
 }
 
+/** In the order of the rows. */
 async function withStorage<Kept extends BriefRecord>(
   context: InstalledContext,
   readRows: () => Promise<Kept[]>,
   onUnreadable: OnUnreadable | undefined,
 ): Promise<InstalledImage<Kept>[]> {
   const records = await indexedRecords(context, readRows, onUnreadable);
-  const pools = new Set(records.map((record) => record.pool));
-  const images: InstalledImage<Kept>[] = [];
-  for (const pool of context.pools.filter(({name}) => pools.has(name))) {
-    const stored = await storedByName(context, pool);
-    const own = records.filter((record) => record.pool === pool.name);
-    images.push(...own.flatMap((record) => installedFrom(record, pool, stored) ?? []));
+  const places = new Map<string, {pool: Pool; stored: ReadonlyMap<string, StoredName>}>();
+  for (const name of new Set(records.map((record) => record.pool))) {
+    const pool = context.pools.find((candidate) => candidate.name === name);
+    if (pool) places.set(name, {pool, stored: await storedByName(context, pool)});
   }
-  return images.sort((a, b) => (a.record.manifest.uuid < b.record.manifest.uuid ? -1 : 1));
+  const images: InstalledImage<Kept>[] = [];
+  for (const record of records) {
+    const place = places.get(record.pool);
+    const image = place && installedFrom(record, place.pool, place.stored);
+    if (image) images.push(image);
+  }
+  return images;
 }
 
 async function storedByName({engine}: InstalledContext, pool: Pool): Promise<Map<string, StoredName>> {
-  return new Map((await engine.listImages(pool.store)).map((image) => [image.name, image]));
+  const stored = new Map<string, StoredName>();
+  for (const image of await engine.listImages(pool.store)) stored.set(image.name, image);
+  return stored;
 }
 
 function installedFrom<Kept extends BriefRecord>(
@@ -80,8 +88,15 @@ function installedFrom<Kept extends BriefRecord>(
 ): InstalledImage<Kept> | undefined {
   const stored = inPool.get(record.localName);
   if (!stored) return undefined;
-  const instances = record.instances.map(({name}) => name).filter((name) => inPool.has(name));
-  return {record, pool, instances, stored};
+  return {record, pool, instances: existing(record, inPool), stored};
+}
+
+/** Of nearly all images. */
+const none: string[] = [];
+
+function existing({instances}: BriefRecord, inPool: ReadonlyMap<string, StoredName>): string[] {
+  if (instances.length === 0) return none;
+  return instances.map(({name}) => name).filter((name) => inPool.has(name));
 }
 
 /** Catalog rows and record files agree afterwards; only a difference costs writes. */
@@ -92,14 +107,14 @@ async function indexedRecords<Kept extends BriefRecord>(
 ): Promise<Kept[]> {
   const [rows, uuids] = await Promise.all([readRows(), context.records.listUuids()]);
   const onDisk = new Set(uuids);
+  // Which is nearly always so.
+  if (rows.length === onDisk.size && rows.every((row) => onDisk.has(row.manifest.uuid))) return rows;
   const indexed = new Set(rows.map((row) => row.manifest.uuid));
   for (const uuid of indexed) if (!onDisk.has(uuid)) await context.catalog.images.remove(uuid);
   const missing = uuids.filter((uuid) => !indexed.has(uuid));
   const known =
     missing.length > 0 && (await addRows(context, missing, onUnreadable)) ? await readRows() : rows;
-  return known
-    .filter((row) => onDisk.has(row.manifest.uuid))
-    .sort((a, b) => (a.manifest.uuid < b.manifest.uuid ? -1 : 1));
+  return known.filter((row) => onDisk.has(row.manifest.uuid));
 }
 
 /** Whether any of them had data. */

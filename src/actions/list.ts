@@ -30,29 +30,31 @@ export interface ListedImage {
 /**
  * The installed images that are not ignored. With `all` the ignored ones too, and after them what storage holds without
  * a record (imgadm's orphans), hand-made machines among it; instances are never images. `brief` leaves out of the manifests
- * what lists do not show by default.
+ * what lists do not show by default, and says in which order they come: of dates or of UUIDs.
  */
 export async function listImages(
   context: InstalledContext & Pick<ActionContext, 'report'>,
-  options: {all: boolean; brief?: boolean} = {all: false},
+  options: {all: boolean; brief?: {byDate: boolean}} = {all: false},
 ): Promise<ListedImage[]> {
   const leftOut = (_uuid: string, error: ImgctlError): void =>
     context.report.warn(`${error.message}; the image is not listed`);
   const installed = await (options.brief
-    ? listInstalledBriefly(context, leftOut)
+    ? listInstalledBriefly(context, leftOut, options.brief)
     : listInstalled(context, leftOut));
   const children = childrenByOrigin(installed);
   const shown = options.all ? installed : installed.filter(({record}) => !record.ignored);
+  const poolNames = new Map(context.pools.map(({name}) => [name, poolText(context.pools, name)]));
   const listed = shown.map((image): ListedImage => {
     const cloneNames = dependentsAmong(context, image, children);
-    return {
+    const row: ListedImage = {
       // Of a brief one null says that it is missing; lists take both for the same.
       manifest: image.record.manifest as Partial<ImageManifest>,
-      zpool: poolText(context.pools, image.pool.name),
-      ...(image.record.source !== undefined && {source: image.record.source}),
+      zpool: poolNames.get(image.pool.name) ?? image.pool.name,
       cloneNames,
       clones: cloneNames.length,
     };
+    if (image.record.source !== undefined) row.source = image.record.source;
+    return row;
   });
   return options.all ? [...listed, ...(await listOrphans(context, installed))] : listed;
 }
@@ -66,7 +68,8 @@ async function listOrphans(
   for (const {instances, pool} of installed) for (const name of instances) known.add(`${pool.name}/${name}`);
   const orphans: ListedImage[] = [];
   for (const pool of context.pools) {
-    for (const {name} of await context.engine.listImages(pool.store)) {
+    const names = (await context.engine.listImages(pool.store)).map(({name}) => name).sort();
+    for (const name of names) {
       if (known.has(`${pool.name}/${name}`)) continue;
       const manifest = isUuid(name) ? {uuid: name} : {name};
       orphans.push({manifest, zpool: poolText(context.pools, pool.name), cloneNames: [], clones: 0});

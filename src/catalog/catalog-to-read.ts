@@ -82,6 +82,17 @@ class ReadFirst implements Statements {
     return (await this.full()).statements.all<T>(sql, ...values);
   }
 
+  async tuples<T extends SqlValue[]>(sql: string, ...values: SqlValue[]): Promise<T[]> {
+    try {
+      const statement = this.#reader?.prepare(sql);
+      statement?.setReturnArrays(true);
+      if (statement) return statement.all(...values) as unknown as T[];
+    } catch {
+      // As above.
+    }
+    return (await this.full()).statements.tuples<T>(sql, ...values);
+  }
+
   async get<T = Row>(sql: string, ...values: SqlValue[]): Promise<T | undefined> {
     return (await this.all<T>(sql, ...values))[0];
   }

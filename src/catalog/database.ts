@@ -76,6 +76,10 @@ export class Database implements Statements {
     );
   }
 
+  async tuples<T extends SqlValue[]>(sql: string, ...values: SqlValue[]): Promise<T[]> {
+    return (await this.all(sql, ...values)).map((row) => Object.values(row) as T);
+  }
+
   async get<T = Row>(sql: string, ...values: SqlValue[]): Promise<T | undefined> {
     return (await this.all<T>(sql, ...values))[0];
   }

@@ -18,14 +18,16 @@ export interface BriefRecord extends Pick<ImageRecord, 'pool' | 'localName' | 'i
   ignored?: boolean;
 }
 
-interface BriefRow extends BriefManifest {
-  pool: string;
-  localName: string;
-  origin: string | null;
-  source: string | null;
-  ignored: number | null;
-  instances: string | null;
-}
+type Text = string | null;
+
+/** The columns of `listBrief`, in their order; a local name that is the UUID is null. */
+type BriefRow = [
+  ...[uuid: string, pool: string, localName: Text, name: Text, version: Text, os: Text, type: Text],
+  ...[published_at: Text, origin: Text, source: Text, ignored: number | null, instances: Text],
+];
+
+/** Of nearly all images. */
+const none: InstanceRecord[] = [];
 
 export class ImageTable {
   readonly #database: Statements;
@@ -52,25 +54,33 @@ export class ImageTable {
     await this.#database.transaction(() => this.#database.run('DELETE FROM images WHERE uuid = ?', uuid));
   }
 
-  /** All of them as lists show them, without reading their records. */
-  async listBrief(): Promise<BriefRecord[]> {
-    const rows = await this.#database.all<BriefRow>(
-      `SELECT uuid, pool, local_name AS localName, name, version, os, type, published_at, origin, source, ignored, instances
-       FROM images INDEXED BY images_listed ORDER BY uuid`,
+  /** All of them as lists show them, without reading their records; in the order of dates or of UUIDs. */
+  async listBrief({byDate}: {byDate: boolean} = {byDate: false}): Promise<BriefRecord[]> {
+    const rows = await this.#database.tuples<BriefRow>(
+      `SELECT uuid, pool, nullif(local_name, uuid), name, version, os, type, published_at, origin, source, ignored, instances
+       FROM images INDEXED BY ${byDate ? 'images_by_date ORDER BY published_at, uuid' : 'images_listed ORDER BY uuid'}`,
     );
-    // No spreading: there may be ten thousand, and that would take longer than all else.
+    // By places and not by a rest: there may be ten thousand, and that would take longer than all else.
     return rows.map((row) => ({
-      manifest: row,
-      pool: row.pool,
-      localName: row.localName,
-      instances: this.#instancesOf(row.instances),
-      source: row.source ?? undefined,
-      ignored: row.ignored === 1,
+      manifest: {
+        uuid: row[0],
+        name: row[3],
+        version: row[4],
+        os: row[5],
+        type: row[6],
+        published_at: row[7],
+        origin: row[8],
+      },
+      pool: row[1],
+      localName: row[2] ?? row[0],
+      instances: this.#instancesOf(row[11]),
+      source: row[9] ?? undefined,
+      ignored: row[10] === 1,
     }));
   }
 
   #instancesOf(text: string | null): InstanceRecord[] {
-    return text === null || text === '[]' ? [] : (this.#database.parse(text) as InstanceRecord[]);
+    return text === null || text === '[]' ? none : (this.#database.parse(text) as InstanceRecord[]);
   }
 
   async list(): Promise<ImageRecord[]> {

@@ -25,7 +25,8 @@ export interface ListedOffer {
   manifest: ImageManifest | BriefManifest;
 }
 
-type OfferRow = {position: number} & ({manifest: string} | (BriefManifest & {manifest?: undefined}));
+/** The columns of a question for the listed fields; see `offerQuery`. */
+type BriefRow = [position: number, uuid: string, ...fields: (string | null)[]];
 
 /** JSON of one statement, all in memory; a text may have half a gigabyte. */
 const rowsPerStatement = 10_000;
@@ -126,12 +127,14 @@ export class OfferTable {
   async #listOne(source: string, question: Omit<OfferQuestion, 'by'>): Promise<ListedOffer[]> {
     const by = await this.#findIndex(question);
     const {sql, values} = offerQuery({...question, by});
-    const rows = await this.#database.all<OfferRow>(sql, ...values);
+    if (!question.wanted.whole) {
+      const rows = await this.#database.tuples<BriefRow>(sql, ...values);
+      if (by) rows.sort((a, b) => a[0] - b[0]);
+      return rows.map((row) => ({source, manifest: briefManifest(row)}));
+    }
+    const rows = await this.#database.all<{position: number; manifest: string}>(sql, ...values);
     if (by) rows.sort((a, b) => a.position - b.position);
-    return rows.map((row) => ({
-      source,
-      manifest: row.manifest !== undefined ? (this.#database.parse(row.manifest) as ImageManifest) : row,
-    }));
+    return rows.map(({manifest}) => ({source, manifest: this.#database.parse(manifest) as ImageManifest}));
   }
 
   /** The filter that few rows pass; undefined when there is none. */
@@ -145,4 +148,16 @@ export class OfferTable {
     }
     return undefined;
   }
+}
+
+/** In the order of `listedFields`; by places, for there may be ten thousand. */
+function briefManifest([, uuid, name, version, os, type, published_at]: BriefRow): BriefManifest {
+  return {
+    uuid,
+    name: name ?? null,
+    version: version ?? null,
+    os: os ?? null,
+    type: type ?? null,
+    published_at: published_at ?? null,
+  };
 }

@@ -15,7 +15,7 @@ import {formatSize} from '../manifest/size-text.ts';
 import {parseSort, sortRows} from '../manifest/sort.ts';
 import type {FlagTable} from './flags.ts';
 import {relativeTime} from './relative-time.ts';
-import {cellText, columnTexts, drawTable, type TableLook} from './table.ts';
+import {cellText, columnTexts, drawColumns, drawTable, type TableLook} from './table.ts';
 
 export const listFlags = {
   json: {kind: 'boolean', char: 'j', summary: 'print JSON'},
@@ -119,9 +119,9 @@ export function drawRows(
     const shown = textOf(column, flags);
     return columnTexts(rows.map((row) => shown(read(row))));
   });
-  return drawTable({
+  return drawColumns({
     columns,
-    rows: rows.map((_row, index) => texts.map((column) => column[index] ?? '')),
+    texts,
     header: !flags['no-header'],
     ...look,
     // Columns that were asked for by name are never shortened (ux.md §4.1).

@@ -37,10 +37,22 @@ export function cellText(value: unknown): string {
   return escapeControls(JSON.stringify(value));
 }
 
-/** The texts of one column; nearly always none needs more than to be looked at together with all others. */
-export function columnTexts(values: readonly unknown[]): string[] {
+/** Of one column, from the first row to the last. */
+export interface ColumnTexts {
+  cells: readonly string[];
+  /** Whether each character of each cell takes one place of a line. */
+  isPlain: boolean;
+}
+
+/** Nearly always no cell needs more than to be looked at together with all others. */
+export function columnTexts(values: readonly unknown[]): ColumnTexts {
   const texts = values.map((value) => (typeof value === 'string' ? value : cellText(value)));
-  return plain.test(texts.join('')) ? texts : values.map(cellText);
+  if (plain.test(texts.join(''))) return {cells: texts, isPlain: true};
+  return plainness(values.map(cellText));
+}
+
+function plainness(cells: readonly string[]): ColumnTexts {
+  return {cells, isPlain: plain.test(cells.join(''))};
 }
 
 /**
@@ -63,30 +75,47 @@ export function escapeRest(json: string): string {
 }
 
 /** The table without a last newline; '' when there are no rows (spec/imgadm.md §3: not even a header). */
-export function drawTable(options: TableOptions): string {
-  const {columns, rows, terminalColumns} = options;
-  if (rows.length === 0) return '';
+export function drawTable({rows, ...options}: TableOptions): string {
+  const texts = options.columns.map((_column, index) => plainness(rows.map((row) => row[index] ?? '')));
+  return drawColumns({...options, texts});
+}
+
+/** The same from texts column by column. */
+export function drawColumns(options: Omit<TableOptions, 'rows'> & {texts: readonly ColumnTexts[]}): string {
+  const {columns, texts, terminalColumns} = options;
+  const rowCount = texts[0]?.cells.length ?? 0;
+  if (rowCount === 0) return '';
   const paint = options.color === true ? painter(columns) : undefined;
   const heads = columns.map((column) => column.toUpperCase());
-  const measured = heads.map((head, index) => columnWidth(head, rows, index));
-  const widths = measured.map(({width}) => width);
-  const lines = options.header ? [heads, ...rows] : rows;
+  const widths = texts.map((column, index) => columnWidth(heads[index] ?? '', column));
   const total = widths.reduce((sum, width) => sum + width + 2, -2);
-  if (terminalColumns && total > terminalColumns && rows.length <= maxLaidOutRows) {
-    const shown = paint ? lines.map((row) => row.map(paint)) : lines;
-    return layOut(shown, shortenedWidths(columns, widths, terminalColumns), options.ellipsis ?? '…');
-  }
   const last = columns.length - 1;
-  let text = '';
-  for (const row of lines) {
-    for (let index = 0; index < last; index += 1) {
-      const cell = row[index] ?? '';
-      text += `${paint ? paint(cell, index) : cell}${blanks(cell, measured[index])}  `;
-    }
-    const cell = row[last] ?? '';
-    text += `${paint ? paint(cell, last) : cell}\n`;
+  const shown = texts.map(({cells, isPlain}, index) => {
+    const lines = options.header ? [heads[index] ?? '', ...cells] : cells;
+    return {cells: paint ? lines.map((cell) => paint(cell, index)) : lines, lines, isPlain};
+  });
+  if (terminalColumns && total > terminalColumns && rowCount <= maxLaidOutRows) {
+    const lines = shown[0]!.cells.map((_cell, row) => shown.map(({cells}) => cells[row] ?? ''));
+    return layOut(lines, shortenedWidths(columns, widths, terminalColumns), options.ellipsis ?? '…');
   }
-  return text.slice(0, -1);
+  const filled = shown.map(({cells, lines, isPlain}, index) => {
+    const width = widths[index] ?? 0;
+    if (index === last) return cells;
+    return cells.map((cell, row) => `${cell}${blanks(lines[row] ?? '', width, isPlain)}`);
+  });
+  return joined(filled);
+}
+
+/** Row by row. One text that grows, and one array of all, take longer. */
+function joined(columns: readonly (readonly string[])[]): string {
+  const [first = [], ...others] = columns;
+  return first
+    .map((cell, row) => {
+      let line = cell;
+      for (const cells of others) line += `  ${cells[row]}`;
+      return line;
+    })
+    .join('\n');
 }
 
 type Painter = (cell: string, column: number) => string;
@@ -97,22 +126,15 @@ function painter(columns: readonly string[]): Painter {
   return (cell, index) => (stateColumns.has(columns[index] ?? '') ? paintState(cell) : cell);
 }
 
-interface ColumnWidth {
-  width: number;
-  /** Whether each character of each cell takes one. */
-  isPlain: boolean;
-}
-
-function columnWidth(head: string, rows: readonly (readonly string[])[], index: number): ColumnWidth {
-  const cells = rows.map((row) => row[index] ?? '');
-  const isPlain = plain.test(cells.join(''));
+function columnWidth(head: string, {cells, isPlain}: ColumnTexts): number {
   let width = head.length;
   for (const cell of cells) width = Math.max(width, isPlain ? cell.length : cellWidth(cell));
-  return {width, isPlain};
+  return width;
 }
 
-function blanks(cell: string, {width, isPlain}: ColumnWidth = {width: 0, isPlain: true}): string {
-  return ' '.repeat(Math.max(0, width - (isPlain ? cell.length : cellWidth(cell))));
+function blanks(cell: string, width: number, isPlain: boolean): string {
+  const missing = width - (isPlain ? cell.length : cellWidth(cell));
+  return missing > 0 ? ' '.repeat(missing) : '';
 }
 
 const keys = new Set(['uuid', 'url']);

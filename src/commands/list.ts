@@ -37,10 +37,10 @@ export default defineCommand({
   async run(context, {flags, args}) {
     if (asksForFields(flags)) return [];
     checkListFlags(flags, args, defaultColumns);
-    const brief = !flags.docker && !wantedRows(flags, args, defaultColumns).whole;
+    const {whole, byDate} = wantedRows(flags, args, defaultColumns);
     const rows = await listImages(
       {...(await context.reading()), report: context.reporter()},
-      {all: flags.all, brief},
+      {all: flags.all, ...(!flags.docker && !whole && {brief: {byDate}})},
     );
     if (rows.length === 0) context.output.hint('no image is installed; what is offered: imgctl avail');
     const selected = flags.docker

@@ -24,35 +24,56 @@ export function parseSort(text: string): SortKey[] {
 
 /** The rows in order, equal ones as they came (spec/imgadm.md §3.1). */
 export function sortRows<Row extends ImageRow>(rows: readonly Row[], keys: readonly SortKey[]): Row[] {
-  // Looked up and turned into numbers once: both cost more than a comparison.
-  const readers = keys.map(({path}) => fieldReader(path));
-  const decorated = rows.map((row) => ({row, values: readers.map((read) => sortValue(read(row)))}));
-  decorated.sort((a, b) => {
-    for (const [index, {descending}] of keys.entries()) {
-      const order = compareValues(a.values[index]!, b.values[index]!);
-      if (order !== 0) return descending ? -order : order;
+  // Looked up and turned into numbers once, and key by key: both cost more than a comparison, and objects for
+  // ten thousand rows more than all.
+  const columns = keys.map(({path, descending}) => ({...sortColumn(rows, path), sign: descending ? -1 : 1}));
+  const order = rows.map((_row, index) => index);
+  order.sort((a, b) => {
+    for (const column of columns) {
+      const difference = compareIn(column, a, b);
+      if (difference !== 0) return difference * column.sign;
     }
     return 0;
   });
-  return decorated.map(({row}) => row);
+  return order.map((index) => rows[index]!);
 }
 
-/** Undefined for a value that is missing. */
-interface SortValue {
-  text: string | undefined;
-  number: number;
+interface SortColumn {
+  /** Undefined for a value that is missing. */
+  texts: (string | undefined)[];
+  /** The values as numbers; undefined when none is one. */
+  numbers: number[] | undefined;
 }
 
-function sortValue(value: unknown): SortValue {
-  if (value === undefined || value === null) return {text: undefined, number: Number.NaN};
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return {text, number: typeof value === 'object' ? Number.NaN : Number(value)};
+function sortColumn(rows: readonly ImageRow[], path: string): SortColumn {
+  const values = rows.map(fieldReader(path));
+  const texts = values.map((value) => {
+    if (typeof value === 'string') return value;
+    return value === undefined || value === null ? undefined : JSON.stringify(value);
+  });
+  // Most columns are words and dates, and tell it by their first characters.
+  if (values.every(isSurelyNoNumber)) return {texts, numbers: undefined};
+  const numbers = values.map((value) =>
+    value === undefined || value === null || typeof value === 'object' ? Number.NaN : Number(value),
+  );
+  return {texts, numbers};
+}
+
+/** Of a text that would be read as a number it is never said. */
+function isSurelyNoNumber(value: unknown): boolean {
+  if (value === undefined || value === null || typeof value === 'object') return true;
+  return typeof value === 'string' && /^(?:[a-z]|\d{4}-)/.test(value);
 }
 
 /** Missing ones first; as numbers when both turn into numbers; else as text. */
-function compareValues(a: SortValue, b: SortValue): number {
-  if (a.text === undefined || b.text === undefined)
-    return Number(b.text === undefined) - Number(a.text === undefined);
-  if (!Number.isNaN(a.number) && !Number.isNaN(b.number)) return Math.sign(a.number - b.number) || 0;
-  return compareText(a.text, b.text);
+function compareIn({texts, numbers}: SortColumn, left: number, right: number): number {
+  const [a, b] = [texts[left], texts[right]];
+  if (a === undefined || b === undefined) return Number(b === undefined) - Number(a === undefined);
+  if (numbers) {
+    const difference = numbers[left]! - numbers[right]!;
+    if (!Number.isNaN(difference)) return Math.sign(difference);
+    // Infinities, or no numbers.
+    if (numbers[left] === numbers[right]) return 0;
+  }
+  return compareText(a, b);
 }

@@ -164,11 +164,12 @@ describe('the plans of the questions', () => {
       import('../../../src/catalog/offers.ts'),
     ]);
     await new ImageTable(database).listBrief();
+    await new ImageTable(database).listBrief({byDate: true});
     await new ImageTable(database).titles();
     await new OfferTable(database).titles();
     await new OfferTable(database).find('x', 'y');
     await database.close();
-    expect(asked).toHaveLength(4);
+    expect(asked).toHaveLength(5);
     for (const sql of asked) {
       const plan = await planOf(sql, sql.includes('?2') ? ['x', 'y'] : []);
       expect(plan.join('\n')).not.toMatch(/SCAN \w+$|TEMP B-TREE FOR ORDER/m);
