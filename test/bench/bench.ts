@@ -11,7 +11,7 @@ import {startFileServer} from './file-server.ts';
 import {importRow, startImages} from './import-row.ts';
 import {type Command, type Cost, measure, peakMemory} from './measure.ts';
 import {readParts} from './parts.ts';
-import {machineLine, pageOf, type Result, tableOf, toJson} from './report.ts';
+import {machineLine, pageOf, type Result, slowSeconds, tableOf, toJson} from './report.ts';
 import {makeRows, type Peer, type Places, type Row} from './rows.ts';
 import {bindInto, makeTarget} from './target.ts';
 
@@ -73,6 +73,8 @@ const results = new Map<string, Result>(
 async function measureRow(row: Row, round: number): Promise<void> {
   const result = results.get(row.name);
   if (!result || result.failure !== undefined) return;
+  const earlier = Object.values(result.runs).flat();
+  if (earlier.some(({wallSeconds}) => wallSeconds > slowSeconds)) return;
   const peers = wantedPeers.filter((peer) => row.commands[peer]);
   const rotated = peers.map((_, index) => peers[(index + round) % peers.length] ?? 'imgctl');
   try {
@@ -108,7 +110,8 @@ try {
 }
 
 const all = [...results.values()];
-process.stdout.write(`${machineLine(values.cores)}\n\n${tableOf(all)}\n`);
+const setting = {cores: values.cores, rounds: Number(values.rounds)};
+process.stdout.write(`${machineLine(setting)}\n\n${tableOf(all)}\n`);
 const parts = readParts(values.parts);
-if (values.markdown) writeFileSync(values.markdown, pageOf(values.cores, all, parts));
+if (values.markdown) writeFileSync(values.markdown, pageOf(setting, all, parts));
 if (values.json) writeFileSync(values.json, `${JSON.stringify({...toJson(all), ...parts}, undefined, 2)}\n`);
