@@ -18,10 +18,10 @@ export interface FuzzOptions {
   seed: number;
   /** How many of the parsers, by chance; undefined: all. */
   parsers?: number | undefined;
-  /** For each parser, as far as the time goes. */
+  /** For each parser; all of them, or as far as the time goes. */
   inputs: number;
-  /** For all of them. */
-  seconds: number;
+  /** For all parsers; undefined: as long as it takes. */
+  seconds: number | undefined;
   onFinding(text: string): void;
 }
 
@@ -29,17 +29,24 @@ const worker = path.join(import.meta.dirname, 'fuzz-worker.ts');
 /** Node itself takes up to half of it; the rest is the limit of what a parser may add. */
 const mostMiB = 512;
 const silenceMs = 30_000;
+/** The last guard where there is no limit: far more than any parser needs. */
+const mostSeconds = 1800;
+/** What is alive at once may not be more; without it garbage lies about until nobody can tell how much is needed. */
+const nodeOptions = ['--max-old-space-size=256', '--max-semi-space-size=16'];
 
 /** Two at a time. What a quick parser leaves of its time the next ones have. */
 export async function runFuzz(options: FuzzOptions): Promise<FuzzRow[]> {
-  const until = Date.now() + options.seconds * 1000;
+  const until = options.seconds === undefined ? undefined : Date.now() + options.seconds * 1000;
   const left = new Random(options.seed).shuffled(Object.keys(fuzzTargets)).slice(0, options.parsers);
   const total = left.length;
   const rows: FuzzRow[] = [];
   const work = async (): Promise<void> => {
     for (let parser = left.shift(); parser !== undefined; parser = left.shift()) {
-      const seconds = Math.max(1, ((until - Date.now()) / 1000 / (left.length + 1)) * 2);
-      rows.push(await feed(parser, {...options, seconds}));
+      const share = until === undefined ? mostSeconds : ((until - Date.now()) / 1000 / (left.length + 1)) * 2;
+      const row = await feed(parser, {...options, seconds: Math.max(1, share)});
+      if (until === undefined && row.inputs < options.inputs)
+        options.onFinding(`${parser} had ${row.inputs} inputs in ${row.seconds} s, not ${options.inputs}`);
+      rows.push(row);
     }
   };
   await Promise.all([work(), work()]);
@@ -50,7 +57,7 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzRow[]> {
 function feed(parser: string, {seed, inputs, seconds, onFinding}: FuzzOptions): Promise<FuzzRow> {
   const begin = Date.now();
   const row = {parser, inputs: 0, refused: 0, seconds: 0, slowestMs: 0, peakMiB: 0};
-  const args = [worker, parser, String(seed), String(inputs), String(seconds)];
+  const args = [...nodeOptions, worker, parser, String(seed), String(inputs), String(seconds)];
   const child = spawn(process.execPath, args, {stdio: ['ignore', 'pipe', 'pipe']});
   let said = '';
   const watch = (): NodeJS.Timeout => setTimeout(() => child.kill('SIGKILL'), silenceMs);

@@ -1,7 +1,7 @@
 /**
  * `npm run torture`: proves that nothing is lost or half visible whatever is killed or fails. `-- --short` is the form
- * that the tests include, `-- --seed N` repeats a run, `-- --minutes N` bounds it, `-- --only NAME` keeps to an operation's
- * faults. A run that is neither short nor of one operation writes docs/reliability.md.
+ * that the tests include, `-- --seed N` repeats a run, `-- --minutes N` is how long it takes at least to end, `-- --only NAME`
+ * keeps to an operation's faults. A run that is neither short nor of one operation writes docs/reliability.md.
  */
 import {mkdirSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
@@ -23,6 +23,7 @@ const run = await torture({
   processes: values.short ? 8 : 20,
   fuzzInputs: values.short ? 500 : 100_000,
   parsers: values.short ? 6 : undefined,
+  kills: values.short ? undefined : 220,
   only: values.only,
   say: (text) => console.log(text),
 });

@@ -11,6 +11,8 @@ export interface Operation {
   name: string;
   state: StateName;
   args(bench: Bench): string[];
+  /** It writes nothing here: the power cuts of the server are those that matter to it. */
+  changesServerOnly?: true;
   /** The child that does part of the work. */
   child?: 'unpack-child' | 'export-child';
   /** Before each run. */
@@ -115,6 +117,7 @@ export const operations: Operation[] = [
   {
     name: 'publish',
     state: 'full',
+    changesServerOnly: true,
     prepare: (bench) => void bench.world.run(['server', 'delete', '--yes', bench.world.url, fresh]),
     args: (bench) => [
       ...['publish', '-q', '-m', bench.at('fresh.raw.imgmanifest'), '-f', bench.at('fresh.raw')],

@@ -18,8 +18,9 @@ export interface PowerLossRow {
 
 export interface PowerLossOptions {
   random: Random;
+  /** No new round is begun after this instant, once each operation has had one if `hasAll`. */
   until: number;
-  only?: readonly string[] | undefined;
+  hasAll: boolean;
   onFinding(text: string): void;
 }
 
@@ -36,10 +37,10 @@ interface Recording extends Recorded {
 }
 
 export async function runPowerLoss(bench: Bench, options: PowerLossOptions): Promise<PowerLossRow[]> {
-  const {random, until, only} = options;
-  const chosen = random.shuffled(operations.filter(({name}) => !only || only.includes(name)));
+  const {random, until, hasAll} = options;
+  const chosen = random.shuffled(operations.filter(({changesServerOnly}) => !changesServerOnly));
   const recordings = new Map<string, Recording>();
-  for (let round = 0; Date.now() < until && chosen.length > 0; round += 1) {
+  for (let round = 0; Date.now() < until || (hasAll && round < chosen.length); round += 1) {
     const operation = chosen[round % chosen.length]!;
     const recording = recordings.get(operation.name) ?? record(bench, operation);
     recordings.set(operation.name, recording);

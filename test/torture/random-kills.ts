@@ -1,4 +1,7 @@
-/** Kills at any time: of the program, or of any process that it has started, whichever is there then. */
+/**
+ * Kills at any time: of the program, or of a process that it has started. Every other kill is aimed: at a child that does
+ * part of the work, or what wraps it, at some instant of its short life.
+ */
 import {type ChildProcess, spawn} from 'node:child_process';
 import {readdirSync, readFileSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
@@ -10,7 +13,7 @@ import type {Random} from './random.ts';
 export interface KillsRow {
   operation: string;
   kills: number;
-  /** Of those, of children. */
+  /** Of those, of children and of what wraps them. */
   ofChildren: number;
   /** Runs that were over before. */
   missed: number;
@@ -18,27 +21,33 @@ export interface KillsRow {
 
 export interface KillsOptions {
   random: Random;
-  /** No new run is begun after this instant. */
+  /** No new run is begun after this instant once there were so many kills. */
   until: number;
-  only?: readonly string[] | undefined;
+  kills: number;
   onFinding(text: string): void;
 }
 
 export async function runKills(bench: Bench, options: KillsOptions): Promise<KillsRow[]> {
-  const {random, until, only} = options;
-  const chosen = random.shuffled(operations.filter(({name}) => !only || only.includes(name)));
+  const {random, until} = options;
+  const all = random.shuffled(operations);
+  const withChild = all.filter(({child}) => child !== undefined);
   const rows = new Map<string, KillsRow>();
   const durations = new Map<string, number>();
-  for (let round = 0; Date.now() < until && chosen.length > 0; round += 1) {
-    const operation = chosen[round % chosen.length]!;
+  let kills = 0;
+  for (let round = 0; Date.now() < until || kills < options.kills; round += 1) {
+    const isAimed = round % 2 === 0;
+    const operation = isAimed
+      ? withChild[(round / 2) % withChild.length]!
+      : all[((round - 1) / 2) % all.length]!;
     const row = rows.get(operation.name) ?? {operation: operation.name, kills: 0, ofChildren: 0, missed: 0};
     rows.set(operation.name, row);
     const wholeMs = durations.get(operation.name) ?? timeOf(bench, operation);
     durations.set(operation.name, wholeMs);
     bench.begin(operation);
-    const killed = await killSometime(bench, operation, {random, wholeMs});
+    const killed = await killSometime(bench, operation, {random, wholeMs, isAimed});
     if (killed === undefined) row.missed += 1;
     else row.kills += 1;
+    if (killed !== undefined) kills += 1;
     if (killed?.isChild) row.ofChildren += 1;
     for (const text of await judge(bench, operation, {repairs: random.next() < 0.34}))
       options.onFinding(`${operation.name}, ${killed?.name ?? 'nothing'} killed: ${text}`);
@@ -61,19 +70,23 @@ interface Killed {
 async function killSometime(
   bench: Bench,
   operation: Operation,
-  {random, wholeMs}: {random: Random; wholeMs: number},
+  {random, wholeMs, isAimed}: {random: Random; wholeMs: number; isAimed: boolean},
 ): Promise<Killed | undefined> {
   const {env, directory} = bench.world;
   const child = spawn('imgctl', operation.args(bench), {env, cwd: directory, stdio: 'ignore'});
   const ended = new Promise((resolve) => child.on('close', resolve));
-  if (operation.child !== undefined && random.next() < 0.5) await untilChild(child, operation.child);
-  else await Promise.race([ended, sleep(random.next() * wholeMs)]);
-  const killed = killOne(child, random);
+  const aim = isAimed ? operation.child : undefined;
+  if (aim !== undefined) await untilChild(child, aim);
+  await Promise.race([ended, sleep(random.next() * (aim === undefined ? wholeMs : childMs))]);
+  const killed = killOne(child, aim === undefined ? 0.6 : 1, random);
   await ended;
   return killed;
 }
 
-/** A moment in the short life of the child, or the end. */
+/** How long a child lives at least: it starts Node. */
+const childMs = 60;
+
+/** The beginning of the short life of the child, or the end. */
 async function untilChild(program: ChildProcess, name: string): Promise<void> {
   while (program.exitCode === null && program.signalCode === null) {
     if (descendantsOf(program.pid ?? 0).some((pid) => nameOf(pid) === name)) return;
@@ -81,11 +94,11 @@ async function untilChild(program: ChildProcess, name: string): Promise<void> {
   }
 }
 
-/** Undefined when there was nobody left. */
-function killOne(child: ChildProcess, random: Random): Killed | undefined {
+/** With that chance one of the children, if there are any; undefined when there was nobody left. */
+function killOne(child: ChildProcess, chance: number, random: Random): Killed | undefined {
   if (child.pid === undefined || child.exitCode !== null) return undefined;
   const children = descendantsOf(child.pid);
-  const pid = children.length > 0 && random.next() < 0.6 ? random.pick(children) : child.pid;
+  const pid = children.length > 0 && random.next() < chance ? random.pick(children) : child.pid;
   const name = nameOf(pid);
   try {
     process.kill(pid, 'SIGKILL');
@@ -106,7 +119,7 @@ function descendantsOf(pid: number): number[] {
 
 function nameOf(pid: number): string {
   const [words = ''] = readOr(`/proc/${pid}/cmdline`, (place) => [readFileSync(place, 'latin1')]);
-  return /(\S+-child|transfer-worker)\.js/.exec(words)?.[1] ?? words.split('\0')[0] ?? '';
+  return /([a-z]+-child|transfer-worker)\.js/.exec(words)?.[1] ?? words.split('\0')[0] ?? '';
 }
 
 /** A process may be gone at any time. */

@@ -75,8 +75,10 @@ const sum = <Row>(rows: readonly Row[], of: (row: Row) => number): number =>
 
 function killsLines(rows: KillsRow[], seconds: number): string[] {
   const kills = sum(rows, (row) => row.kills);
+  const ofChildren = sum(rows, (row) => row.ofChildren);
   return [
-    `${kills} kills in ${seconds} s, ${sum(rows, (row) => row.ofChildren)} of them of a child: any process of the command, at a random instant.`,
+    `${kills} kills in ${seconds} s: ${kills - ofChildren} of the command itself, ${ofChildren} of a process that it had started (a child that unpacks or packs, or the`,
+    'sandbox around it), each at a random instant.',
     '',
     ...table(['operation', 'kills', 'of children', 'over before'], rows, (row) => [
       ...[row.operation, row.kills, row.ofChildren, row.missed],
@@ -102,7 +104,8 @@ function seriesLines(rows: SeriesRow[], seconds: number): string[] {
 function powerLossLines(rows: PowerLossRow[], seconds: number): string[] {
   return [
     'A library records what command and child do to files; the record is played up to some call into a fresh root, where what was not synced by then',
-    'is lost by chance: writes one by one, new, moved and removed names one by one. The runtime directory is empty after it.',
+    'is lost by chance: writes one by one, new, moved and removed names one by one. The runtime directory is empty after it. `publish` is not here:',
+    'it changes the server only, of which the power cuts are below.',
     '',
     `${sum(rows, (row) => row.cuts)} cuts in ${seconds} s.`,
     '',

@@ -1,4 +1,7 @@
-/** All kinds of torture one after the other, each with its share of the time. */
+/**
+ * All kinds of torture one after the other: those with a number to reach first, for as long as they need, then the others,
+ * each with its share of the time that is left.
+ */
 import {Bench} from './bench.ts';
 import {runConcurrency} from './concurrency.ts';
 import {type Finding, runSeries} from './fault-series.ts';
@@ -16,25 +19,27 @@ export interface TortureOptions {
   minutes: number;
   /** At once. */
   processes: number;
-  /** For each parser, as far as the time goes. */
+  /** For each parser. */
   fuzzInputs: number;
   /** How many parsers; undefined: all. */
   parsers?: number | undefined;
+  /** So many kills, and all inputs, whatever the time; undefined: as far as the time goes. */
+  kills?: number | undefined;
   /** Only faults of these operations. */
   only?: readonly string[] | undefined;
   say(text: string): void;
 }
 
-/** Of the time; full disks need root. */
+/** Of the time that is left when a part begins, in this order; full disks need root. */
 const shares = {
-  kills: 0.34,
-  series: 0.14,
-  powerLoss: 0.1,
-  server: 0.07,
-  network: 0.03,
-  concurrency: 0.06,
-  fullDisk: 0.06,
   fuzz: 0.2,
+  kills: 0.4,
+  powerLoss: 0.2,
+  server: 0.2,
+  network: 0.08,
+  concurrency: 0.2,
+  fullDisk: 0.25,
+  series: 1,
 };
 type Part = keyof typeof shares;
 
@@ -50,10 +55,11 @@ export async function torture(options: TortureOptions): Promise<RunResult> {
   };
   const parts: RunResult['parts'] = {};
   const isRoot = process.geteuid?.() === 0;
+  const end = Date.now() + minutes * 60_000;
   const run = async <K extends Part>(part: K, work: (until: number) => Promise<RunResult['parts'][K]>) => {
     if (only ? part !== 'series' : part === 'fullDisk' && !isRoot) return;
     const began = Date.now();
-    parts[part] = await work(began + (only ? 1 : shares[part]) * minutes * 60_000);
+    parts[part] = await work(began + (only ? 1 : shares[part]) * Math.max(0, end - began));
     seconds[part] = Math.round((Date.now() - began) / 1000);
     say(`${part}: ${seconds[part]} s, ${findings.length} findings so far`);
   };
@@ -62,19 +68,21 @@ export async function torture(options: TortureOptions): Promise<RunResult> {
   const onFault = (finding: Finding): void => onFinding(textOf(finding));
   try {
     await bench.open();
-    await run('series', (until) => runSeries(bench, {random, until, only, onFinding: onFault}));
-    await run('kills', (until) => runKills(bench, {...common, until}));
-    await run('powerLoss', (until) => runPowerLoss(bench, {...common, until}));
+    await run('fuzz', (until) =>
+      runFuzz({
+        ...{seed, inputs: options.fuzzInputs, parsers: options.parsers, onFinding},
+        seconds: options.kills === undefined ? (until - Date.now()) / 1000 : undefined,
+      }),
+    );
+    await run('kills', (until) => runKills(bench, {...common, until, kills: options.kills ?? 0}));
+    await run('powerLoss', (until) =>
+      runPowerLoss(bench, {...common, until, hasAll: options.kills !== undefined}),
+    );
     await run('server', (until) => runServerTorture(bench, {...common, until}));
     await run('network', (until) => runNetworkSeries({...common, until}));
     await run('concurrency', (until) => runConcurrency(bench, {...common, until, processes}));
     await run('fullDisk', (until) => runFullDisk(bench, {...common, until}));
-    await run('fuzz', (until) =>
-      runFuzz({
-        ...{seed, inputs: options.fuzzInputs, parsers: options.parsers},
-        ...{seconds: (until - Date.now()) / 1000, onFinding},
-      }),
-    );
+    await run('series', (until) => runSeries(bench, {random, until, only, onFinding: onFault}));
     return {seed, endedAt: new Date().toISOString(), seconds, parts, findings};
   } finally {
     await bench.close();
