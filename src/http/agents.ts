@@ -26,13 +26,21 @@ export interface Agents {
   destroy(): void;
 }
 
-/** The connection pools of one client. Without `keepAlive` each request has its own connection. */
+export interface PoolSettings {
+  /** Without it each request has its own connection. */
+  keepAlive: boolean;
+  /** How long a proxy may take to make a tunnel, of which nobody but the agent knows. */
+  tunnelTimeoutMs: number;
+}
+
+/** The connection pools of one client. */
 export function createAgents(
   trust: TrustSettings,
   proxy: ProxySettings | undefined,
-  keepAlive: boolean,
+  {keepAlive, tunnelTimeoutMs}: PoolSettings,
 ): Agents {
-  const shared = {keepAlive, ...(proxy === undefined ? {} : {proxyEnv: proxyEnvironment(proxy)})};
+  const proxied = proxy && {proxyEnv: proxyEnvironment(proxy), timeout: tunnelTimeoutMs};
+  const shared = {keepAlive, ...proxied};
   const http = new HttpAgent(shared);
   let https: HttpsAgent | undefined;
   return {

@@ -110,8 +110,9 @@ export class HttpClient {
     this.#settings = settings;
     this.#retries = {...defaultRetries, ...settings.retries};
     this.#stallTimeoutMs = settings.stallTimeoutMs ?? defaultStallTimeoutMs;
-    this.#readAgents = createAgents(settings, settings.proxy, true);
-    this.#writeAgents = createAgents(settings, settings.proxy, false);
+    const tunnelTimeoutMs = settings.connectTimeoutMs ?? defaultConnectTimeoutMs;
+    this.#readAgents = createAgents(settings, settings.proxy, {keepAlive: true, tunnelTimeoutMs});
+    this.#writeAgents = createAgents(settings, settings.proxy, {keepAlive: false, tunnelTimeoutMs});
   }
 
   /** For bodies that fit in memory. Redirects are answers; any status resolves. */

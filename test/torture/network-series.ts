@@ -9,12 +9,14 @@ import {createServer, type Socket} from 'node:net';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
+import {TLSSocket} from 'node:tls';
 import {gzipSync} from 'node:zlib';
 import {DownloadCache} from '../../src/downloads/download-cache.ts';
 import {ImgctlError} from '../../src/errors.ts';
 import {HttpClient} from '../../src/http/http-client.ts';
 import type {ImageManifest} from '../../src/manifest/manifest.ts';
 import {openSource} from '../../src/sources/index.ts';
+import {openWays, type Way, type Ways} from './network-ways.ts';
 import type {Random} from './random.ts';
 
 export interface NetworkRow {
@@ -25,6 +27,8 @@ export interface NetworkRow {
   slowestMs: number;
   /** How often each thing was done. */
   behaviours: Record<string, number>;
+  /** How many downloads went each way. */
+  ways: Record<string, number>;
 }
 
 export interface NetworkOptions {
@@ -50,6 +54,8 @@ interface Asked {
   /** Where the range begins; undefined: all was asked for. */
   from: number | undefined;
   random: Random;
+  /** Of the server without TLS. */
+  plainUrl: string;
 }
 
 type Behaviour = (asked: Asked) => void | Promise<void>;
@@ -112,7 +118,8 @@ const behaviours: Readonly<Record<string, Behaviour>> = {
   reset: (asked) => {
     const part = answer(asked);
     asked.socket.write(part.subarray(0, asked.random.below(part.length + 1)), () =>
-      asked.socket.resetAndDestroy(),
+      // TLS has no such end.
+      asked.socket instanceof TLSSocket ? asked.socket.destroy() : asked.socket.resetAndDestroy(),
     );
   },
   stall: (asked) => {
@@ -161,6 +168,8 @@ const behaviours: Readonly<Record<string, Behaviour>> = {
   '503, some time': status('503 Service Unavailable', 'Retry-After: soon'),
   'redirect to itself': redirect('?'),
   'redirect elsewhere': redirect('/moved'),
+  // Good for those who came without TLS; nobody else may follow.
+  'redirect to http': (asked) => redirect(`${asked.plainUrl}/moved`)(asked),
   'redirect to a file': redirect('file:///etc/passwd'),
   'redirect to nowhere': redirect('ftp://127.0.0.1/x'),
   'redirect that is none': redirect(`http://[${'x'.repeat(5000)}`),
@@ -198,39 +207,52 @@ const passing = [
 ];
 
 export async function runNetworkSeries({random, until, onFinding}: NetworkOptions): Promise<NetworkRow> {
-  const row: NetworkRow = {downloads: 0, whole: 0, requests: 0, slowestMs: 0, behaviours: {}};
+  const row: NetworkRow = {downloads: 0, whole: 0, requests: 0, slowestMs: 0, behaviours: {}, ways: {}};
   const names = Object.keys(behaviours);
   let plan: string[] = [];
-  const server = createServer((socket) => {
+  let plainUrl = '';
+  const serve = (socket: Socket): void => {
     socket.on('error', () => undefined);
     socket.once('data', (request) => {
       const name = plan.shift() ?? random.pick(['right', 'right', random.pick(names)]);
       row.requests += 1;
       row.behaviours[name] = (row.behaviours[name] ?? 0) + 1;
       const from = /^range: bytes=(\d+)-/im.exec(request.toString('latin1'))?.[1];
-      void behaviours[name]!({socket, from: from === undefined ? undefined : Number(from), random});
+      const range = from === undefined ? undefined : Number(from);
+      void behaviours[name]!({socket, from: range, random, plainUrl});
     });
+  };
+  const server = createServer((socket) => {
+    if (way?.url.startsWith('https:')) onFinding(`network, ${way.name}: it was asked for without TLS`);
+    serve(socket);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const {port} = server.address() as AddressInfo;
+  plainUrl = `http://127.0.0.1:${port}`;
+  const ways: Ways = await openWays(random, port, serve);
+  let way: Way | undefined;
   while (Date.now() < until || row.downloads === 0) {
     // Most of them end a download; after some it goes on.
     plan = Array.from({length: random.below(5)}, () => random.pick(passing));
     plan.push(random.pick(names));
     const told = plan.join(', ');
-    for (const text of await downloadOnce(url, row)) onFinding(`network, after ${told}: ${text}`);
+    way = ways.pick(random);
+    row.ways[way.name] = (row.ways[way.name] ?? 0) + 1;
+    for (const text of await downloadOnce(way, row))
+      onFinding(`network, ${way.name}, after ${told}: ${text}`);
   }
   server.close();
+  ways.close();
   return row;
 }
 
-async function downloadOnce(url: string, row: NetworkRow): Promise<string[]> {
+async function downloadOnce({url, settings, isRefused}: Way, row: NetworkRow): Promise<string[]> {
   const directory = mkdtempSync(path.join(tmpdir(), 'imgctl-network-'));
   const texts: string[] = [];
   const cache = new DownloadCache({directory, maxBytes: 1e9, retries: 3, retryDelayMs: 1});
   const http = new HttpClient({
     userAgent: 'torture',
-    stallTimeoutMs: stallMs,
+    ...{...settings, stallTimeoutMs: stallMs, connectTimeoutMs: stallMs},
     retries: {count: 2, baseDelayMs: 1, maxRetryAfterMs: 100},
   });
   const source = openSource({url, type: 'imgapi'}, {http, cache});
@@ -238,6 +260,7 @@ async function downloadOnce(url: string, row: NetworkRow): Promise<string[]> {
   try {
     const file = await source.fetchFile(manifest, {signal: AbortSignal.timeout(longestMs)});
     if (!readFileSync(file.path).equals(bytes)) texts.push('other bytes were taken for the file');
+    if (isRefused) texts.push('the file was taken from somebody else');
     await file.release();
     row.whole += 1;
   } catch (error) {

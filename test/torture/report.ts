@@ -120,15 +120,21 @@ function serverLines({kills, failures, cuts}: ServerRow, seconds: number): strin
 }
 
 function networkLines(
-  {downloads, whole, requests, slowestMs, behaviours}: NetworkRow,
+  {downloads, whole, requests, slowestMs, behaviours, ways}: NetworkRow,
   seconds: number,
 ): string[] {
-  const done = Object.entries(behaviours).sort(([one], [two]) => (one < two ? -1 : 1));
+  const list = (counts: Record<string, number>): string =>
+    Object.entries(counts)
+      .sort(([one], [two]) => (one < two ? -1 : 1))
+      .map(([name, count]) => `${name} (${count})`)
+      .join(', ');
   return [
     `${downloads} downloads of a file with ${requests} requests in ${seconds} s from a server that answers by chance as below, each time in another mixture: ${whole} came`,
     `whole, the others were refused by a named error; none had wrong bytes, none took longer than ${slowestMs} ms.`,
     '',
-    done.map(([name, count]) => `${name} (${count})`).join(', '),
+    `What the server did: ${list(behaviours)}`,
+    '',
+    `How it was reached, over TLS only with the right certificate, and never without TLS in place of it: ${list(ways)}`,
   ];
 }
 

@@ -229,6 +229,24 @@ describe('request', () => {
     const direct = await serve((_request, response) => response.end('direct'));
     expect((await proxied.request(direct.url, {limitBytes: 100})).body.toString()).toBe('direct');
   });
+
+  test('a proxy that never makes the tunnel ends the request', async () => {
+    const proxy = await serve(() => undefined);
+    proxy.server.on('connect', (_request, socket) => cleanups.push(() => socket.destroy()));
+    const proxied = client({proxy: {https: proxy.url}, connectTimeoutMs: 100, retries: {count: 0}});
+    const error = await failure(proxied.request('https://image.test/ping', {limitBytes: 100}));
+    expect(error.message).toContain('timed out after 100ms');
+  });
+
+  test('a proxy may take longer between two parts than for the tunnel', async () => {
+    const proxy = await serve((_request, response) => {
+      response.setHeader('Content-Length', 8).write('half');
+      setTimeout(() => response.end('more'), 300);
+    });
+    const proxied = client({proxy: {http: proxy.url}, connectTimeoutMs: 100, stallTimeoutMs: 10_000});
+    const answer = await proxied.request('http://image.test/ping', {limitBytes: 100});
+    expect(answer.body.toString()).toBe('halfmore');
+  });
 });
 
 describe('openStream', () => {
