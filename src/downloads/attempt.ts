@@ -23,7 +23,7 @@ import {readPartialNote, writePartialNote} from './partial-note.ts';
 import {WriteBehind} from './write-behind.ts';
 
 export interface RetryOptions {
-  /** How often a download that broke in the middle is continued without coming further than ever before. */
+  /** How often a download that broke in the middle is continued without coming further to speak of. */
   retries: number;
   /** Wait before the first continuation; doubles each time. */
   retryDelayMs: number;
@@ -38,6 +38,8 @@ export interface AttemptPlace {
 }
 
 const longestRetryDelayMs = 30_000;
+/** So much further, or a twentieth of the file, makes up for the failures before: who gives a few bytes each time is given up. */
+const amendsBytes = 64 * 1024;
 
 export class Attempt {
   readonly #place: AttemptPlace;
@@ -45,8 +47,8 @@ export class Attempt {
   #digester = new FileDigester();
   #doneBytes = 0;
   #reusedBytes = 0;
-  /** The furthest that answers of this run came; a source that always begins anew makes no progress. */
-  #furthestBytes = 0;
+  /** How far answers of this run had come when failures were last forgiven; who always begins anew makes no progress. */
+  #reckonedBytes = 0;
   /** Whether the bytes come from more than one answer: then they may not belong together. */
   #isStitched = false;
   #validator: string | undefined;
@@ -104,8 +106,11 @@ export class Attempt {
       const opened = await this.#open();
       const cause = await this.#receive(opened);
       if (this.#doneBytes === this.#request.expected.sizeBytes) return;
-      if (this.#doneBytes > this.#furthestBytes) failures = 0;
-      this.#furthestBytes = Math.max(this.#furthestBytes, this.#doneBytes);
+      const arrivedBytes = this.#doneBytes - this.#reckonedBytes;
+      if (arrivedBytes >= Math.min(amendsBytes, this.#request.expected.sizeBytes / 20)) {
+        failures = 0;
+        this.#reckonedBytes = this.#doneBytes;
+      }
       if (failures >= options.retries) throw shortFile(this.#request, this.#doneBytes, cause);
       failures += 1;
       this.#isStitched = this.#doneBytes > 0;

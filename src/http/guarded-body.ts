@@ -1,8 +1,11 @@
 import {Readable} from 'node:stream';
 
+/** Bytes a second below which a peer is as good as silent: what importd asks of curl. */
+const leastRate = 30;
+
 /**
- * The body of an answer. Fails when the peer sends nothing for `stallTimeoutMs` while the reader waits; time
- * in which the reader itself does not read does not count. A failure shows after what was received before it, so
+ * The body of an answer. Fails when the peer sends nothing for `stallTimeoutMs` while the reader waits, or so little that
+ * it never comes to an end; time in which the reader itself does not read does not count. A failure shows after what was received before it, so
  * that no byte has to be asked for twice. Destroying it closes the connection.
  */
 export class GuardedBody extends Readable {
@@ -10,6 +13,8 @@ export class GuardedBody extends Readable {
   readonly #stallTimeoutMs: number;
   readonly #asError: (error: unknown) => Error;
   #timer: NodeJS.Timeout | undefined;
+  /** What came since the reader began to wait, or since the last look at it. */
+  #window: {sinceMs: number; bytes: number} | undefined;
   #failure: Error | undefined;
 
   constructor(source: Readable, options: {stallTimeoutMs: number; asError: (error: unknown) => Error}) {
@@ -38,6 +43,7 @@ export class GuardedBody extends Readable {
     if (this.#failure) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#stalled(), this.#stallTimeoutMs);
+    this.#window ??= {sinceMs: performance.now(), bytes: 0};
     this.#source.resume();
   }
 
@@ -52,10 +58,23 @@ export class GuardedBody extends Readable {
   #accept(chunk: Buffer): void {
     if (this.push(chunk)) {
       this.#timer?.refresh();
+      this.#weigh(chunk.length);
       return;
     }
     clearTimeout(this.#timer);
+    this.#window = undefined;
     this.#source.pause();
+  }
+
+  #weigh(bytes: number): void {
+    if (!this.#window) return;
+    this.#window.bytes += bytes;
+    const elapsedMs = Math.round(performance.now() - this.#window.sinceMs);
+    if (elapsedMs < this.#stallTimeoutMs) return;
+    const received = this.#window.bytes;
+    this.#window = undefined;
+    if (received < (leastRate * elapsedMs) / 1000)
+      this.#fail(this.#asError(new Error(`only ${received} bytes received in ${elapsedMs} ms`)));
   }
 
   #finish(): void {

@@ -12,9 +12,9 @@ export interface RetrySettings {
 
 export const defaultRetries: RetrySettings = {count: 4, baseDelayMs: 1000, maxRetryAfterMs: 60_000};
 
-/** Answers of a gateway or an overloaded server that may differ a moment later. */
+/** Answers of a gateway or an overloaded server that may differ a moment later; 429 is RFC 6585, section 4. */
 export function isPassingStatus(status: number): boolean {
-  return status === 502 || status === 503 || status === 504;
+  return status === 429 || status === 502 || status === 503 || status === 504;
 }
 
 /** How long to wait before retry number `attempt` (from 0); undefined when it is not to be tried again. */

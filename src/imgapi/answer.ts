@@ -29,13 +29,16 @@ export function serverError(answer: Pick<Answer, 'status' | 'body'>, subject: st
   const {code, message, errors} = errorFields(parseJson(answer.body));
   if (code === undefined) {
     const text = `${subject}: statusCode ${answer.status}${excerpt(answer.body)}`;
-    return new ImgctlError('InternalError', text, {retryable: answer.status >= 502});
+    return new ImgctlError('InternalError', text, {retryable: answer.status === 429 || answer.status >= 502});
   }
   const items = errors.map(itemLine);
   return new ServerError(
     [`${subject}: ${message}`, ...items].join('\n'),
     {serverCode: code, statusCode: answer.status, items: errors},
-    {retryable: answer.status >= 502, ...(answer.status === 401 && {hint: unauthorizedHint})},
+    {
+      retryable: answer.status === 429 || answer.status >= 502,
+      ...(answer.status === 401 && {hint: unauthorizedHint}),
+    },
   );
 }
 

@@ -199,6 +199,12 @@ describe('a download that breaks', () => {
     expect(server.requests).toHaveLength(6);
   });
 
+  test('a source that gives a few bytes each time is given up', async () => {
+    server.faults = Array.from({length: 20}, () => ({cutAfter: 100}));
+    await expect(openCache(directory).fetch(request())).rejects.toMatchObject({code: 'DownloadError'});
+    expect(server.requests).toHaveLength(3);
+  });
+
   test('a source that cannot be asked at all is not asked in two loops', async () => {
     await server.close();
     const start = performance.now();

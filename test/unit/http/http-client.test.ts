@@ -138,7 +138,7 @@ describe('request', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  test.each([502, 503, 504])('a GET is retried on %i and Retry-After is waited for', async (status) => {
+  test.each([429, 502, 503, 504])('a GET is retried on %i and Retry-After is waited for', async (status) => {
     let count = 0;
     const server = await serve((_request, response) => {
       count += 1;
@@ -150,12 +150,22 @@ describe('request', () => {
     expect(count).toBe(2);
   });
 
-  test('a Retry-After beyond the limit ends the tries with that answer', async () => {
-    const server = await serve((_request, response) =>
-      response.writeHead(503, {'Retry-After': '3600'}).end(),
-    );
-    expect((await client().request(server.url, {limitBytes: 9})).status).toBe(503);
-    expect(server.requests).toHaveLength(1);
+  test.each([429, 503])(
+    'a Retry-After beyond the limit ends the tries with that answer, %i',
+    async (status) => {
+      const server = await serve((_request, response) =>
+        response.writeHead(status, {'Retry-After': '3600'}).end(),
+      );
+      expect((await client().request(server.url, {limitBytes: 9})).status).toBe(status);
+      expect(server.requests).toHaveLength(1);
+    },
+  );
+
+  test('a server that asks for patience each time is left alone after the retries', async () => {
+    const server = await serve((_request, response) => response.writeHead(429, {'Retry-After': '0'}).end());
+    const patient = client({retries: {count: 3}});
+    expect((await patient.request(server.url, {limitBytes: 9})).status).toBe(429);
+    expect(server.requests).toHaveLength(4);
   });
 
   test('a 503 to a write and a 500 to a read are answers at once', async () => {
@@ -271,6 +281,16 @@ describe('openStream', () => {
     expect(await buffer(whole.body)).toHaveLength(4_000_000);
     const silent = await client({stallTimeoutMs: 100}).openStream(`${server.url}/part`);
     expect((await failure(buffer(silent.body))).message).toContain('no data received for 100 ms');
+  });
+
+  test('a server that drips is given up although it never is silent for long', async () => {
+    const server = await serve((_request, response) => {
+      response.setHeader('Content-Length', 1_000_000);
+      const drip = setInterval(() => response.write('.'), 100);
+      response.on('close', () => clearInterval(drip));
+    });
+    const answer = await client({stallTimeoutMs: 1000}).openStream(server.url);
+    expect((await failure(buffer(answer.body))).message).toMatch(/only \d+ bytes received in \d+ ms/);
   });
 
   test('a body cut at any point, chunked or measured, fails the reader', async () => {
