@@ -79,6 +79,9 @@ const strangers: unknown[] = fc.sample(
   {seed: 10, numRuns: 400},
 );
 
+/** More than any reader takes; a text that is repeated again and again would fill the memory of the fuzzer. */
+const longestText = 2 << 20;
+
 /** A document with some of its values changed, removed, renamed or repeated; some are no JSON any more. */
 export function mutateJson(samples: readonly Buffer[], random: Random): Buffer {
   if (random.next() < 0.15) return mutateBytes(samples, random);
@@ -101,5 +104,6 @@ function changeValue(value: unknown, random: Random): void {
   if (kind < 0.6) holder[key] = structuredClone(random.pick(strangers));
   else if (kind < 0.75) delete holder[key];
   else if (kind < 0.9) holder[String(random.pick(strangers)).slice(0, 40)] = structuredClone(inner);
-  else if (typeof inner === 'string') holder[key] = inner.repeat(1 + random.below(300));
+  else if (typeof inner === 'string')
+    holder[key] = inner.repeat(Math.min(1 + random.below(300), longestText / (inner.length + 1) + 1));
 }
