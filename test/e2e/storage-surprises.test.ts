@@ -1,7 +1,15 @@
 /** What a disk and a clock may do to a host: a quota, directories that become links, time that jumps. */
 import {execFileSync, spawnSync} from 'node:child_process';
 import {createHash, randomBytes} from 'node:crypto';
-import {existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync} from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {gzipSync} from 'node:zlib';
@@ -76,6 +84,74 @@ test.skipIf(missing)(
     });
   },
 );
+
+/** Whatever is left of the room. */
+function fill(file: string): void {
+  spawnSync('dd', ['if=/dev/zero', `of=${file}`, 'bs=4k'], {stdio: 'ignore'});
+  spawnSync('sync', ['-f', file]);
+}
+
+function publishTree(): {uuid: string} {
+  const tree = path.join(world.directory, 'tree');
+  mkdirSync(path.join(tree, 'etc'), {recursive: true});
+  writeFileSync(path.join(tree, 'etc/os-release'), 'ID=quota\n');
+  writeFileSync(path.join(tree, 'data'), bytesOf(3));
+  const bytes = execFileSync('tar', ['-C', tree, '-c', '.'], {maxBuffer: 1 << 25});
+  return world.publish(bytes);
+}
+
+test.runIf(isRoot)('an image can be deleted where not one more file has room', () => {
+  const place = path.join(world.root, 'var');
+  mkdirSync(place, {recursive: true});
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64M', 'none', place]);
+  try {
+    const [disk, tree] = [world.publish(bytesOf(1)).uuid, publishTree().uuid];
+    for (const uuid of [disk, tree])
+      expect(world.run(['import', '-q', uuid])).toMatchObject({status: 0, stderr: ''});
+    const inodes = execFileSync('stat', ['-f', '-c', '%c %d', place], {encoding: 'utf8'}).split(' ');
+    const used = Number(inodes[0]) - Number(inodes[1]);
+    execFileSync('mount', ['-o', `remount,nr_inodes=${used}`, place]);
+    expect(() => mkdirSync(path.join(place, 'one-more'))).toThrow('ENOSPC');
+    for (const uuid of [disk, tree]) expect(world.run(['delete', uuid])).toMatchObject({status: 0});
+    execFileSync('mount', ['-o', 'remount,nr_inodes=10000', place]);
+    expectClean([]);
+  } finally {
+    spawnSync('chattr', ['-R', '-f', '-i', place]);
+    execFileSync('umount', ['-l', place]);
+  }
+});
+
+test.skipIf(missing)('an image can be deleted where the quota is used up', async () => {
+  const [disk, tree] = [world.publish(bytesOf(2)).uuid, publishTree().uuid];
+  await withFileSystem('btrfs', 400, async (mountPoint) => {
+    const btrfs = (...args: string[]): string => execFileSync('btrfs', args, {encoding: 'utf8'});
+    const place = path.join(world.root, 'var');
+    mkdirSync(place, {recursive: true});
+    btrfs('quota', 'enable', mountPoint);
+    btrfs('subvolume', 'create', path.join(mountPoint, 'var'));
+    execFileSync('mount', ['--bind', path.join(mountPoint, 'var'), place]);
+    try {
+      for (const uuid of [disk, tree])
+        expect(world.run(['import', '-q', uuid])).toMatchObject({status: 0, stderr: ''});
+      // One account for all, as for somebody who pays for it.
+      btrfs('qgroup', 'create', '1/0', mountPoint);
+      for (const [, id = ''] of btrfs('subvolume', 'list', mountPoint).matchAll(/^ID (\d+)/gm))
+        btrfs('qgroup', 'assign', `0/${id}`, '1/0', mountPoint);
+      btrfs('quota', 'rescan', '-w', mountPoint);
+      btrfs('qgroup', 'limit', '16M', '1/0', mountPoint);
+      for (const uuid of [disk, tree]) {
+        fill(path.join(place, 'fill'));
+        expect(() => mkdirSync(path.join(place, 'one-more'))).toThrow();
+        expect(world.run(['delete', uuid])).toMatchObject({status: 0});
+      }
+      btrfs('qgroup', 'limit', 'none', '1/0', mountPoint);
+      expectClean([]);
+    } finally {
+      spawnSync('chattr', ['-R', '-f', '-i', place]);
+      execFileSync('umount', [place]);
+    }
+  });
+});
 
 describe.runIf(isRoot)('a directory that becomes a link', () => {
   /** Moves it away while a download runs, and puts a link to another place there. */
