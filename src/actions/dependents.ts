@@ -5,14 +5,21 @@
 
 import type {BriefRecord} from '../catalog/images.ts';
 import type {ActionContext} from './context.ts';
+import {DamagedRecords} from './damaged-records.ts';
 import {type InstalledContext, type InstalledImage, listInstalledBriefly} from './installed.ts';
 import {poolText} from './pools.ts';
 
 type Brief = InstalledImage<BriefRecord>;
 
-/** Storage names, `POOL/NAME`: instances first, then child images. */
-export async function dependentNames(context: InstalledContext, image: InstalledImage): Promise<string[]> {
-  return dependentsAmong(context, image, childrenByOrigin(await listInstalledBriefly(context)));
+/** Storage names, `POOL/NAME`: instances first, then child images; last the images whose damaged records name it. */
+export async function dependentNames(
+  context: InstalledContext & Pick<ActionContext, 'report'>,
+  image: InstalledImage,
+): Promise<string[]> {
+  const damaged = new DamagedRecords(context);
+  const installed = await listInstalledBriefly(context, damaged.note);
+  const names = dependentsAmong(context, image, childrenByOrigin(installed));
+  return [...names, ...(await damaged.naming(image.record.manifest.uuid))];
 }
 
 /** Installed images by the UUID of their origin, for `dependentsAmong`. */

@@ -4,6 +4,7 @@ import type {StoredImage} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import {findHostUses} from '../instances/host-uses.ts';
 import type {ActionContext, Pool} from './context.ts';
+import {DamagedRecords} from './damaged-records.ts';
 import {findInstalled, type InstalledImage, listInstalled} from './installed.ts';
 import {getPool} from './pools.ts';
 
@@ -25,7 +26,7 @@ export interface FoundInstance {
 
 /** `VmNotFound` for a name that is none in any pool of class machine, the default one first, or that of an image. */
 export async function findInstance(context: ActionContext, name: string): Promise<FoundInstance> {
-  const installed = await listInstalled(context);
+  const installed = await listInstalled(context, new DamagedRecords(context).note);
   for (const pool of context.pools.filter(({store}) => store.imageClass === 'machine')) {
     const found = (await context.engine.listImages(pool.store)).find((stored) => stored.name === name);
     if (!found || !isKnownKind(found)) continue;

@@ -35,8 +35,8 @@ export type InstalledContext = Pick<ActionContext, 'catalog' | 'records' | 'pool
 export type OnUnreadable = (uuid: string, error: ImgctlError) => void;
 
 /**
- * All installed images, in the order of their UUIDs. A record that cannot be read is an error, for whoever decides what
- * may be deleted; who only shows or checks images goes on without it.
+ * All installed images, in the order of their UUIDs. A record that cannot be read is an error unless somebody wants to be
+ * told of it: it must not keep people from the other images.
  */
 export function listInstalled(
   context: InstalledContext,

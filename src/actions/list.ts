@@ -108,7 +108,7 @@ function verificationOf({verification, digests}: ImageRecord): InstalledVerifica
 
 /** `ImageNotInstalled` when it is not there. Only pools of type zfs have snapshots; the key is part of the shape. */
 export async function getImage(
-  context: InstalledContext & Pick<ActionContext, 'program'>,
+  context: InstalledContext & Pick<ActionContext, 'program' | 'report'>,
   options: {uuid: string; poolName?: string | undefined; withChildren: boolean; withOwn?: boolean},
 ): Promise<ImageDetails> {
   const image = await getInstalled(context, options.uuid, options.poolName);

@@ -4,6 +4,7 @@ import type {ImgctlError} from '../errors.ts';
 import type {ImageManifest} from '../manifest/manifest.ts';
 import {compareNewest} from '../manifest/newest.ts';
 import type {ActionContext} from './context.ts';
+import {DamagedRecords} from './damaged-records.ts';
 import {requireSources} from './find-offered.ts';
 import {checkUuid, listInstalled, notInstalled} from './installed.ts';
 import {asOne, gatherOffers} from './offers.ts';
@@ -58,7 +59,7 @@ function row(manifest: ImageManifest, newest: {manifest: ImageManifest; source: 
 
 async function chooseManifests(context: ActionContext, uuids: readonly string[]): Promise<ImageManifest[]> {
   uuids.forEach(checkUuid);
-  const installed = await listInstalled(context);
+  const installed = await listInstalled(context, new DamagedRecords(context).note);
   if (uuids.length === 0) {
     const all = installed.filter(({record}) => !record.ignored).map(({record}) => record.manifest);
     return all.filter((manifest) => !all.some((other) => isNewerThan(other, manifest)));

@@ -10,6 +10,7 @@ import {type ImageManifest, imageTitle, isUuid} from '../manifest/manifest.ts';
 import {compareNewest} from '../manifest/newest.ts';
 import type {SourceSettings, VerifiedSource} from '../sources/source.ts';
 import type {ActionContext} from './context.ts';
+import {DamagedRecords} from './damaged-records.ts';
 import {requireSources} from './find-offered.ts';
 import {type InstalledContext, listInstalled, notInstalled} from './installed.ts';
 import {asOne, gatherOffers} from './offers.ts';
@@ -132,14 +133,14 @@ export async function resolveOffered(
 
 /** The UUID of the installed image that the text names; `ImageNotInstalled` (exit 3) when none does. */
 export async function resolveInstalled(
-  context: InstalledContext,
+  context: InstalledContext & Pick<ActionContext, 'report'>,
   text: string,
   options: {program: string; poolName?: string | undefined; sources: readonly SourceSettings[]},
 ): Promise<string> {
   if (options.program === 'imgadm' || isUuid(text)) return text;
   const {source, name} = splitSource(options.sources, text);
   const pool = options.poolName === undefined ? undefined : getPool(context.pools, options.poolName);
-  const candidates = (await listInstalled(context))
+  const candidates = (await listInstalled(context, new DamagedRecords(context).note))
     .filter((image) => !pool || image.pool === pool)
     .map(({record}) => ({
       manifest: record.manifest,

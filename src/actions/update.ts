@@ -9,6 +9,7 @@ import {ImgctlError} from '../errors.ts';
 import {changedFields} from '../manifest/changed-fields.ts';
 import {isUuid} from '../manifest/manifest.ts';
 import type {ActionContext, Pool} from './context.ts';
+import {DamagedRecords} from './damaged-records.ts';
 import {findOffered, type OfferedImage} from './find-offered.ts';
 import {lockImport} from './image-locks.ts';
 import {checkUuid, findInstalled, listInstalled} from './installed.ts';
@@ -82,7 +83,7 @@ async function chooseImages(context: ActionContext, uuids: readonly string[]): P
 
 /** What is installed, and what is stored under a UUID without a record and is no instance. */
 async function knownImages(context: ActionContext): Promise<KnownImage[]> {
-  const installed = await listInstalled(context);
+  const installed = await listInstalled(context, new DamagedRecords(context).note);
   const known = installed.map(({record, pool}): KnownImage => {
     return {uuid: record.manifest.uuid, pool, localName: record.localName, record};
   });

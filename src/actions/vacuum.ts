@@ -8,6 +8,7 @@ import {imageTitle} from '../manifest/manifest.ts';
 import {compareNewest} from '../manifest/newest.ts';
 import {formatSize} from '../manifest/size-text.ts';
 import type {ActionContext, Pool} from './context.ts';
+import {DamagedRecords} from './damaged-records.ts';
 import {removeImage} from './delete.ts';
 import {childrenByOrigin, dependentsAmong} from './dependents.ts';
 import {installedBytes} from './image-size.ts';
@@ -51,7 +52,8 @@ export interface VacuumPlan {
 /** Changes nothing. Ignored images are not looked at; they count as dependents. */
 export async function planVacuum(context: ActionContext, options: VacuumOptions): Promise<VacuumPlan> {
   const pools = choosePools(context, options.poolName);
-  const installed = await listInstalled(context);
+  const damaged = new DamagedRecords(context);
+  const installed = await listInstalled(context, damaged.note);
   const candidates = installed.filter(({pool, record}) => pools.includes(pool) && !record.ignored);
   const reasons = new Map<InstalledImage, Pick<KeptImage, 'reason' | 'text'>>();
   const doomed: InstalledImage[] = [];
@@ -63,6 +65,7 @@ export async function planVacuum(context: ActionContext, options: VacuumOptions)
       if (doomed.includes(image)) continue;
       const reason = await reasonToKeep(context, image, {
         children,
+        damaged,
         installed,
         options,
         known: reasons.get(image),
@@ -131,6 +134,7 @@ function choosePools(context: ActionContext, name: string | undefined): Pool[] {
 interface Surroundings {
   /** Of the images that are not yet to go. */
   children: ReturnType<typeof childrenByOrigin>;
+  damaged: DamagedRecords;
   installed: readonly InstalledImage[];
   options: VacuumOptions;
   /** What was found in the wave before. */
@@ -141,9 +145,10 @@ interface Surroundings {
 async function reasonToKeep(
   context: ActionContext,
   image: InstalledImage,
-  {children, installed, options, known}: Surroundings,
+  {children, damaged, installed, options, known}: Surroundings,
 ): Promise<Pick<KeptImage, 'reason' | 'text'> | undefined> {
-  const [dependent, ...others] = dependentsAmong(context, image, children);
+  const dependents = dependentsAmong(context, image, children);
+  const [dependent, ...others] = [...dependents, ...(await damaged.naming(image.record.manifest.uuid))];
   if (dependent !== undefined) {
     const more = others.length > 0 ? ` and ${others.length} others` : '';
     return {reason: 'used', text: `dependent clones: ${dependent}${more}`};

@@ -4,7 +4,7 @@
  */
 
 import {readdirSync, readFileSync} from 'node:fs';
-import {mkdir, open, readdir, rename, rm} from 'node:fs/promises';
+import {mkdir, open, readdir, readFile, rename, rm} from 'node:fs/promises';
 import path from 'node:path';
 import {errnoOf, ImgctlError, isNoSpace} from '../errors.ts';
 import {type ImageManifest, isUuid} from '../manifest/manifest.ts';
@@ -71,6 +71,12 @@ export class RecordStore {
       if (errnoOf(error) === 'ENOENT') return undefined;
       throw this.#failure('read', file, error);
     }
+  }
+
+  /** Whether the text stands in the record's file, readable as a record or not; false where the disk does not give it. */
+  async mentions(uuid: string, text: string): Promise<boolean> {
+    const bytes = await readFile(this.#fileOf(uuid)).catch(() => undefined);
+    return bytes?.includes(text) ?? false;
   }
 
   /** On return the record is on disk, also after a power cut. */

@@ -13,5 +13,6 @@ export async function installedUuid(
 ): Promise<string> {
   const {resolveInstalled} = await import('../actions/resolve-image.ts');
   const sources = await context.network.configuredSources();
-  return resolveInstalled(await context.reading(), text, {program: context.program, poolName, sources});
+  const reading = {...(await context.reading()), report: context.reporter()};
+  return resolveInstalled(reading, text, {program: context.program, poolName, sources});
 }

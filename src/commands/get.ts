@@ -18,7 +18,7 @@ export default defineCommand({
     const uuid = await installedUuid(context, args[0] ?? '', flags.pool);
     const withOwn = context.program === 'imgctl';
     const options = {uuid, poolName: flags.pool, withChildren: flags.recursive, withOwn};
-    return getImage(await context.reading(), options);
+    return getImage({...(await context.reading()), report: context.reporter()}, options);
   },
   draw: (details) => JSON.stringify(details, null, 2),
 });
