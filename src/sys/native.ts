@@ -25,6 +25,16 @@ export interface Bzip2Handle {
   readonly bzip2: unique symbol;
 }
 
+/** A decoder of zstd-codec.c; opaque. */
+export interface ZstdDecoderHandle {
+  readonly zstdDecoder: unique symbol;
+}
+
+/** An encoder of zstd-codec.c; opaque. */
+export interface ZstdEncoderHandle {
+  readonly zstdEncoder: unique symbol;
+}
+
 /** Functions of native.c and the files beside it: a result, or a negative errno. Times are nanoseconds. */
 export interface NativeBinding {
   flock(fd: number, operation: number): number;
@@ -72,6 +82,16 @@ export interface NativeBinding {
   bzip2Find(bytes: Buffer, fromBit: number): number;
   bzip2Open(bytes: Buffer, fromBit: number, toBit: number): Bzip2Handle | undefined;
   bzip2Step(handle: Bzip2Handle, output: Buffer, report: Buffer): Promise<number>;
+  zstdDecoder(windowLog: number): ZstdDecoderHandle | undefined;
+  zstdDecode(handle: ZstdDecoderHandle, input: Buffer, output: Buffer, report: Buffer): Promise<number>;
+  zstdEncoder(level: number): ZstdEncoderHandle | undefined;
+  zstdEncode(
+    handle: ZstdEncoderHandle,
+    input: Buffer,
+    output: Buffer,
+    fd: number,
+    offset: number,
+  ): Promise<number>;
   fletcher4(state: Buffer, bytes: Buffer): number;
   sendDatagram(address: Buffer, bytes: Buffer): number;
   connectUnix(address: Buffer): number;

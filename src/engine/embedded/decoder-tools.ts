@@ -5,12 +5,13 @@
 import {accessSync, constants} from 'node:fs';
 import {pipeline, Readable} from 'node:stream';
 import {decodeBzip2} from '../../formats/bzip2.ts';
-import type {Encoder} from '../../formats/compress.ts';
+import {compress, type Encoder, type OutputCompression} from '../../formats/compress.ts';
 import type {DecompressLimits, DecompressOptions} from '../../formats/decompress.ts';
 import {decodeXz} from '../../formats/xz.ts';
 import {hasBzip2Library} from '../../sys/bzip2-decoder.ts';
 import {startProcess} from '../../sys/run.ts';
 import {XzDecoder} from '../../sys/xz-decoder.ts';
+import {zstdFrameEncoder} from './export/zstd-frames.ts';
 import {decodeBySystem as decodeBzip2BySystem} from './system-bzip2.ts';
 import {decodeBySystem} from './system-xz.ts';
 
@@ -25,8 +26,18 @@ function decodeBzip2Best(source: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
   return hasBzip2Library() ? decodeBzip2BySystem(source) : decodeBzip2(source);
 }
 
+/** As `compress` does, by what beats it. What is yielded is good until the next is asked for. */
+export function compressBest(
+  source: AsyncIterable<Buffer>,
+  compression: OutputCompression,
+  cores?: number,
+): AsyncIterable<Buffer> {
+  const zstd = compression === 'zstd' && cores !== undefined ? zstdFrameEncoder(cores) : undefined;
+  return zstd ? zstd(source) : compress(source, compression, bzip2Encoder(), cores);
+}
+
 /** Undefined where the tool is not installed. */
-export function bzip2Encoder(): Encoder | undefined {
+function bzip2Encoder(): Encoder | undefined {
   return isInstalled(bzip2) ? (source) => run(bzip2, ['-9c'], source) : undefined;
 }
 

@@ -5,13 +5,12 @@
  */
 import {createReadStream, fstatSync} from 'node:fs';
 import {ImgctlError} from '../../errors.ts';
-import {compress} from '../../formats/compress.ts';
 import type {Begin} from '../../formats/zfs-stream/begin.ts';
 import {RecordReader, type StreamRecord} from '../../formats/zfs-stream/record-reader.ts';
 import {fletcher4} from '../../sys/fletcher4.ts';
 import {errorMessage} from '../embedded/child-protocol.ts';
 import {progressOf, send} from '../embedded/child-report.ts';
-import {bzip2Encoder} from '../embedded/decoder-tools.ts';
+import {compressBest} from '../embedded/decoder-tools.ts';
 import {Output} from '../embedded/export/output.ts';
 import {asImgctlError} from '../embedded/failure.ts';
 import {openInput} from '../embedded/open-input.ts';
@@ -99,7 +98,7 @@ class BatchedOutput {
 async function encode({compression, cores}: StreamTask & {mode: 'encode'}): Promise<void> {
   const output = new Output(streamFd);
   const chunks: AsyncIterable<Buffer> = createReadStream('', {fd: source, highWaterMark: chunkBytes});
-  for await (const chunk of compress(chunks, compression, bzip2Encoder(), cores)) output.write(chunk);
+  for await (const chunk of compressBest(chunks, compression, cores)) output.write(chunk);
 }
 
 async function main(): Promise<void> {

@@ -5,12 +5,11 @@
  */
 import {closeSync, fstatSync, openSync, writeSync} from 'node:fs';
 import {errnoOf} from '../../../errors.ts';
-import {compress} from '../../../formats/compress.ts';
 import {setTimesAt} from '../../../sys/files.ts';
 import {Losses} from '../../../sys/losses.ts';
 import {findXattr, listXattrs, setXattr} from '../../../sys/xattr.ts';
 import {type ChildMessage, errorMessage} from '../child-protocol.ts';
-import {bzip2Encoder} from '../decoder-tools.ts';
+import {compressBest} from '../decoder-tools.ts';
 import {digestDisk, digestTree} from '../delta/content-digest.ts';
 import {readDiskDelta} from '../delta/read-disk-delta.ts';
 import {readLayer} from '../delta/read-layer.ts';
@@ -21,6 +20,7 @@ import {Output} from './output.ts';
 import {copyRawTo, readRaw} from './read-raw.ts';
 import {readTree} from './read-tree.ts';
 import {directoryFlags} from './tree-entry.ts';
+import {zstdFileFrames} from './zstd-frames.ts';
 
 const source = 0;
 const progressStep = 0.005;
@@ -51,8 +51,19 @@ async function exportDisk(task: ExportTask, output: Output): Promise<string[]> {
     return [];
   }
   if (task.compression === 'uncompressed') copyRawTo(source, output, onPosition);
-  else await writeAll(encoded(readRaw(source, onPosition), task), output);
+  else await writeAll(encodedDisk(task, onPosition), output);
   return output.isFile ? keepAttributes() : [];
+}
+
+function encodedDisk(
+  {compression, cores}: ExportTask,
+  onPosition: (position: number) => void,
+): AsyncIterable<Buffer> {
+  const frames =
+    compression === 'zstd' && cores !== undefined
+      ? zstdFileFrames(source, fstatSync(source).size, cores, onPosition)
+      : undefined;
+  return frames ?? compressBest(readRaw(source, onPosition), compression, cores);
 }
 
 function reportContents(directory: string | undefined): string[] {
@@ -84,7 +95,7 @@ async function* entriesOf(top: number, {base}: ExportTask, losses: Losses): Asyn
 }
 
 function encoded(chunks: AsyncIterable<Buffer>, {compression, cores}: ExportTask): AsyncIterable<Buffer> {
-  return compress(chunks, compression, bzip2Encoder(), cores);
+  return compressBest(chunks, compression, cores);
 }
 
 async function writeAll(chunks: AsyncIterable<Buffer>, output: Output): Promise<void> {
