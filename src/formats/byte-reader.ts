@@ -53,14 +53,20 @@ export class ByteReader {
     return this.#current.subarray(0, length);
   }
 
-  /** Up to `limit` bytes as they come, without copying; empty only at the end of the source. */
-  async readSome(limit: number): Promise<Buffer> {
+  /** As `readSome`, but the bytes stay. */
+  async peekSome(): Promise<Buffer> {
     while (this.#current.length === 0) {
       const next = await this.#chunks.next();
-      if (next.done) return this.#current;
+      if (next.done) break;
       this.#current = next.value;
     }
-    return await this.read(Math.min(limit, this.#current.length));
+    return this.#current;
+  }
+
+  /** Up to `limit` bytes as they come, without copying; empty only at the end of the source. */
+  async readSome(limit: number): Promise<Buffer> {
+    const {length} = await this.peekSome();
+    return length === 0 ? noBytes : await this.read(Math.min(limit, length));
   }
 
   /** Drops up to `length` bytes and returns how many there were. */

@@ -15,66 +15,100 @@ const chunkSize = 256 * 1024;
 /** Blocks are handed to the decoder in batches, because every call of it is a round trip to another thread. */
 const batchBytes = 256 * 1024;
 
+/** Magic, descriptor, window, dictionary and content size. */
+const maxHeaderBytes = 4 + 1 + 1 + 4 + 8;
+
 export interface ZstdLimits {
   maxWindowBytes: number;
 }
 
-export async function* decodeZstd(source: AsyncIterable<Buffer>, limits: ZstdLimits): AsyncGenerator<Buffer> {
-  const reader = new ByteReader(source);
-  for (let frames = 0; ; frames++) {
-    const magic = await reader.read(4);
-    if (magic.length === 0 && frames > 0) return;
-    if (magic.length < 4)
-      throw new Error(frames > 0 ? 'there is other data after the end' : 'it ends too early');
-    const value = magic.readUInt32LE();
-    if (isSkippable(value)) {
-      const length = (await readExactly(reader, 4)).readUInt32LE();
-      if ((await reader.skip(length)) < length) throw new Error('it ends too early');
-    } else if (value === frameMagic) {
-      yield* decodeFrame(reader, Buffer.from(magic), limits);
-    } else {
-      throw new Error(frames > 0 ? 'there is other data after the end' : 'it has no zstd magic');
-    }
-  }
-}
-
-async function* decodeFrame(reader: ByteReader, magic: Buffer, limits: ZstdLimits): AsyncGenerator<Buffer> {
-  const header = await readFrameHeader(reader);
-  if (header.windowBytes > limits.maxWindowBytes) {
-    throw new ImgctlError(
-      'LimitExceeded',
-      `The zstd data needs a window of ${header.windowBytes} bytes, more than the limit of ${limits.maxWindowBytes}`,
-      {hint: 'Raise the limit, or compress the file again without --long or --ultra'},
-    );
-  }
-  const windowLog = Math.max(10, Math.ceil(Math.log2(limits.maxWindowBytes)));
-  const decoder = createZstdDecompress({chunkSize, params: {[constants.ZSTD_d_windowLogMax]: windowLog}});
-  yield* through(frameBytes(reader, Buffer.concat([magic, header.bytes]), header.hasChecksum), decoder);
-}
-
-interface FrameHeader {
-  bytes: Buffer;
+export interface ZstdFrame {
+  /** Of the header, magic included. */
+  headerBytes: number;
   windowBytes: number;
   hasChecksum: boolean;
 }
 
-async function readFrameHeader(reader: ByteReader): Promise<FrameHeader> {
-  const descriptor = Buffer.from(await readExactly(reader, 1));
-  const flags = descriptor[0] ?? 0;
+/** Reads a frame, from its magic to its end, and nothing behind it. */
+export type FrameDecoder = (reader: ByteReader, frame: ZstdFrame) => AsyncIterable<Buffer>;
+
+export function decodeZstd(source: AsyncIterable<Buffer>, limits: ZstdLimits): AsyncGenerator<Buffer> {
+  return decodeFrames(source, limits, (reader, frame) => decodeByNode(reader, frame, limits));
+}
+
+/** Decodes every frame, the skippable ones left out. What comes to `decode` keeps to the limits by its header. */
+export async function* decodeFrames(
+  source: AsyncIterable<Buffer>,
+  limits: ZstdLimits,
+  decode: FrameDecoder,
+): AsyncGenerator<Buffer> {
+  const reader = new ByteReader(source);
+  try {
+    for (let frames = 0; ; frames++) {
+      const head = await reader.peek(maxHeaderBytes);
+      if (head.length === 0 && frames > 0) return;
+      if (head.length < 4)
+        throw new Error(frames > 0 ? 'there is other data after the end' : 'it ends too early');
+      const magic = head.readUInt32LE();
+      if (isSkippable(magic)) {
+        if (head.length < 8) throw new Error('it ends too early');
+        const length = 8 + head.readUInt32LE(4);
+        if ((await reader.skip(length)) < length) throw new Error('it ends too early');
+      } else if (magic === frameMagic) {
+        const frame = readFrameHeader(head);
+        if (frame.windowBytes > limits.maxWindowBytes) throw windowTooLarge(frame, limits);
+        yield* decode(reader, frame);
+      } else {
+        throw new Error(frames > 0 ? 'there is other data after the end' : 'it has no zstd magic');
+      }
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+/** For decoders, which know powers of two only. */
+export function windowLogOf({maxWindowBytes}: ZstdLimits): number {
+  return Math.max(10, Math.ceil(Math.log2(maxWindowBytes)));
+}
+
+async function* decodeByNode(
+  reader: ByteReader,
+  frame: ZstdFrame,
+  limits: ZstdLimits,
+): AsyncGenerator<Buffer> {
+  const params = {[constants.ZSTD_d_windowLogMax]: windowLogOf(limits)};
+  yield* through(frameBytes(reader, frame), createZstdDecompress({chunkSize, params}));
+}
+
+function readFrameHeader(bytes: Buffer): ZstdFrame {
+  const flags = bytes[4] ?? 0;
   if (flags & 0x08) throw new Error('a reserved bit is set in a frame header');
   const isSingleSegment = (flags & 0x20) !== 0;
   const dictionaryIdBytes = [0, 1, 2, 4][flags & 3] ?? 0;
   const contentSizeBytes = [isSingleSegment ? 1 : 0, 2, 4, 8][flags >>> 6] ?? 0;
-  const rest = Buffer.from(
-    await readExactly(reader, (isSingleSegment ? 0 : 1) + dictionaryIdBytes + contentSizeBytes),
-  );
-  const dictionaryId = rest.subarray(isSingleSegment ? 0 : 1, rest.length - contentSizeBytes);
-  if (dictionaryId.some((byte) => byte !== 0)) throw new Error('it needs a dictionary');
+  const dictionaryStart = isSingleSegment ? 5 : 6;
+  const sizeStart = dictionaryStart + dictionaryIdBytes;
+  const headerBytes = sizeStart + contentSizeBytes;
+  if (bytes.length < headerBytes) throw new Error('it ends too early');
+  if (bytes.subarray(dictionaryStart, sizeStart).some((byte) => byte !== 0)) {
+    throw new Error('it needs a dictionary');
+  }
   return {
-    bytes: Buffer.concat([descriptor, rest]),
-    windowBytes: isSingleSegment ? contentSize(rest.subarray(dictionaryIdBytes)) : windowSize(rest[0] ?? 0),
+    headerBytes,
+    windowBytes: isSingleSegment
+      ? contentSize(bytes.subarray(sizeStart, headerBytes))
+      : windowSize(bytes[5] ?? 0),
     hasChecksum: (flags & 0x04) !== 0,
   };
+}
+
+function windowTooLarge({windowBytes}: ZstdFrame, {maxWindowBytes}: ZstdLimits): ImgctlError {
+  return new ImgctlError(
+    'LimitExceeded',
+    `The zstd data needs a window of ${windowBytes} bytes, more than the limit of ${maxWindowBytes}`,
+    {hint: 'Raise the limit, or compress the file again without --long or --ultra'},
+  );
 }
 
 function windowSize(descriptor: number): number {
@@ -88,9 +122,12 @@ function contentSize(field: Buffer): number {
 }
 
 /** The bytes of one frame and not one more. */
-async function* frameBytes(reader: ByteReader, header: Buffer, hasChecksum: boolean): AsyncGenerator<Buffer> {
-  let batch = [header];
-  let size = header.length;
+async function* frameBytes(
+  reader: ByteReader,
+  {headerBytes, hasChecksum}: ZstdFrame,
+): AsyncGenerator<Buffer> {
+  let batch: Buffer[] = [Buffer.from(await readExactly(reader, headerBytes))];
+  let size = headerBytes;
   for (let isLast = false; !isLast; ) {
     const blockHeader = Buffer.from(await readExactly(reader, 3));
     const fields = blockHeader.readUIntLE(0, 3);

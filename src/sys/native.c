@@ -329,6 +329,7 @@ void register_file_batch(napi_env env, napi_value exports);   /* file-batch.c */
 void register_quota_calls(napi_env env, napi_value exports);  /* btrfs-quota.c */
 void register_xz_decoder(napi_env env, napi_value exports);   /* xz-decoder.c */
 void register_bzip2_decoder(napi_env env, napi_value exports); /* bzip2-decoder.c */
+void register_sparse_writer(napi_env env, napi_value exports); /* sparse-writer.c */
 void register_zstd_codec(napi_env env, napi_value exports);   /* zstd-codec.c */
 void register_background_sync(napi_env env, napi_value exports); /* background-sync.c */
 
@@ -343,6 +344,7 @@ NAPI_MODULE_INIT() {
   register_quota_calls(env, exports);
   register_xz_decoder(env, exports);
   register_bzip2_decoder(env, exports);
+  register_sparse_writer(env, exports);
   register_zstd_codec(env, exports);
   register_background_sync(env, exports);
   return exports;

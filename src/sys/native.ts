@@ -60,6 +60,7 @@ export interface NativeBinding {
   peer(fd: number, wantsProcess: number): number;
   pollOut(fd: number, timeoutMs: number): number;
   startWriting(fd: number, offset: number, length: number): number;
+  writeSparse(fd: number, bytes: Buffer, offset: number): number;
   syncfs(fd: number): number;
   syncfsBeside(fd: number): Promise<number>;
   getAttributes(fd: number): number;

@@ -3,10 +3,8 @@ import {fstatSync, ftruncateSync, readSync} from 'node:fs';
 import {ImgctlError} from '../../errors.ts';
 import {Qcow2Image} from '../../formats/qcow2/qcow2-image.ts';
 import type {RandomAccess} from '../../formats/qcow2/random-access.ts';
-import {dataRuns} from '../../formats/sparse.ts';
 import {setNoCow} from '../../sys/attributes.ts';
-import {EarlyWriting, findData, reflink} from '../../sys/contents.ts';
-import {writeFully} from '../../sys/copy-file.ts';
+import {EarlyWriting, findData, reflink, writeSparse} from '../../sys/contents.ts';
 
 const bufferBytes = 1024 * 1024;
 
@@ -16,7 +14,7 @@ export async function writeRaw(target: number, chunks: AsyncIterable<Buffer>): P
   const early = new EarlyWriting(target);
   let position = 0;
   for await (const chunk of chunks) {
-    for (const run of dataRuns(chunk, position)) writeFully(target, run.bytes, run.offset);
+    writeSparse(target, chunk, position);
     position += chunk.length;
     early.reached(position);
   }
@@ -51,8 +49,7 @@ export function copyRaw(
     while (position < range.end) {
       const length = readSync(source, buffer, 0, Math.min(bufferBytes, range.end - position), position);
       if (length === 0) throw new ImgctlError('FileSystem', 'The source became shorter while it was read');
-      for (const run of dataRuns(buffer.subarray(0, length), position))
-        writeFully(target, run.bytes, run.offset);
+      writeSparse(target, buffer.subarray(0, length), position);
       position += length;
       early.reached(position);
       options.onPosition(position);
@@ -73,7 +70,7 @@ export async function convertQcow2(
   ftruncateSync(target, size);
   const early = new EarlyWriting(target);
   for await (const {offset, bytes} of image.runsOnPool()) {
-    for (const run of dataRuns(bytes, offset)) writeFully(target, run.bytes, run.offset);
+    writeSparse(target, bytes, offset);
     early.reached(offset);
     options.onPosition(offset, size);
   }

@@ -1,0 +1,75 @@
+/* Sparse writing, for what is decoded natively and for src/sys/sparse-writer.ts: see sparse-writer.h. */
+#define _GNU_SOURCE
+#include "sparse-writer.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "step.h"
+
+/* Finer holes cost more than they save; this is the block size of nearly every file system. */
+enum { BLOCK = 4096, WORDS = 16 };
+
+void register_sparse_writer(napi_env env, napi_value exports);
+
+static bool is_zero(const uint8_t *bytes, size_t length) {
+  uint64_t words[WORDS];
+  for (; length >= sizeof words; bytes += sizeof words, length -= sizeof words) {
+    uint64_t any = 0;
+    memcpy(words, bytes, sizeof words);
+    for (int index = 0; index < WORDS; index++) any |= words[index];
+    if (any) return false;
+  }
+  for (; length > 0; length--)
+    if (*bytes++) return false;
+  return true;
+}
+
+static int write_all(int fd, const uint8_t *bytes, size_t length, int64_t offset) {
+  while (length > 0) {
+    ssize_t count = pwrite(fd, bytes, length, offset);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return count < 0 ? -errno : -EIO;
+    bytes += count;
+    length -= count;
+    offset += count;
+  }
+  return 0;
+}
+
+int write_sparse(int fd, const uint8_t *bytes, size_t length, int64_t offset) {
+  size_t start = 0, position = 0;
+  int result = 0;
+  while (position < length && result == 0) {
+    size_t end = position + BLOCK - (offset + position) % BLOCK;
+    if (end > length) end = length;
+    if (is_zero(bytes + position, end - position)) {
+      result = write_all(fd, bytes + start, position - start, offset + start);
+      start = end;
+    }
+    position = end;
+  }
+  return result ? result : write_all(fd, bytes + start, length - start, offset + start);
+}
+
+/* writeSparse(fd, bytes, offset): 0 or a negative errno. */
+static napi_value sys_write_sparse(napi_env env, napi_callback_info info) {
+  napi_value values[3], result = NULL;
+  size_t count = 3, length = 0;
+  void *bytes = NULL;
+  int32_t fd = -1;
+  int64_t offset = 0;
+  bool isGood = napi_get_cb_info(env, info, &count, values, NULL, NULL) == napi_ok && count == 3 &&
+                napi_get_value_int32(env, values[0], &fd) == napi_ok &&
+                napi_get_buffer_info(env, values[1], &bytes, &length) == napi_ok &&
+                napi_get_value_int64(env, values[2], &offset) == napi_ok && offset >= 0;
+  napi_create_int64(env, isGood ? write_sparse(fd, bytes, length, offset) : -EINVAL, &result);
+  return result;
+}
+
+void register_sparse_writer(napi_env env, napi_value exports) {
+  static const struct export calls[] = {{"writeSparse", sys_write_sparse}};
+  export_calls(env, exports, calls, 1);
+}
