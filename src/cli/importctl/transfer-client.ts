@@ -72,7 +72,8 @@ function runWorker(context: CommandContext, task: TransferTask, telling: Telling
   const passed = passedDescriptor(task.order);
   const worker = spawn(
     process.execPath,
-    [path.join(packageRoot(), 'dist/transfer-worker.js'), JSON.stringify(task)],
+    // The flag is what `collectOften` of src/start.cjs does.
+    ['--max-semi-space-size=1', path.join(packageRoot(), 'dist/transfer-worker.js'), JSON.stringify(task)],
     {
       detached: true,
       cwd: task.cwd,

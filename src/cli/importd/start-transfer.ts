@@ -40,7 +40,8 @@ function start(request: TransferRequest, listener: ProcessListener, options: Sta
     ...(directory !== undefined && {directory}),
   };
   const program = path.join(packageRoot(), 'dist/transfer-worker.js');
-  const worker = spawn(process.execPath, [program, JSON.stringify(task)], {
+  // The flag is what `collectOften` of src/start.cjs does.
+  const worker = spawn(process.execPath, ['--max-semi-space-size=1', program, JSON.stringify(task)], {
     cwd: '/',
     env: {...env},
     // Standard input ends with this process, and the transfer with it.
