@@ -33,6 +33,9 @@ export function stagedSide(suffix: string): string {
   return `${sidePrefix}${suffix}`;
 }
 
+/** A second tree of the same archive. */
+export const stagedTwin = stagedSide('.twin');
+
 /** A fresh staging directory. Whoever makes it calls `remove`, whatever happens. */
 export class Staging {
   readonly path: string;

@@ -8,7 +8,7 @@ import {type ChildMessage, parseChildMessage} from './child-protocol.ts';
 import type {Sandbox, WrapRequest} from './sandbox.ts';
 
 /** Keeps the heap small; image data lives in buffers outside it. */
-const nodeOptions = ['--max-old-space-size=128', '--max-semi-space-size=2', '--disable-warning=DEP0005'];
+const nodeOptions = ['--max-old-space-size=128', '--max-semi-space-size=1', '--disable-warning=DEP0005'];
 const maxLineLength = 256 * 1024;
 
 export interface ChildOptions {

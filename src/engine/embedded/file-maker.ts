@@ -6,7 +6,7 @@ import {FileBatch, type NewFile} from '../../sys/file-batch.ts';
 import type {Metadata} from '../../sys/metadata.ts';
 
 /** One is filled while two are made; more would only wait for each other in the file system. */
-const maxRunning = 2;
+const defaultRunning = 2;
 
 /** A file that has to be made step by step, because something is in the way or goes wrong. */
 export interface LeftOver<Entry> {
@@ -26,14 +26,16 @@ interface Running<Entry> extends Filling<Entry> {
 
 export class FileMaker<Entry extends Metadata> {
   readonly #makeLeftOver: (left: LeftOver<Entry>) => void;
+  readonly #maxRunning: number;
   readonly #pending = new Set<string>();
   readonly #running: Running<Entry>[] = [];
   readonly #free: FileBatch[] = [];
   #filling: Filling<Entry> = {batch: new FileBatch(), files: []};
 
-  /** `makeLeftOver` is called while this is waited for and never else. */
-  constructor(makeLeftOver: (left: LeftOver<Entry>) => void) {
+  /** `makeLeftOver` is called while this is waited for and never else; `maxRunning` batches are made at a time. */
+  constructor(makeLeftOver: (left: LeftOver<Entry>) => void, maxRunning = defaultRunning) {
     this.#makeLeftOver = makeLeftOver;
+    this.#maxRunning = maxRunning;
   }
 
   /** Whether the path, or one above it, is that of a file which may not be there yet. */
@@ -48,7 +50,7 @@ export class FileMaker<Entry extends Metadata> {
   async makeRoom(length: number): Promise<void> {
     if (this.#filling.batch.hasRoom(length)) return;
     this.#start();
-    while (this.#running.length > maxRunning) await this.#finishOldest();
+    while (this.#running.length > this.#maxRunning) await this.#finishOldest();
   }
 
   /** There must be room. The path is that of the file, `file.path` that of its directory. */

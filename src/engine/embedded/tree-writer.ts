@@ -22,7 +22,7 @@ import {Losses} from '../../sys/losses.ts';
 import {type Place as AnyPlace, type Metadata, setMetadata} from '../../sys/metadata.ts';
 import {DirectoryCache} from './directory-cache.ts';
 import {entryParts, parentOf, refused} from './entry-path.ts';
-import {FileMaker} from './file-maker.ts';
+import {FileMaker, type LeftOver} from './file-maker.ts';
 import {liftOsTree} from './lift.ts';
 import type {TreeEntry} from './tree-entry.ts';
 import {TrustedXattrs} from './trusted-xattrs.ts';
@@ -35,6 +35,8 @@ export interface TreeWriterOptions {
   needsDevices: boolean;
   /** The tree holds what the archive is put over; directories that the archive does not name stay as they are. */
   hasBase?: boolean;
+  /** Batches of small files that are made at a time. */
+  batches?: number;
 }
 
 type Place = AnyPlace & {name: Buffer};
@@ -70,7 +72,7 @@ export class TreeWriter {
     this.#cache = new DirectoryCache(top);
     if (options.hasBase) this.#directories.clear();
     else if (process.geteuid?.() === 0)
-      this.#maker = new FileMaker((left) => this.#addSmall(left.entry, left.path, left.bytes));
+      this.#maker = new FileMaker((left) => this.#addSmall(left), options.batches);
   }
 
   async add(given: TreeEntry): Promise<void> {
@@ -89,7 +91,7 @@ export class TreeWriter {
       return this.#maker.add(path, this.#newFile(path), small, entry);
     }
     const place = this.#placeOf(path);
-    if (small) this.#addSmall(entry, path, small);
+    if (small) this.#addSmall({entry, path, bytes: small});
     else if (entry.type === 'directory') this.#addDirectory(entry, place, path);
     else if (entry.type === 'file') await this.#addFile(entry, place, path);
     else if (entry.type === 'hardlink') this.#addLink(entry, place, path);
@@ -204,7 +206,7 @@ export class TreeWriter {
     }
   }
 
-  #addSmall(entry: TreeEntry, path: string, bytes: Buffer): void {
+  #addSmall({entry, path, bytes}: LeftOver<TreeEntry>): void {
     const place = this.#placeOf(path);
     const fd = this.#openNew(entry, place, path);
     try {
@@ -215,9 +217,8 @@ export class TreeWriter {
     }
   }
 
-  #openNew(entry: TreeEntry, {dir, name}: Place, path: string): number {
-    const make = entry.place ?? (() => openAt(dir, name, fileFlags, 0o600));
-    return this.#create(dir, name, path, () => make(dir, name));
+  #openNew({place}: TreeEntry, {dir, name}: Place, path: string): number {
+    return this.#create(dir, name, path, () => place?.(dir, name) ?? openAt(dir, name, fileFlags, 0o600));
   }
 
   #addLink(entry: TreeEntry, {dir, name}: Place, path: string): void {

@@ -9,7 +9,7 @@ import {errnoOf, ImgctlError} from '../../errors.ts';
 import {syncFileSystem} from '../../sys/contents.ts';
 import {O_PATH, openBeneath, procPath} from '../../sys/files.ts';
 import {Losses} from '../../sys/losses.ts';
-import {stagedSide, stagedTree} from '../../sys/staging.ts';
+import {stagedSide, stagedTree, stagedTwin} from '../../sys/staging.ts';
 import {setXattr} from '../../sys/xattr.ts';
 
 const listName = stagedSide('.trusted');
@@ -82,10 +82,17 @@ export class TrustedXattrs {
 export function setTrustedXattrs(staging: string): string[] {
   const file = path.join(staging, listName);
   if (!existsSync(file)) return [];
+  const list = readList(file);
+  const trees = [stagedTree, stagedTwin].map((name) => path.join(staging, name)).filter(existsSync);
+  const [losses] = trees.map((tree) => setListed(tree, list));
+  return losses?.sentences() ?? [];
+}
+
+function setListed(tree: string, list: readonly Line[]): Losses {
   const losses = new Losses();
-  const top = openSync(path.join(staging, stagedTree), constants.O_RDONLY | directoryFlags);
+  const top = openSync(tree, constants.O_RDONLY | directoryFlags);
   try {
-    for (const [place, name, value] of readList(file)) {
+    for (const [place, name, value] of list) {
       if (!trySet(top, place, name, Buffer.from(value, 'base64')))
         losses.add('xattr', `${Buffer.from(place, 'latin1')} ${name}`);
     }
@@ -93,7 +100,7 @@ export function setTrustedXattrs(staging: string): string[] {
   } finally {
     closeSync(top);
   }
-  return losses.sentences();
+  return losses;
 }
 
 function readList(file: string): Line[] {

@@ -13,7 +13,7 @@ import {createSubvolumeAt, isBtrfs} from '../../sys/btrfs.ts';
 import {EarlySyncing, syncFileSystem} from '../../sys/contents.ts';
 import {Losses} from '../../sys/losses.ts';
 import {copyUserAttributes, setMetadata} from '../../sys/metadata.ts';
-import {stagedRaw, stagedTree} from '../../sys/staging.ts';
+import {stagedRaw, stagedTree, stagedTwin} from '../../sys/staging.ts';
 import {Arrival} from './arrival.ts';
 import {errorMessage, type SourceDirectory, type StoredFormat, type UnpackTask} from './child-protocol.ts';
 import {log, progressOf, send} from './child-report.ts';
@@ -26,6 +26,7 @@ import {liftOsTree} from './lift.ts';
 import {type Input, openInput, withDisk, writeDisk} from './open-input.ts';
 import {formatBytes} from './pull/pull-log.ts';
 import {TreeWriter} from './tree-writer.ts';
+import {canShareBlocks, TwinWriter} from './twin-writer.ts';
 import {
   checkKind,
   datasetLimits,
@@ -150,7 +151,11 @@ async function unpackRaw(
 
 async function unpackTar(task: UnpackTask, bytes: AsyncIterable<Buffer>): Promise<string[]> {
   const top = makeTree();
-  const writer = new TreeWriter(top, {maxEntries: task.maxEntries, needsDevices: process.geteuid?.() === 0});
+  const isRoot = process.geteuid?.() === 0;
+  const options = {maxEntries: task.maxEntries, needsDevices: isRoot};
+  const twin = task.needsTwin && isRoot && !canShareBlocks() ? makeTwin() : undefined;
+  const writer =
+    twin === undefined ? new TreeWriter(top, options) : new TwinWriter({first: top, second: twin}, options);
   const early = new EarlySyncing(top);
   try {
     for await (const entry of readTar(bytes)) {
@@ -165,6 +170,7 @@ async function unpackTar(task: UnpackTask, bytes: AsyncIterable<Buffer>): Promis
   } finally {
     writer.close();
     await early.settle();
+    if (twin !== undefined) closeSync(twin);
     closeSync(top);
   }
 }
@@ -232,6 +238,11 @@ function reportContents(): string[] {
 function makeTree(): number {
   if (!isBtrfs('.') || !tryMakeSubvolume()) mkdirSync(stagedTree, 0o700);
   return openSync(stagedTree, directoryFlags);
+}
+
+function makeTwin(): number {
+  mkdirSync(stagedTwin, 0o700);
+  return openSync(stagedTwin, directoryFlags);
 }
 
 function tryMakeSubvolume(): boolean {

@@ -8,7 +8,7 @@ import {makeStaging, type Staging} from '../../../sys/staging.ts';
 import type {PullRequest} from '../../engine.ts';
 import {tellArrival} from '../arrival.ts';
 import {readHead} from '../file-source.ts';
-import {type PullChildOptions, type PullChildResult, runPullChild} from './pull-child.ts';
+import {type PullChildOptions, type PullChildResult, runPullChild, unpackWish} from './pull-child.ts';
 
 export interface EarlyResult {
   /** Of whoever takes it. */
@@ -83,7 +83,7 @@ export class EarlyUnpack {
       {...this.#options, signal},
       {
         staging: staging.path,
-        what: {format, isArriving: true},
+        what: {...unpackWish(this.#request), isArriving: true},
         ...(this.#fd !== undefined && {source: this.#fd}),
         onStart: ({pipes}) => {
           this.#pipe = pipes[0];

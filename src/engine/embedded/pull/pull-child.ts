@@ -2,6 +2,7 @@
 
 import type {DecompressLimits} from '../../../formats/decompress.ts';
 import type {RunningProcess} from '../../../sys/run.ts';
+import type {PullRequest} from '../../engine.ts';
 import type {UnpackTask} from '../child-protocol.ts';
 import type {Sandbox} from '../sandbox.ts';
 import {runUnpackChild} from '../unpack-process.ts';
@@ -16,7 +17,7 @@ export interface PullChildOptions {
 export interface PullChildWork {
   /** Path of the staging directory. */
   staging: string;
-  what: Pick<UnpackTask, 'format' | 'sourceDirectory' | 'isArriving'>;
+  what: Pick<UnpackTask, 'format' | 'sourceDirectory' | 'isArriving' | 'needsTwin'>;
   source?: number;
   onStart?: (child: RunningProcess) => void;
 }
@@ -25,6 +26,11 @@ export interface PullChildResult {
   notices: string[];
   lines: [level: number, line: string][];
   decodedBytes: number;
+}
+
+/** What the file of a pull becomes; a tree that is kept and wanted under a name is needed twice. */
+export function unpackWish({format, localName, keepDownload}: PullRequest): PullChildWork['what'] {
+  return {format, ...(format === 'tar' && keepDownload && localName !== undefined && {needsTwin: true})};
 }
 
 export async function runPullChild(

@@ -1,5 +1,5 @@
 /** The second half of a pull: verified bytes, or a copy that is here already, become images under their names. */
-import {closeSync, constants, fsyncSync, openSync, utimesSync} from 'node:fs';
+import {closeSync, constants, existsSync, fsyncSync, openSync, utimesSync} from 'node:fs';
 import path from 'node:path';
 import type {UrlFile} from '../../../downloads/url-download.ts';
 import {ImgctlError} from '../../../errors.ts';
@@ -7,8 +7,9 @@ import type {DecompressLimits} from '../../../formats/decompress.ts';
 import {isNoCow, setNoCow} from '../../../sys/attributes.ts';
 import {isBtrfsSubvolume} from '../../../sys/btrfs.ts';
 import {copyFileContents} from '../../../sys/copy-file.ts';
+import {renameAt} from '../../../sys/files.ts';
 import {copyUserAttributes} from '../../../sys/metadata.ts';
-import {makeStaging, type Staging, stagedRaw, stagedTree} from '../../../sys/staging.ts';
+import {makeStaging, type Staging, stagedRaw, stagedTree, stagedTwin} from '../../../sys/staging.ts';
 import type {PullRequest, TransferResult, Verification} from '../../engine.ts';
 import type {JobListener} from '../import-job.ts';
 import {type PlacedImage, placeImage} from '../place-image.ts';
@@ -21,7 +22,7 @@ import {
   writeVerification,
 } from './download-copies.ts';
 import type {EarlyResult} from './early-unpack.ts';
-import {type PullChildResult, type PullChildWork, runPullChild} from './pull-child.ts';
+import {type PullChildResult, type PullChildWork, runPullChild, unpackWish} from './pull-child.ts';
 import type {PullProgress} from './pull-progress.ts';
 import {placeSideFile, type SideFile, stageSideCopy} from './side-files.ts';
 
@@ -49,6 +50,8 @@ export interface StoreStepOptions {
 export class StoreStep {
   readonly #options: StoreStepOptions;
   readonly #notices: string[] = [];
+  /** Holds the tree for the local image, where it was made beside that of the copy. */
+  #twin: Staging | undefined;
 
   constructor(options: StoreStepOptions) {
     this.#options = options;
@@ -66,10 +69,14 @@ export class StoreStep {
       finalPath =
         copyPath === undefined && file
           ? await this.#withUnpacked(localName, file, (staging) => this.#placeLocal(staging, localName))
-          : await this.#withStaging(localName, async (staging) => {
-              await this.#stageLocal(staging, copyPath ?? '');
-              return this.#placeLocal(staging, localName);
-            });
+          : await this.#withStaging(
+              localName,
+              async (staging) => {
+                await this.#stageLocal(staging, copyPath ?? '');
+                return this.#placeLocal(staging, localName);
+              },
+              this.#twin,
+            );
     }
     await this.#placeSides(copyPath);
     return {
@@ -92,9 +99,24 @@ export class StoreStep {
   async #makeCopy(file: UrlFile): Promise<string> {
     const {request, etag} = this.#options;
     const stem = copyStem(request.store, request, etag);
-    return await this.#withUnpacked(request.format, file, (staging) =>
-      this.#place(staging, stem, {force: true, readOnly: true}),
-    );
+    return await this.#withUnpacked(request.format, file, (staging) => {
+      const placed = this.#place(staging, stem, {force: true, readOnly: true});
+      this.#twin = this.#takeTwin(staging);
+      return placed;
+    });
+  }
+
+  #takeTwin(from: Staging): Staging | undefined {
+    const {localName, store} = this.#options.request;
+    if (localName === undefined || !existsSync(path.join(from.path, stagedTwin))) return undefined;
+    const own = makeStaging(store.directory, localName);
+    try {
+      renameAt(from.fd, stagedTwin, own.fd, stagedTree);
+      return own;
+    } catch (error) {
+      own.release(); // to the next sweep
+      throw error;
+    }
   }
 
   async #withUnpacked(name: string, file: UrlFile, use: (staging: Staging) => string): Promise<string> {
@@ -110,7 +132,7 @@ export class StoreStep {
     const {request, progress, onDecoded} = this.#options;
     progress.enter('unpack');
     const {lines, notices, decodedBytes} = await (early?.finished ??
-      this.#runChild(staging, {format: request.format}, file.fd));
+      this.#runChild(staging, unpackWish(request), file.fd));
     this.#notices.push(...notices);
     onDecoded(decodedBytes);
     for (const [level, line] of lines) this.#options.listener.reportLog(level, line);
@@ -148,9 +170,11 @@ export class StoreStep {
     const {request, progress, signal} = this.#options;
     progress.enter('copy');
     if (request.format === 'raw') return await copyDisk(copyPath, path.join(staging.path, stagedRaw), signal);
-    const what = {format: 'directory', sourceDirectory: {path: copyPath}} as const;
-    const {notices} = await this.#runChild(staging, what);
-    this.#notices.push(...notices);
+    if (!this.#twin) {
+      const what = {format: 'directory', sourceDirectory: {path: copyPath}} as const;
+      const {notices} = await this.#runChild(staging, what);
+      this.#notices.push(...notices);
+    }
     const tree = path.join(staging.path, stagedTree);
     // As importd leaves it: a snapshot keeps the time, a copy is new.
     if (!isBtrfsSubvolume(tree)) utimesSync(tree, new Date(), new Date());
