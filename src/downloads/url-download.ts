@@ -5,7 +5,7 @@
  */
 
 import {createHash, type Hash} from 'node:crypto';
-import {constants} from 'node:fs';
+import {constants, renameSync} from 'node:fs';
 import {type FileHandle, open, rm} from 'node:fs/promises';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {ImgctlError} from '../errors.ts';
@@ -43,6 +43,8 @@ export interface UrlFile {
   sizeBytes: number;
   /** Hex, of the bytes as transferred. */
   sha256: string;
+  /** Takes it out of the cache, to a path of the same file system: it is the caller's then, whatever becomes of it. */
+  moveTo(target: string): void;
 }
 
 export interface UrlPlace {
@@ -68,6 +70,7 @@ export class UrlDownload {
   #handle: FileHandle | undefined;
   #reader: FileHandle | undefined;
   #isWhole = false;
+  #isMoved = false;
   #hash: Hash = createHash('sha256');
   #doneBytes = 0;
   /** The furthest that answers of this run came; a source that always begins anew makes no progress. */
@@ -93,15 +96,23 @@ export class UrlDownload {
       throw await storageFailure(error, this.#place.directory, (this.#totalBytes ?? 0) - this.#doneBytes);
     }
     this.#isWhole = true;
-    return {fd: this.#reader.fd, sizeBytes: this.#doneBytes, sha256: this.#hash.copy().digest('hex')};
+    return {
+      fd: this.#reader.fd,
+      sizeBytes: this.#doneBytes,
+      sha256: this.#hash.copy().digest('hex'),
+      moveTo: (target) => {
+        renameSync(this.#place.file, target);
+        this.#isMoved = true;
+      },
+    };
   }
 
   /** Ends the use. A whole file that was refused goes into quarantine; else bytes that are still of use stay for a later run, if it can be known then that they are right. */
   async close({isDone, refusal}: {isDone: boolean; refusal?: string | undefined}): Promise<void> {
     await this.#handle?.close();
     await this.#reader?.close();
-    if (refusal !== undefined && this.#isWhole) await this.#keepApart(refusal);
-    const isUseful = !isDone && this.#doneBytes > 0 && this.#validator !== undefined;
+    if (refusal !== undefined && this.#isWhole && !this.#isMoved) await this.#keepApart(refusal);
+    const isUseful = !isDone && !this.#isMoved && this.#doneBytes > 0 && this.#validator !== undefined;
     try {
       if (!isUseful) await this.#discard();
     } finally {

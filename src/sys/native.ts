@@ -63,6 +63,7 @@ export interface NativeBinding {
   writeSparse(fd: number, bytes: Buffer, offset: number): number;
   syncfs(fd: number): number;
   syncfsBeside(fd: number): Promise<number>;
+  copyBeside(source: number, target: number, from: number, to: number): Promise<number>;
   getAttributes(fd: number): number;
   setAttributes(fd: number, attributes: number): number;
   subvolumeCreate(dir: number, name: PathBytes): number;

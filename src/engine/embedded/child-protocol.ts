@@ -21,7 +21,7 @@ export interface UnpackTask {
   isArriving?: boolean;
   /** The staging directory holds a copy of the base that the file goes over; the format says which kind it must be. */
   base?: {digest?: string};
-  /** Make a second tree of a tar archive beside the first, unless a copy can share its blocks. */
+  /** Make a second image of the file beside the first, unless a copy can share its blocks. */
   needsTwin?: boolean;
   /** Tell the digest of what was stored. */
   digestContents?: boolean;

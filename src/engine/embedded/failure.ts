@@ -17,3 +17,10 @@ export function asImgctlError(error: unknown, attempted: string, signal?: AbortS
   const kind: ErrorCode = code === undefined ? 'InternalError' : 'FileSystem';
   return new ImgctlError(kind, `${attempted} failed: ${reason}`, {cause: error});
 }
+
+export function diskTooLarge(sizeBytes: number, maxBytes: number): ImgctlError {
+  return new ImgctlError(
+    'LimitExceeded',
+    `The image has ${sizeBytes} bytes, more than the limit of ${maxBytes}`,
+  );
+}

@@ -7,13 +7,15 @@ import {type Payload, sniffBytes, sniffCompression, sniffPayload} from '../../fo
 import type {Arrival} from './arrival.ts';
 import {decoderTools} from './decoder-tools.ts';
 import {randomAccess, readFileFrom, readHead} from './file-source.ts';
-import {convertQcow2, copyRaw, writeRaw} from './raw-writer.ts';
+import {convertQcow2, copyRaw, type OnWritten, writeRaw} from './raw-writer.ts';
 import {openUnnamed} from './unnamed-file.ts';
 
 export interface Input {
   fd: number;
   /** Not compressed, so it may be read in any order and shared. */
   isPlain: boolean;
+  /** Only a beginning of it may be there; `bytes` waits for the rest. */
+  isArriving: boolean;
   /** Of the file. */
   size: number;
   payload: Payload;
@@ -35,28 +37,41 @@ export async function openInput(
   const compression = sniffCompression(head);
   const isPlain = compression === 'none';
   const options = {limits, replacements: decoderTools()};
-  const reuse = isPlain && sniffPayload(head) === 'tar';
+  const isArriving = arrival !== undefined;
+  const reuse = isPlain && (isArriving || sniffPayload(head) === 'tar');
   const decoded = counted(decompress(readFileFrom(fd, onPosition, {reuse, arrival}), compression, options));
   const bytes = new ByteReader(decoded.chunks);
   const payload = sniffPayload(isPlain ? head : await bytes.peek(sniffBytes));
-  return {fd, isPlain, size, payload, bytes, count: isPlain && !reuse ? () => size : decoded.count};
+  return {
+    fd,
+    isPlain,
+    isArriving,
+    size,
+    payload,
+    bytes,
+    count: isPlain && !reuse ? () => size : decoded.count,
+  };
 }
 
 /** Writes the disk that a raw or qcow2 input holds; returns its size. */
 export async function writeDisk(
   input: Input,
   target: number,
-  options: {maxBytes: number; onPosition: (position: number, total: number) => void},
+  options: {
+    maxBytes: number;
+    onPosition: (position: number, total: number) => void;
+    onWritten?: OnWritten | undefined;
+  },
 ): Promise<number> {
-  const {maxBytes} = options;
+  const {maxBytes, onWritten} = options;
   if (input.payload !== 'qcow2') {
     const onPosition = (position: number) => options.onPosition(position, input.size);
-    return input.isPlain
-      ? copyRaw(input.fd, target, {maxBytes, onPosition})
-      : writeRaw(target, input.bytes.rest());
+    return input.isPlain && !input.isArriving
+      ? copyRaw(input.fd, target, {maxBytes, onPosition, onWritten})
+      : writeRaw(target, input.bytes.rest(), onWritten);
   }
   return await withDisk(input, (image) =>
-    convertQcow2(image, target, {maxBytes, onPosition: options.onPosition}),
+    convertQcow2(image, target, {maxBytes, onPosition: options.onPosition, onWritten}),
   );
 }
 

@@ -5,11 +5,19 @@ import {Qcow2Image} from '../../formats/qcow2/qcow2-image.ts';
 import type {RandomAccess} from '../../formats/qcow2/random-access.ts';
 import {setNoCow} from '../../sys/attributes.ts';
 import {EarlyWriting, findData, reflink, writeSparse} from '../../sys/contents.ts';
+import {diskTooLarge} from './failure.ts';
 
 const bufferBytes = 1024 * 1024;
 
+/** Told how far the disk is written; the beginning stays as it is. */
+export type OnWritten = (position: number) => void;
+
 /** Writes chunks whose total size is not known before; returns it. */
-export async function writeRaw(target: number, chunks: AsyncIterable<Buffer>): Promise<number> {
+export async function writeRaw(
+  target: number,
+  chunks: AsyncIterable<Buffer>,
+  onWritten?: OnWritten,
+): Promise<number> {
   tryNoCow(target);
   const early = new EarlyWriting(target);
   let position = 0;
@@ -17,6 +25,7 @@ export async function writeRaw(target: number, chunks: AsyncIterable<Buffer>): P
     writeSparse(target, chunk, position);
     position += chunk.length;
     early.reached(position);
+    onWritten?.(position);
   }
   ftruncateSync(target, position);
   return position;
@@ -26,15 +35,10 @@ export async function writeRaw(target: number, chunks: AsyncIterable<Buffer>): P
 export function copyRaw(
   source: number,
   target: number,
-  options: {maxBytes: number; onPosition: (position: number) => void},
+  options: {maxBytes: number; onPosition: (position: number) => void; onWritten?: OnWritten | undefined},
 ): number {
   const {size} = fstatSync(source);
-  if (size > options.maxBytes) {
-    throw new ImgctlError(
-      'LimitExceeded',
-      `The image has ${size} bytes, more than the limit of ${options.maxBytes}`,
-    );
-  }
+  if (size > options.maxBytes) throw diskTooLarge(size, options.maxBytes);
   if (reflink(source, target)) {
     options.onPosition(size);
     return size;
@@ -52,6 +56,7 @@ export function copyRaw(
       writeSparse(target, buffer.subarray(0, length), position);
       position += length;
       early.reached(position);
+      options.onWritten?.(position);
       options.onPosition(position);
     }
   }
@@ -62,7 +67,11 @@ export function copyRaw(
 export async function convertQcow2(
   source: RandomAccess,
   target: number,
-  options: {maxBytes: number; onPosition: (position: number, size: number) => void},
+  options: {
+    maxBytes: number;
+    onPosition: (position: number, size: number) => void;
+    onWritten?: OnWritten | undefined;
+  },
 ): Promise<number> {
   const image = new Qcow2Image(source, {maxVirtualBytes: options.maxBytes});
   const size = image.virtualSize;
@@ -72,6 +81,7 @@ export async function convertQcow2(
   for await (const {offset, bytes} of image.runsOnPool()) {
     writeSparse(target, bytes, offset);
     early.reached(offset);
+    options.onWritten?.(offset);
     options.onPosition(offset, size);
   }
   return size;

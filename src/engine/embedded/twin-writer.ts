@@ -4,14 +4,12 @@
  * cannot share blocks: elsewhere a copy is nearly free and takes no room.
  */
 import {closeSync, constants} from 'node:fs';
-import {reflink} from '../../sys/contents.ts';
-import {copyFileNow, writeFully} from '../../sys/copy-file.ts';
+import {copyFileNow} from '../../sys/copy-file.ts';
 import {openAt, openBeneath} from '../../sys/files.ts';
 import type {Losses} from '../../sys/losses.ts';
 import {entryParts} from './entry-path.ts';
 import type {PlaceFile, TreeEntry} from './tree-entry.ts';
 import {TreeWriter, type TreeWriterOptions} from './tree-writer.ts';
-import {openUnnamed} from './unnamed-file.ts';
 
 const fileFlags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
 const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -75,21 +73,5 @@ export class TwinWriter {
         throw error;
       }
     };
-  }
-}
-
-/** Whether files in the working directory can share blocks; tried, because nothing tells it. */
-export function canShareBlocks(): boolean {
-  const from = openUnnamed();
-  try {
-    const to = openUnnamed();
-    try {
-      writeFully(from, Buffer.alloc(4096, 1), 0);
-      return reflink(from, to);
-    } finally {
-      closeSync(to);
-    }
-  } finally {
-    closeSync(from);
   }
 }

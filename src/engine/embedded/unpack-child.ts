@@ -11,6 +11,7 @@ import type {Payload} from '../../formats/sniff.ts';
 import {readTar} from '../../formats/tar-reader.ts';
 import {createSubvolumeAt, isBtrfs} from '../../sys/btrfs.ts';
 import {EarlySyncing, syncFileSystem} from '../../sys/contents.ts';
+import {CopyBeside} from '../../sys/copy-beside.ts';
 import {Losses} from '../../sys/losses.ts';
 import {copyUserAttributes, setMetadata} from '../../sys/metadata.ts';
 import {stagedRaw, stagedTree, stagedTwin} from '../../sys/staging.ts';
@@ -25,8 +26,9 @@ import {identityOf} from './import-source.ts';
 import {liftOsTree} from './lift.ts';
 import {type Input, openInput, withDisk, writeDisk} from './open-input.ts';
 import {formatBytes} from './pull/pull-log.ts';
+import {canShareBlocks} from './share-blocks.ts';
 import {TreeWriter} from './tree-writer.ts';
-import {canShareBlocks, TwinWriter} from './twin-writer.ts';
+import {TwinWriter} from './twin-writer.ts';
 import {
   checkKind,
   datasetLimits,
@@ -38,6 +40,8 @@ import {
 
 const source = 0;
 const arrivalFd = 3;
+/** Read again where a second one is made of it. */
+const newFile = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR;
 const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 async function unpack(task: UnpackTask): Promise<string[]> {
@@ -130,20 +134,35 @@ async function unpackDisk(task: UnpackTask, input: Input): Promise<string[]> {
   const {maxOutputBytes: maxBytes} = task.limits;
   // importd converts a pulled one into a new file, and an imported one in place.
   const isNew = isQcow2 && (task.isPull ?? false);
-  return await unpackRaw((fd) => writeDisk(input, fd, {maxBytes, onPosition}), {isNew});
+  const needsTwin = task.needsTwin === true && !canShareBlocks();
+  const write: WriteRaw = (fd, onWritten) => writeDisk(input, fd, {maxBytes, onPosition, onWritten});
+  return await unpackRaw(write, {isNew, needsTwin});
 }
 
+/** Returns the size; tells how far it has come. */
+type WriteRaw = (fd: number, onWritten?: (position: number) => void) => number | Promise<number>;
+
 async function unpackRaw(
-  write: (fd: number) => number | Promise<number>,
-  {isNew} = {isNew: false},
+  write: WriteRaw,
+  {isNew, needsTwin} = {isNew: false, needsTwin: false},
 ): Promise<string[]> {
-  const fd = openSync(stagedRaw, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o644);
+  const fd = openSync(stagedRaw, newFile, 0o644);
+  const twin = needsTwin ? openSync(stagedTwin, newFile, 0o644) : undefined;
+  const copy = twin === undefined ? undefined : new CopyBeside(fd, twin);
   try {
-    if ((await write(fd)) === 0) throw isEmpty();
+    const size = await write(fd, copy && ((position) => copy.reached(position)));
+    if (size === 0) throw isEmpty();
     // importd gives a disk image the times and user attributes of its file (spec/engine.md §2).
     if (!isNew) copyUserAttributes(source, fd);
+    if (copy && twin !== undefined) {
+      await copy.finish(size);
+      copyUserAttributes(fd, twin);
+      fsyncSync(twin);
+    }
     fsyncSync(fd);
   } finally {
+    await copy?.settle();
+    if (twin !== undefined) closeSync(twin);
     closeSync(fd);
   }
   return [];

@@ -1,7 +1,8 @@
 import {execFileSync} from 'node:child_process';
-import {mkdirSync, mkdtempSync, readFileSync, writeFileSync} from 'node:fs';
+import {mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
+import {gzipSync} from 'node:zlib';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {AT_FDCWD, setTimesAt} from '../../../src/sys/files.ts';
 import {removeTree} from '../../../src/sys/remove-tree.ts';
@@ -13,12 +14,27 @@ let bench: PullBench;
 
 beforeEach(async () => {
   scratch = mkdtempSync(path.join(tmpdir(), 'imgctl-twins-'));
-  bench = await PullBench.open({'/tree.tar': everyKind(), '/bad.tar': Buffer.from('no archive')});
+  bench = await PullBench.open(
+    {
+      '/tree.tar': everyKind(),
+      '/bad.tar': Buffer.from('no archive'),
+      '/disk.raw': disk,
+      '/disk.raw.gz': gzipSync(disk, {level: 1}),
+      '/large.raw': Buffer.alloc(maxUnpackedBytes + 1, 1),
+    },
+    {maxUnpackedBytes},
+  );
 });
 afterEach(async () => {
   await bench.close();
   await removeTree(scratch);
 });
+
+const maxUnpackedBytes = 64 * 1024 * 1024;
+/** 20 MiB of data with 20 MiB of zeros before, between and behind them. */
+const disk = Buffer.concat(
+  [0, 7, 0, 9, 0].map((byte) => Buffer.alloc((byte > 0 ? 20 : 10) * 512 * 1024 * (byte > 0 ? 1 : 2), byte)),
+);
 
 const kept = {format: 'tar', keepDownload: true} as const;
 
@@ -92,4 +108,41 @@ test.runIf(isRoot)('with a copy that is here the tree is made of that', async ()
   expect(bench.statuses('/tree.tar')).toEqual([200, 304]);
   execFileSync('cp', ['-a', bench.copy(), path.join(scratch, 'copy')]);
   expect(described(path.join(scratch, 'copy')).equals(described(made))).toBe(true);
+});
+
+for (const [name, served] of [
+  ['a disk that comes as it is stored', '/disk.raw'],
+  ['a disk that is decoded', '/disk.raw.gz'],
+] as const) {
+  test(`${name} is the same twice, with its holes, each a file of its own`, async () => {
+    const {path: made} = await bench.pull(served, {keepDownload: true});
+    expect(bench.names()).toEqual(['.raw-.raw', 'one.raw']);
+    expect(bench.cached()).toEqual([]);
+    for (const file of [made, bench.copy()]) {
+      expect(readFileSync(file).equals(disk)).toBe(true);
+      expect(statSync(file).blocks * 512).toBeLessThan(disk.length * 0.6);
+      expect(statSync(file).nlink).toBe(1);
+    }
+    expect(statSync(made).mode & 0o777).toBe(0o644);
+    expect(statSync(bench.copy()).mode & 0o222).toBe(0);
+    expect(statSync(made).mtimeMs).toBe(statSync(bench.copy()).mtimeMs);
+    expect((await bench.pull(served, {localName: 'two', keepDownload: true})).path).toMatch(/two\.raw$/);
+    expect(bench.statuses(served)).toEqual([200, 304]);
+  });
+
+  test(`${name} and is not kept, or has no other name, is one file`, async () => {
+    const {path: made} = await bench.pull(served);
+    expect(bench.names()).toEqual(['one.raw']);
+    expect(readFileSync(made).equals(disk)).toBe(true);
+    await bench.pull(served, {localName: undefined});
+    expect(readFileSync(bench.copy()).equals(disk)).toBe(true);
+    expect(bench.cached()).toEqual([]);
+  });
+}
+
+test('a disk above the limit is refused whether it has to be decoded or not, and leaves nothing', async () => {
+  for (const keepDownload of [true, false])
+    await expect(bench.pull('/large.raw', {keepDownload})).rejects.toMatchObject({code: 'LimitExceeded'});
+  expect(bench.names()).toEqual([]);
+  expect(bench.cached()).toEqual([]);
 });

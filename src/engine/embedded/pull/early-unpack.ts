@@ -4,10 +4,13 @@
  */
 import type {Duplex} from 'node:stream';
 import {sniffBytes, sniffCompression, sniffPayload} from '../../../formats/sniff.ts';
+import {EarlyWriting} from '../../../sys/contents.ts';
 import {makeStaging, type Staging} from '../../../sys/staging.ts';
 import type {PullRequest} from '../../engine.ts';
 import {tellArrival} from '../arrival.ts';
 import {readHead} from '../file-source.ts';
+import {canShareBlocks} from '../share-blocks.ts';
+import {canBecomeImage, isPlainDisk} from './plain-disk.ts';
 import {type PullChildOptions, type PullChildResult, runPullChild, unpackWish} from './pull-child.ts';
 
 export interface EarlyResult {
@@ -28,6 +31,10 @@ export class EarlyUnpack {
   #pipe: Duplex | undefined;
   #running: EarlyResult | undefined;
   #isTaken = false;
+  /** Set for a download that is itself to become an image. */
+  #moved: EarlyWriting | undefined;
+  /** Left over from asking the file system. */
+  #probed: Staging | undefined;
 
   constructor(options: PullChildOptions, request: PullRequest) {
     this.#options = options;
@@ -43,6 +50,7 @@ export class EarlyUnpack {
   reached(sizeBytes: number): void {
     if (sizeBytes < this.#sizeBytes) this.#giveUp(); // other bytes than those that were read
     this.#sizeBytes = sizeBytes;
+    this.#moved?.reached(sizeBytes);
     if (!this.#running && !this.#isOff && sizeBytes >= sniffBytes) this.#start();
     this.#tell();
   }
@@ -51,6 +59,11 @@ export class EarlyUnpack {
   arrived(): void {
     this.#isWhole = true;
     this.#tell();
+  }
+
+  /** Whether the file, once verified, can be moved to where its first image belongs; what is unpacked is the second. */
+  get isMovable(): boolean {
+    return this.#moved !== undefined;
   }
 
   /** Undefined where nothing was begun. */
@@ -63,27 +76,45 @@ export class EarlyUnpack {
   /** Ends what was not taken. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#giveUp();
+    await this.#probed?.remove();
     if (!this.#running || this.#isTaken) return;
     await this.#running.finished.catch(() => undefined);
     await this.#running.staging.remove();
   }
 
-  /** A disk that is not compressed is left to the end: its blocks are shared or copied without this process. */
   #start(): void {
-    const head = this.#fd === undefined ? undefined : readHead(this.#fd, sniffBytes);
-    const isPlain = !head || sniffCompression(head) === 'none';
-    if (isPlain && !(head && sniffPayload(head) === 'tar')) {
+    const head = this.#fd === undefined ? Buffer.alloc(0) : readHead(this.#fd, sniffBytes);
+    const {format, store, localName, keepDownload} = this.#request;
+    // Of a qcow2 image any part may be read first.
+    if (format === 'raw' && isPlainDisk(head)) this.#startPlain();
+    else if (sniffCompression(head) === 'none' && sniffPayload(head) !== 'tar') this.#isOff = true;
+    else this.#run(makeStaging(store.directory, keepDownload ? format : (localName ?? format)));
+  }
+
+  /** One image is the download itself; another is a copy, made now unless it will share the blocks of the first. */
+  #startPlain(): void {
+    const {store, localName, keepDownload} = this.#request;
+    if (this.#fd === undefined || !canBecomeImage(this.#fd, store.directory)) {
       this.#isOff = true;
       return;
     }
-    const {format, store, localName, keepDownload} = this.#request;
-    const staging = makeStaging(store.directory, keepDownload ? format : (localName ?? format));
+    this.#moved = new EarlyWriting(this.#fd);
+    this.#isOff = true;
+    if (!keepDownload || localName === undefined) return;
+    this.#probed = makeStaging(store.directory, localName);
+    if (canShareBlocks(this.#probed.path)) return;
+    this.#isOff = false;
+    this.#run(this.#probed, {format: 'raw'});
+    this.#probed = undefined;
+  }
+
+  #run(staging: Staging, what = unpackWish(this.#request)): void {
     const signal = AbortSignal.any([this.#options.signal, this.#stop.signal]);
     const finished = runPullChild(
       {...this.#options, signal},
       {
         staging: staging.path,
-        what: {...unpackWish(this.#request), isArriving: true},
+        what: {...what, isArriving: true},
         ...(this.#fd !== undefined && {source: this.#fd}),
         onStart: ({pipes}) => {
           this.#pipe = pipes[0];
@@ -102,6 +133,7 @@ export class EarlyUnpack {
 
   #giveUp(): void {
     this.#isOff = true;
+    this.#moved = undefined;
     this.#stop.abort();
   }
 }

@@ -28,9 +28,9 @@ export interface PullChildResult {
   decodedBytes: number;
 }
 
-/** What the file of a pull becomes; a tree that is kept and wanted under a name is needed twice. */
+/** What the file of a pull becomes; what is kept and wanted under a name is needed twice. */
 export function unpackWish({format, localName, keepDownload}: PullRequest): PullChildWork['what'] {
-  return {format, ...(format === 'tar' && keepDownload && localName !== undefined && {needsTwin: true})};
+  return {format, ...(keepDownload && localName !== undefined && {needsTwin: true})};
 }
 
 export async function runPullChild(

@@ -232,6 +232,7 @@ export class PullJob {
       progress: this.#progress,
       file,
       takeEarly: () => this.#early.take(),
+      isMovable: this.#early.isMovable,
       copy,
       etag: arrived.source.etag,
       verification: verified.verification,

@@ -22,6 +22,7 @@ import {
   writeVerification,
 } from './download-copies.ts';
 import type {EarlyResult} from './early-unpack.ts';
+import {moveInto} from './plain-disk.ts';
 import {type PullChildResult, type PullChildWork, runPullChild, unpackWish} from './pull-child.ts';
 import type {PullProgress} from './pull-progress.ts';
 import {placeSideFile, type SideFile, stageSideCopy} from './side-files.ts';
@@ -38,6 +39,8 @@ export interface StoreStepOptions {
   file: UrlFile | undefined;
   /** The file as it was unpacked while it arrived, if it was. */
   takeEarly: () => EarlyResult | undefined;
+  /** Whether the file is to be moved to where its first image belongs; what was unpacked is then the second one. */
+  isMovable: boolean;
   copy: DownloadCopy | undefined;
   etag: string | undefined;
   verification: Verification | undefined;
@@ -50,7 +53,7 @@ export interface StoreStepOptions {
 export class StoreStep {
   readonly #options: StoreStepOptions;
   readonly #notices: string[] = [];
-  /** Holds the tree for the local image, where it was made beside that of the copy. */
+  /** Holds what becomes the local image, where it was made beside the copy. */
   #twin: Staging | undefined;
 
   constructor(options: StoreStepOptions) {
@@ -68,7 +71,7 @@ export class StoreStep {
     if (localName !== undefined) {
       finalPath =
         copyPath === undefined && file
-          ? await this.#withUnpacked(localName, file, (staging) => this.#placeLocal(staging, localName))
+          ? await this.#withImage(localName, file, (staging) => this.#placeLocal(staging, localName))
           : await this.#withStaging(
               localName,
               async (staging) => {
@@ -99,22 +102,50 @@ export class StoreStep {
   async #makeCopy(file: UrlFile): Promise<string> {
     const {request, etag} = this.#options;
     const stem = copyStem(request.store, request, etag);
-    return await this.#withUnpacked(request.format, file, (staging) => {
+    return await this.#withImage(request.format, file, (staging) => {
       const placed = this.#place(staging, stem, {force: true, readOnly: true});
-      this.#twin = this.#takeTwin(staging);
+      this.#twin ??= this.#takeTwin(staging);
       return placed;
     });
   }
 
   #takeTwin(from: Staging): Staging | undefined {
-    const {localName, store} = this.#options.request;
+    const {localName, store, format} = this.#options.request;
     if (localName === undefined || !existsSync(path.join(from.path, stagedTwin))) return undefined;
     const own = makeStaging(store.directory, localName);
     try {
-      renameAt(from.fd, stagedTwin, own.fd, stagedTree);
+      renameAt(from.fd, stagedTwin, own.fd, format === 'raw' ? stagedRaw : stagedTree);
       return own;
     } catch (error) {
       own.release(); // to the next sweep
+      throw error;
+    }
+  }
+
+  /** Calls `use` with a staging directory that holds what the file becomes. */
+  async #withImage(name: string, file: UrlFile, use: (staging: Staging) => string): Promise<string> {
+    return await (this.#options.isMovable
+      ? this.#withMoved(name, file, use)
+      : this.#withUnpacked(name, file, use));
+  }
+
+  /** A copy was made meanwhile if one is needed; should that have failed, the file is still in the cache. */
+  async #withMoved(name: string, file: UrlFile, use: (staging: Staging) => string): Promise<string> {
+    const {progress, onDecoded, limits} = this.#options;
+    const early = this.#options.takeEarly();
+    progress.enter('unpack');
+    try {
+      this.#notices.push(...((await early?.finished)?.notices ?? []));
+      const placed = await this.#withStaging(name, async (staging) => {
+        moveInto(staging, file, limits);
+        onDecoded(file.sizeBytes);
+        progress.enter('finalize');
+        return use(staging);
+      });
+      this.#twin = early?.staging;
+      return placed;
+    } catch (error) {
+      await early?.staging.remove();
       throw error;
     }
   }
@@ -169,7 +200,10 @@ export class StoreStep {
   async #stageLocal(staging: Staging, copyPath: string): Promise<void> {
     const {request, progress, signal} = this.#options;
     progress.enter('copy');
-    if (request.format === 'raw') return await copyDisk(copyPath, path.join(staging.path, stagedRaw), signal);
+    if (request.format === 'raw') {
+      if (!this.#twin) await copyDisk(copyPath, path.join(staging.path, stagedRaw), signal);
+      return;
+    }
     if (!this.#twin) {
       const what = {format: 'directory', sourceDirectory: {path: copyPath}} as const;
       const {notices} = await this.#runChild(staging, what);
