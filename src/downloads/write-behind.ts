@@ -54,9 +54,27 @@ export class WriteBehind {
     this.#running = undefined;
   }
 
-  /** Zeros become a hole: a disk image that is not compressed has many. */
+  /** Zeros become holes: a disk image that is not compressed has many. */
   async #write(chunks: readonly Buffer[], start: number, bytes: number): Promise<void> {
-    if (chunks.every(isZero)) return await this.#handle.truncate(start + bytes);
+    let position = start;
+    let run: Buffer[] = [];
+    let runBytes = 0;
+    for (const chunk of chunks) {
+      position += chunk.length;
+      if (!isZero(chunk)) {
+        run.push(chunk);
+        runBytes += chunk.length;
+        continue;
+      }
+      if (runBytes > 0) await this.#writeRun(run, position - chunk.length - runBytes, runBytes);
+      run = [];
+      runBytes = 0;
+    }
+    if (runBytes > 0) await this.#writeRun(run, position - runBytes, runBytes);
+    else await this.#handle.truncate(start + bytes);
+  }
+
+  async #writeRun(chunks: readonly Buffer[], start: number, bytes: number): Promise<void> {
     let {bytesWritten} = await this.#handle.writev(chunks, start);
     if (bytesWritten === bytes) return;
     for (const all = Buffer.concat(chunks); bytesWritten < bytes; ) {
