@@ -121,6 +121,7 @@ function buildNative(): void {
       path.join(root, 'src/sys/sparse-writer.c'),
       path.join(root, 'src/sys/zstd-library.c'),
       path.join(root, 'src/sys/zstd-codec.c'),
+      path.join(root, 'src/sys/cluster-batch.c'),
       path.join(root, 'src/sys/copy-beside.c'),
       path.join(root, 'src/sys/background-sync.c'),
     ],

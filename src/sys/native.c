@@ -331,6 +331,7 @@ void register_xz_decoder(napi_env env, napi_value exports);   /* xz-decoder.c */
 void register_bzip2_decoder(napi_env env, napi_value exports); /* bzip2-decoder.c */
 void register_sparse_writer(napi_env env, napi_value exports); /* sparse-writer.c */
 void register_zstd_codec(napi_env env, napi_value exports);   /* zstd-codec.c */
+void register_cluster_batch(napi_env env, napi_value exports); /* cluster-batch.c */
 void register_copy_beside(napi_env env, napi_value exports);  /* copy-beside.c */
 void register_background_sync(napi_env env, napi_value exports); /* background-sync.c */
 
@@ -347,6 +348,7 @@ NAPI_MODULE_INIT() {
   register_bzip2_decoder(env, exports);
   register_sparse_writer(env, exports);
   register_zstd_codec(env, exports);
+  register_cluster_batch(env, exports);
   register_copy_beside(env, exports);
   register_background_sync(env, exports);
   return exports;

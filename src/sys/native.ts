@@ -35,6 +35,11 @@ export interface ZstdEncoderHandle {
   readonly zstdEncoder: unique symbol;
 }
 
+/** What takes parts out of cluster-batch.c; opaque. */
+export interface ClusterHandle {
+  readonly clusters: unique symbol;
+}
+
 /** Functions of native.c and the files beside it: a result, or a negative errno. Times are nanoseconds. */
 export interface NativeBinding {
   flock(fd: number, operation: number): number;
@@ -93,6 +98,19 @@ export interface NativeBinding {
     output: Buffer,
     fd: number,
     offset: number,
+  ): Promise<number>;
+  clusterUnpacker(
+    kind: number,
+    clusterBytes: number,
+    roomBytes: number,
+    windowLog: number,
+  ): ClusterHandle | undefined;
+  unpackClusters(
+    handle: ClusterHandle,
+    parts: Buffer,
+    report: Buffer,
+    source: number,
+    target: number,
   ): Promise<number>;
   fletcher4(state: Buffer, bytes: Buffer): number;
   sendDatagram(address: Buffer, bytes: Buffer): number;

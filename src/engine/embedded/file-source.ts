@@ -48,10 +48,14 @@ export function readHead(fd: number, length: number): Buffer {
   return readAt(fd, 0, length);
 }
 
+export interface FileAccess extends RandomAccess {
+  readonly fd: number;
+}
+
 /** An open file whose size stays as it is. */
-export function randomAccess(fd: number): RandomAccess {
+export function randomAccess(fd: number): FileAccess {
   const {size} = fstatSync(fd);
-  return {size, read: (position, length) => readAt(fd, position, Math.min(length, size - position))};
+  return {fd, size, read: (position, length) => readAt(fd, position, Math.min(length, size - position))};
 }
 
 function readAt(fd: number, position: number, length: number): Buffer {

@@ -2,11 +2,10 @@
 import {closeSync, fstatSync} from 'node:fs';
 import {ByteReader} from '../../formats/byte-reader.ts';
 import {type DecompressLimits, decompress} from '../../formats/decompress.ts';
-import type {RandomAccess} from '../../formats/qcow2/random-access.ts';
 import {type Payload, sniffBytes, sniffCompression, sniffPayload} from '../../formats/sniff.ts';
 import type {Arrival} from './arrival.ts';
 import {decoderTools} from './decoder-tools.ts';
-import {randomAccess, readFileFrom, readHead} from './file-source.ts';
+import {type FileAccess, randomAccess, readFileFrom, readHead} from './file-source.ts';
 import {convertQcow2, copyRaw, type OnWritten, writeRaw} from './raw-writer.ts';
 import {openUnnamed} from './unnamed-file.ts';
 
@@ -78,7 +77,7 @@ export async function writeDisk(
 /** Calls `use` with the qcow2 image that the input is; its parts lie in any order. */
 export async function withDisk<Result>(
   input: Input,
-  use: (image: RandomAccess) => Result | Promise<Result>,
+  use: (image: FileAccess) => Result | Promise<Result>,
 ): Promise<Result> {
   // A compressed one is decompressed to a file without a name first.
   const image = input.isPlain ? input.fd : await spool(input.bytes.rest());

@@ -2,10 +2,11 @@
 import {fstatSync, ftruncateSync, readSync} from 'node:fs';
 import {ImgctlError} from '../../errors.ts';
 import {Qcow2Image} from '../../formats/qcow2/qcow2-image.ts';
-import type {RandomAccess} from '../../formats/qcow2/random-access.ts';
 import {setNoCow} from '../../sys/attributes.ts';
 import {EarlyWriting, findData, reflink, writeSparse} from '../../sys/contents.ts';
 import {diskTooLarge} from './failure.ts';
+import type {FileAccess} from './file-source.ts';
+import {writeParts} from './write-parts.ts';
 
 const bufferBytes = 1024 * 1024;
 
@@ -65,7 +66,7 @@ export function copyRaw(
 
 /** Writes the disk inside a qcow2 image; returns its size. */
 export async function convertQcow2(
-  source: RandomAccess,
+  source: FileAccess,
   target: number,
   options: {
     maxBytes: number;
@@ -78,11 +79,15 @@ export async function convertQcow2(
   tryNoCow(target);
   ftruncateSync(target, size);
   const early = new EarlyWriting(target);
-  for await (const {offset, bytes} of image.runsOnPool()) {
+  const onPosition = (position: number) => {
+    early.reached(position);
+    options.onWritten?.(position);
+    options.onPosition(position, size);
+  };
+  if (await writeParts(image, source.fd, target, onPosition)) return size;
+  for (const {offset, bytes} of image.runs()) {
     writeSparse(target, bytes, offset);
-    early.reached(offset);
-    options.onWritten?.(offset);
-    options.onPosition(offset, size);
+    onPosition(offset);
   }
   return size;
 }

@@ -1,17 +1,13 @@
 /** Compressed clusters: a raw deflate stream or one zstd frame, followed by whatever lies behind it in the file. */
-import {promisify} from 'node:util';
-import {constants, inflateRaw, inflateRawSync, zstdDecompress, zstdDecompressSync} from 'node:zlib';
+import {constants, inflateRawSync, zstdDecompressSync} from 'node:zlib';
 import type {Qcow2Header} from './header.ts';
 import {invalidQcow2} from './qcow2-errors.ts';
 
 const frameMagic = 0xfd2fb528;
 /** The largest cluster is 2 MiB; writers may ask for somewhat more. */
-const maxWindowLog = 23;
+export const maxWindowLog = 23;
 
 type Encoding = Pick<Qcow2Header, 'compression' | 'clusterSize'>;
-
-const inflateOnPool = promisify<Buffer, object, Buffer>(inflateRaw);
-const unpackFrameOnPool = promisify<Buffer, object, Buffer>(zstdDecompress);
 
 /** The cluster's bytes, exactly; `what` is how errors call it. */
 export function decompressCluster(bytes: Buffer, encoding: Encoding, what: string): Buffer {
@@ -21,23 +17,6 @@ export function decompressCluster(bytes: Buffer, encoding: Encoding, what: strin
       encoding.compression === 'zlib'
         ? inflateRawSync(bytes, options)
         : zstdDecompressSync(firstFrame(bytes), options);
-    return checked(cluster, encoding);
-  } catch (error) {
-    throw invalidQcow2(`${what} cannot be decompressed`, error);
-  }
-}
-
-/** The same on another thread. */
-export async function decompressClusterAside(
-  bytes: Buffer,
-  encoding: Encoding,
-  what: string,
-): Promise<Buffer> {
-  try {
-    const options = optionsFor(encoding);
-    const cluster = await (encoding.compression === 'zlib'
-      ? inflateOnPool(bytes, options)
-      : unpackFrameOnPool(firstFrame(bytes), options));
     return checked(cluster, encoding);
   } catch (error) {
     throw invalidQcow2(`${what} cannot be decompressed`, error);

@@ -3,17 +3,16 @@
  * all of its tables are checked before the first byte comes out, and every failure has a name. Snapshots inside
  * are ignored.
  */
+import type {ImgctlError} from '../../errors.ts';
 import type {DataRun} from '../sparse.ts';
 import {checkReferences} from './check-references.ts';
 import {ClusterMap, type ClusterPlace, clusterAt, partsPerCluster} from './cluster-map.ts';
-import {decompressCluster, decompressClusterAside} from './decompress-cluster.ts';
+import {decompressCluster} from './decompress-cluster.ts';
 import {type Qcow2Header, readQcow2Header} from './header.ts';
-import {truncatedQcow2} from './qcow2-errors.ts';
+import {invalidQcow2, truncatedQcow2} from './qcow2-errors.ts';
 import type {RandomAccess} from './random-access.ts';
 
-const maxReadBytes = 1024 * 1024;
-/** Keeps the four threads of the pool busy; at the largest cluster (2 MiB) and read it is 32 MiB. */
-const clustersAhead = 8;
+export const maxPieceBytes = 1024 * 1024;
 
 export interface Qcow2Limits {
   /** Of the disk inside. */
@@ -34,6 +33,11 @@ interface Piece {
   length: number;
 }
 
+/** The same, or a compressed cluster, the beginning of so many bytes there; 0: as it is. */
+export interface DiskPart extends Piece {
+  packed: number;
+}
+
 export class Qcow2Image {
   readonly #source: RandomAccess;
   readonly #header: Qcow2Header;
@@ -51,56 +55,37 @@ export class Qcow2Image {
     return this.#header.virtualSize;
   }
 
+  get encoding(): Pick<Qcow2Header, 'compression' | 'clusterSize'> {
+    return this.#header;
+  }
+
   /** The parts of the disk that hold data, in order; everything between is zeros. */
   *runs(): Generator<DataRun> {
-    for (const part of this.#parts()) yield 'cluster' in part ? this.#decompress(part) : part;
+    for (const part of this.parts()) yield* this.#read(part);
   }
 
-  /** The same, with compressed clusters decompressed on the thread pool, a few at a time. */
-  async *runsOnPool(): AsyncGenerator<DataRun> {
-    const ahead: Promise<DataRun>[] = [];
-    try {
-      for (const part of this.#parts()) {
-        // What is stored as it is costs nothing, but keeps its place.
-        const run = 'cluster' in part ? this.#decompressAside(part) : Promise.resolve(part);
-        run.catch(() => undefined); // it is awaited below
-        ahead.push(run);
-        if (ahead.length >= clustersAhead) yield await (ahead.shift() as Promise<DataRun>);
-      }
-      while (ahead.length > 0) yield await (ahead.shift() as Promise<DataRun>);
-    } finally {
-      await Promise.allSettled(ahead);
-    }
-  }
-
-  *#parts(): Generator<DataRun | ClusterPlace> {
+  /** Where they lie. What is not compressed comes in pieces of 1 MiB at most. */
+  *parts(): Generator<DiskPart> {
     let waiting: Piece | undefined;
     for (const place of this.#places()) {
       for (const next of this.#pieces(place)) {
-        if (next === 'compressed') {
-          if (waiting) yield* this.#read(waiting);
-          waiting = undefined;
-          yield place;
-        } else if (waiting && isNext(waiting, next)) {
+        if (waiting && next.packed === 0 && isNext(waiting, next)) {
           waiting.length += next.length;
-        } else {
-          if (waiting) yield* this.#read(waiting);
-          waiting = next;
+          continue;
         }
+        if (waiting) yield* split(waiting);
+        waiting = next.packed === 0 ? next : undefined;
+        if (!waiting) yield next;
       }
     }
-    if (waiting) yield* this.#read(waiting);
+    if (waiting) yield* split(waiting);
   }
 
   /** What the image says of the disk, in order: data, or zeros where it says so; between them it says nothing. */
   *changes(): Generator<DataRun | ZeroRun> {
     for (const place of this.#places()) {
-      if (place.cluster.kind === 'compressed') {
-        yield this.#decompress(place);
-        continue;
-      }
       yield* this.#zeroRuns(place);
-      for (const piece of this.#pieces(place)) if (piece !== 'compressed') yield* this.#read(piece);
+      for (const piece of this.#pieces(place)) for (const part of split(piece)) yield* this.#read(part);
     }
   }
 
@@ -122,10 +107,13 @@ export class Qcow2Image {
     for (const table of this.#map.l2Tables()) yield* this.#map.clusters(table);
   }
 
-  *#pieces({offset, cluster}: ClusterPlace): Generator<Piece | 'compressed'> {
-    if (cluster.kind === 'compressed') yield 'compressed';
-    if (cluster.kind !== 'mapped') return;
+  *#pieces({offset, cluster}: ClusterPlace): Generator<DiskPart> {
     const {clusterSize, virtualSize} = this.#header;
+    if (cluster.kind === 'compressed') {
+      const {host, hostBytes} = cluster;
+      yield {offset, host, length: Math.min(clusterSize, virtualSize - offset), packed: hostBytes};
+    }
+    if (cluster.kind !== 'mapped') return;
     const partBytes = clusterSize / partsPerCluster;
     const hasData = (part: number) => ((cluster.data >>> part) & 1) === 1;
     for (let part = 0; part < partsPerCluster; part++) {
@@ -134,39 +122,37 @@ export class Qcow2Image {
       while (part + 1 < partsPerCluster && hasData(part + 1)) part++;
       const start = first * partBytes;
       const length = Math.min((part + 1) * partBytes, virtualSize - offset) - start;
-      if (length > 0) yield {offset: offset + start, host: cluster.host + start, length};
+      if (length > 0) yield {offset: offset + start, host: cluster.host + start, length, packed: 0};
     }
   }
 
-  *#read(piece: Piece): Generator<DataRun> {
-    for (let done = 0; done < piece.length; ) {
-      const bytes = this.#source.read(piece.host + done, Math.min(piece.length - done, maxReadBytes));
-      if (bytes.length === 0) throw truncatedQcow2(clusterAt(piece.offset + done));
-      yield {offset: piece.offset + done, bytes};
+  *#read({offset, host, length, packed}: DiskPart): Generator<DataRun> {
+    if (packed > 0) {
+      const bytes = decompressCluster(this.#source.read(host, packed), this.#header, clusterAt(offset));
+      yield {offset, bytes: bytes.subarray(0, length)};
+      return;
+    }
+    for (let done = 0; done < length; ) {
+      const bytes = this.#source.read(host + done, length - done);
+      if (bytes.length === 0) throw truncatedQcow2(clusterAt(offset + done));
+      yield {offset: offset + done, bytes};
       done += bytes.length;
     }
-  }
-
-  #decompress(place: ClusterPlace): DataRun {
-    const bytes = decompressCluster(this.#stored(place), this.#header, clusterAt(place.offset));
-    return this.#withinDisk(place, bytes);
-  }
-
-  async #decompressAside(place: ClusterPlace): Promise<DataRun> {
-    const bytes = await decompressClusterAside(this.#stored(place), this.#header, clusterAt(place.offset));
-    return this.#withinDisk(place, bytes);
-  }
-
-  #stored({cluster}: ClusterPlace): Buffer {
-    if (cluster.kind !== 'compressed') throw new Error('Not a compressed cluster');
-    return this.#source.read(cluster.host, cluster.hostBytes);
-  }
-
-  #withinDisk({offset}: ClusterPlace, bytes: Buffer): DataRun {
-    return {offset, bytes: bytes.subarray(0, this.#header.virtualSize - offset)};
   }
 }
 
 function isNext(piece: Piece, next: Piece): boolean {
   return piece.offset + piece.length === next.offset && piece.host + piece.length === next.host;
+}
+
+function* split({offset, host, length, packed = 0}: Piece & {packed?: number}): Generator<DiskPart> {
+  const pieceBytes = packed > 0 ? length : maxPieceBytes;
+  for (let done = 0; done < length; done += pieceBytes)
+    yield {offset: offset + done, host: host + done, length: Math.min(length - done, pieceBytes), packed};
+}
+
+/** For who reads the parts without this class. */
+export function partFailure({offset}: DiskPart, fault: 'truncated' | 'damaged'): ImgctlError {
+  const what = clusterAt(offset);
+  return fault === 'truncated' ? truncatedQcow2(what) : invalidQcow2(`${what} cannot be decompressed`);
 }

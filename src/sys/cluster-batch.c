@@ -1,0 +1,202 @@
+/*
+ * Parts of a disk taken out of an image file and written to another, many with one call, on another thread, for
+ * src/sys/cluster-batch.ts only: read, decompressed where they are, and written without their zeros.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sparse-writer.h"
+#include "step.h"
+#include "zstd-library.h"
+
+/* z_stream of zlib.h, whose interface has been the same since 1.2. */
+struct stream {
+  const uint8_t *next_in;
+  unsigned avail_in;
+  unsigned long total_in;
+  uint8_t *next_out;
+  unsigned avail_out;
+  unsigned long total_out;
+  const char *message;
+  void *state, *alloc, *free, *opaque;
+  int data_type;
+  unsigned long adler, reserved;
+};
+
+enum { Z_OK = 0, Z_STREAM_END = 1, Z_FINISH = 4, RAW_WINDOW_BITS = -15, ZSTD = 1 };
+
+static struct {
+  int (*init)(struct stream *, int window_bits, const char *version, int size);
+  int (*reset)(struct stream *);
+  int (*inflate)(struct stream *, int flush);
+  int (*end)(struct stream *);
+} zlib;
+
+/* A part as src/sys/cluster-batch.ts writes it: `length` bytes of the disk at `offset`. They lie at `host`, as they are
+   if `packed` is 0, else as the beginning of a compressed cluster that fills at most `packed` bytes. */
+struct part {
+  int64_t offset, host;
+  uint32_t length, packed;
+};
+
+/* What takes the parts out, one batch at a time. */
+struct unpacker {
+  struct step step;
+  int source, target;
+  size_t cluster, room;
+  uint8_t *input, *output;
+  void *zstd;           /* for zstd, else NULL */
+  struct stream stream; /* for zlib */
+  const struct part *parts;
+  size_t count;
+  uint32_t *failed;
+};
+
+void register_cluster_batch(napi_env env, napi_value exports);
+
+static bool find_zlib(void *library) {
+  *(void **)&zlib.init = dlsym(library, "inflateInit2_");
+  *(void **)&zlib.reset = dlsym(library, "inflateReset");
+  *(void **)&zlib.inflate = dlsym(library, "inflate");
+  *(void **)&zlib.end = dlsym(library, "inflateEnd");
+  return zlib.init && zlib.reset && zlib.inflate && zlib.end;
+}
+
+/* The one inside Node where Node shows it, which is faster, else that of the system. */
+static bool open_zlib(void) {
+  static bool isOpen;
+  if (isOpen || find_zlib(RTLD_DEFAULT)) return isOpen = true;
+  void *library = dlopen("libz.so.1", RTLD_NOW | RTLD_LOCAL);
+  return isOpen = library && find_zlib(library);
+}
+
+static void finalize(napi_env env, void *data, void *hint) {
+  (void)env, (void)hint;
+  struct unpacker *unpacker = data;
+  if (unpacker->zstd) zstd.free_decoder(unpacker->zstd);
+  if (unpacker->stream.state) zlib.end(&unpacker->stream);
+  free(unpacker->input);
+  free(unpacker->output);
+  free(unpacker);
+}
+
+static bool prepare(struct unpacker *unpacker, int kind, int window_log) {
+  unpacker->input = malloc(unpacker->room);
+  unpacker->output = malloc(unpacker->cluster);
+  if (!unpacker->input || !unpacker->output) return false;
+  if (kind != ZSTD)
+    return open_zlib() && zlib.init(&unpacker->stream, RAW_WINDOW_BITS, "1.2.11", sizeof unpacker->stream) == Z_OK;
+  unpacker->zstd = open_zstd() ? zstd.create_decoder() : NULL;
+  return unpacker->zstd && !zstd.is_error(zstd.set_decoder(unpacker->zstd, ZSTD_d_windowLogMax, window_log));
+}
+
+/* clusterUnpacker(kind, cluster, room, windowLog): one for clusters of that size, zlib (0) or zstd (1), and parts that
+   fill at most `room` bytes in the file; undefined where there is no library or memory. */
+static napi_value sys_cluster_unpacker(napi_env env, napi_callback_info info) {
+  napi_value values[4], result = NULL;
+  size_t count = 4;
+  uint32_t numbers[4] = {0};
+  napi_get_undefined(env, &result);
+  if (napi_get_cb_info(env, info, &count, values, NULL, NULL) != napi_ok || count != 4) return result;
+  for (int index = 0; index < 4; index++)
+    if (napi_get_value_uint32(env, values[index], &numbers[index]) != napi_ok) return result;
+  struct unpacker *unpacker = calloc(1, sizeof *unpacker);
+  if (!unpacker) return result;
+  unpacker->cluster = numbers[1];
+  unpacker->room = numbers[2];
+  if (prepare(unpacker, numbers[0], numbers[3])) napi_create_external(env, unpacker, finalize, NULL, &result);
+  else finalize(env, unpacker, NULL);
+  return result;
+}
+
+static int read_fully(int fd, uint8_t *into, size_t length, int64_t position) {
+  for (size_t done = 0; done < length;) {
+    ssize_t count = pread(fd, into + done, length - done, position + done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return count < 0 ? -errno : -ENODATA;
+    done += count;
+  }
+  return 0;
+}
+
+/* Exactly a cluster comes out, and what lies behind its compressed form is not looked at. */
+static bool decompress(struct unpacker *unpacker, size_t length) {
+  if (unpacker->zstd) {
+    struct zstd_input input = {unpacker->input, length, 0};
+    struct zstd_output output = {unpacker->output, unpacker->cluster, 0};
+    size_t left, before;
+    do {
+      before = input.pos + output.pos;
+      left = zstd.decode(unpacker->zstd, &output, &input);
+    } while (left != 0 && !zstd.is_error(left) && input.pos + output.pos > before);
+    return left == 0 && output.pos == unpacker->cluster;
+  }
+  struct stream *stream = &unpacker->stream;
+  if (zlib.reset(stream) != Z_OK) return false;
+  stream->next_in = unpacker->input;
+  stream->avail_in = length;
+  stream->next_out = unpacker->output;
+  stream->avail_out = unpacker->cluster;
+  return zlib.inflate(stream, Z_FINISH) == Z_STREAM_END && stream->avail_out == 0;
+}
+
+static int unpack_part(struct unpacker *unpacker, const struct part *part) {
+  size_t stored = part->packed ? part->packed : part->length;
+  if (stored > unpacker->room || (part->packed && part->length > unpacker->cluster)) return -EINVAL;
+  int result = read_fully(unpacker->source, unpacker->input, stored, part->host);
+  if (result) return result;
+  if (part->packed && !decompress(unpacker, stored)) return -EBADMSG;
+  const uint8_t *bytes = part->packed ? unpacker->output : unpacker->input;
+  return write_sparse(unpacker->target, bytes, part->length, part->offset);
+}
+
+static int64_t unpack(struct step *step) {
+  struct unpacker *unpacker = (struct unpacker *)step;
+  for (size_t index = 0; index < unpacker->count; index++) {
+    int result = unpack_part(unpacker, &unpacker->parts[index]);
+    if (!result) continue;
+    *unpacker->failed = index;
+    return result;
+  }
+  return 0;
+}
+
+/* unpackClusters(unpacker, parts, report, source, target): a promise of 0, or of a negative errno and in the report the
+   part where it stopped: EBADMSG for one that cannot be decompressed, ENODATA where the file ends early. */
+static napi_value sys_unpack_clusters(napi_env env, napi_callback_info info) {
+  enum { UNPACKER, PARTS, REPORT, SOURCE, TARGET, ALL };
+  napi_value values[ALL];
+  size_t count = ALL, lengths[ALL];
+  void *starts[ALL], *data = NULL;
+  int32_t source = -1, target = -1;
+  bool isGood = napi_get_cb_info(env, info, &count, values, NULL, NULL) == napi_ok && count == ALL &&
+                napi_get_value_external(env, values[UNPACKER], &data) == napi_ok &&
+                napi_get_value_int32(env, values[SOURCE], &source) == napi_ok &&
+                napi_get_value_int32(env, values[TARGET], &target) == napi_ok;
+  for (int index = PARTS; isGood && index <= REPORT; index++)
+    isGood = napi_get_buffer_info(env, values[index], &starts[index], &lengths[index]) == napi_ok &&
+             (uintptr_t)starts[index] % _Alignof(struct part) == 0;
+  struct unpacker *unpacker = data;
+  if (!isGood || unpacker->step.work || lengths[REPORT] < sizeof *unpacker->failed) {
+    napi_throw_type_error(env, NULL, "unpackClusters takes an idle unpacker, two buffers and two descriptors");
+    return NULL;
+  }
+  unpacker->parts = starts[PARTS];
+  unpacker->count = lengths[PARTS] / sizeof *unpacker->parts;
+  unpacker->failed = starts[REPORT];
+  unpacker->source = source;
+  unpacker->target = target;
+  unpacker->step.run = unpack;
+  return start_step(env, &unpacker->step, "imgctl:unpackClusters", values, REPORT + 1);
+}
+
+void register_cluster_batch(napi_env env, napi_value exports) {
+  static const struct export calls[] = {{"clusterUnpacker", sys_cluster_unpacker},
+                                        {"unpackClusters", sys_unpack_clusters}};
+  export_calls(env, exports, calls, sizeof calls / sizeof *calls);
+}
