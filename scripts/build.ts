@@ -119,6 +119,8 @@ function buildNative(): void {
       path.join(root, 'src/sys/bzip2-decoder.c'),
       path.join(root, 'src/sys/step.c'),
       path.join(root, 'src/sys/sparse-writer.c'),
+      path.join(root, 'src/sys/zlib-library.c'),
+      path.join(root, 'src/sys/gzip-decoder.c'),
       path.join(root, 'src/sys/zstd-library.c'),
       path.join(root, 'src/sys/zstd-codec.c'),
       path.join(root, 'src/sys/cluster-batch.c'),

@@ -3,7 +3,6 @@
  * src/sys/cluster-batch.ts only: read, decompressed where they are, and written without their zeros.
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -12,30 +11,10 @@
 
 #include "sparse-writer.h"
 #include "step.h"
+#include "zlib-library.h"
 #include "zstd-library.h"
 
-/* z_stream of zlib.h, whose interface has been the same since 1.2. */
-struct stream {
-  const uint8_t *next_in;
-  unsigned avail_in;
-  unsigned long total_in;
-  uint8_t *next_out;
-  unsigned avail_out;
-  unsigned long total_out;
-  const char *message;
-  void *state, *alloc, *free, *opaque;
-  int data_type;
-  unsigned long adler, reserved;
-};
-
-enum { Z_OK = 0, Z_STREAM_END = 1, Z_FINISH = 4, RAW_WINDOW_BITS = -15, ZSTD = 1 };
-
-static struct {
-  int (*init)(struct stream *, int window_bits, const char *version, int size);
-  int (*reset)(struct stream *);
-  int (*inflate)(struct stream *, int flush);
-  int (*end)(struct stream *);
-} zlib;
+enum { RAW_WINDOW_BITS = -15, ZSTD = 1 };
 
 /* A part as src/sys/cluster-batch.ts writes it: `length` bytes of the disk at `offset`. They lie at `host`, as they are
    if `packed` is 0, else as the beginning of a compressed cluster that fills at most `packed` bytes. */
@@ -51,29 +30,13 @@ struct unpacker {
   size_t cluster, room;
   uint8_t *input, *output;
   void *zstd;           /* for zstd, else NULL */
-  struct stream stream; /* for zlib */
+  struct zlib_stream stream; /* for zlib */
   const struct part *parts;
   size_t count;
   uint32_t *failed;
 };
 
 void register_cluster_batch(napi_env env, napi_value exports);
-
-static bool find_zlib(void *library) {
-  *(void **)&zlib.init = dlsym(library, "inflateInit2_");
-  *(void **)&zlib.reset = dlsym(library, "inflateReset");
-  *(void **)&zlib.inflate = dlsym(library, "inflate");
-  *(void **)&zlib.end = dlsym(library, "inflateEnd");
-  return zlib.init && zlib.reset && zlib.inflate && zlib.end;
-}
-
-/* The one inside Node where Node shows it, which is faster, else that of the system. */
-static bool open_zlib(void) {
-  static bool isOpen;
-  if (isOpen || find_zlib(RTLD_DEFAULT)) return isOpen = true;
-  void *library = dlopen("libz.so.1", RTLD_NOW | RTLD_LOCAL);
-  return isOpen = library && find_zlib(library);
-}
 
 static void finalize(napi_env env, void *data, void *hint) {
   (void)env, (void)hint;
@@ -90,7 +53,7 @@ static bool prepare(struct unpacker *unpacker, int kind, int window_log) {
   unpacker->output = malloc(unpacker->cluster);
   if (!unpacker->input || !unpacker->output) return false;
   if (kind != ZSTD)
-    return open_zlib() && zlib.init(&unpacker->stream, RAW_WINDOW_BITS, "1.2.11", sizeof unpacker->stream) == Z_OK;
+    return open_zlib() && begin_inflate(&unpacker->stream, RAW_WINDOW_BITS);
   unpacker->zstd = open_zstd() ? zstd.create_decoder() : NULL;
   return unpacker->zstd && !zstd.is_error(zstd.set_decoder(unpacker->zstd, ZSTD_d_windowLogMax, window_log));
 }
@@ -136,7 +99,7 @@ static bool decompress(struct unpacker *unpacker, size_t length) {
     } while (left != 0 && !zstd.is_error(left) && input.pos + output.pos > before);
     return left == 0 && output.pos == unpacker->cluster;
   }
-  struct stream *stream = &unpacker->stream;
+  struct zlib_stream *stream = &unpacker->stream;
   if (zlib.reset(stream) != Z_OK) return false;
   stream->next_in = unpacker->input;
   stream->avail_in = length;

@@ -330,6 +330,7 @@ void register_quota_calls(napi_env env, napi_value exports);  /* btrfs-quota.c *
 void register_xz_decoder(napi_env env, napi_value exports);   /* xz-decoder.c */
 void register_bzip2_decoder(napi_env env, napi_value exports); /* bzip2-decoder.c */
 void register_sparse_writer(napi_env env, napi_value exports); /* sparse-writer.c */
+void register_gzip_decoder(napi_env env, napi_value exports); /* gzip-decoder.c */
 void register_zstd_codec(napi_env env, napi_value exports);   /* zstd-codec.c */
 void register_cluster_batch(napi_env env, napi_value exports); /* cluster-batch.c */
 void register_copy_beside(napi_env env, napi_value exports);  /* copy-beside.c */
@@ -347,6 +348,7 @@ NAPI_MODULE_INIT() {
   register_xz_decoder(env, exports);
   register_bzip2_decoder(env, exports);
   register_sparse_writer(env, exports);
+  register_gzip_decoder(env, exports);
   register_zstd_codec(env, exports);
   register_cluster_batch(env, exports);
   register_copy_beside(env, exports);

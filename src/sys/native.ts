@@ -25,6 +25,11 @@ export interface Bzip2Handle {
   readonly bzip2: unique symbol;
 }
 
+/** A decoder of gzip-decoder.c; opaque. */
+export interface GzipHandle {
+  readonly gzip: unique symbol;
+}
+
 /** A decoder of zstd-codec.c; opaque. */
 export interface ZstdDecoderHandle {
   readonly zstdDecoder: unique symbol;
@@ -89,6 +94,8 @@ export interface NativeBinding {
   bzip2Find(bytes: Buffer, fromBit: number): number;
   bzip2Open(bytes: Buffer, fromBit: number, toBit: number): Bzip2Handle | undefined;
   bzip2Step(handle: Bzip2Handle, output: Buffer, report: Buffer): Promise<number>;
+  gzipDecoder(): GzipHandle | undefined;
+  gzipDecode(handle: GzipHandle, input: Buffer, output: Buffer, report: Buffer): Promise<number>;
   zstdDecoder(windowLog: number): ZstdDecoderHandle | undefined;
   zstdDecode(handle: ZstdDecoderHandle, input: Buffer, output: Buffer, report: Buffer): Promise<number>;
   zstdEncoder(level: number): ZstdEncoderHandle | undefined;

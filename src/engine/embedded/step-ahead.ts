@@ -1,0 +1,42 @@
+/** Native decoders that work in steps, one step ahead of whoever takes what they make. */
+import type {ByteReader} from '../../formats/byte-reader.ts';
+
+/** Of a disk of 1 GiB in zstd, 1 MiB took 1.40 s of processor and 256 KiB 1.18. */
+const outputBytes = 256 * 1024;
+
+interface Step {
+  taken: number;
+  made: number;
+  state: 'more' | 'end' | 'damaged';
+}
+
+/** What begins at the reader's place, to its end and no further; `library` is how errors call the decoder. */
+export async function* stepAhead(
+  decoder: {step(input: Buffer, output: Buffer): Promise<Step>},
+  reader: ByteReader,
+  library: string,
+): AsyncGenerator<Buffer> {
+  const step = async (): Promise<Step & {bytes: Buffer; isStuck: boolean}> => {
+    const input = await reader.peekSome();
+    const output = Buffer.allocUnsafeSlow(outputBytes);
+    const done = await decoder.step(input, output);
+    if (done.taken > 0) await reader.read(done.taken);
+    return {...done, bytes: output.subarray(0, done.made), isStuck: input.length === 0 && done.made === 0};
+  };
+  let running = step();
+  try {
+    for (;;) {
+      const {state, bytes, isStuck} = await running;
+      if (state === 'damaged') throw new Error(`${library} reports damaged data`);
+      if (state === 'more' && isStuck) throw new Error('it ends too early');
+      if (state === 'more') {
+        running = step();
+        running.catch(() => undefined); // it is awaited above, or nobody is interested any more
+      }
+      if (bytes.length > 0) yield bytes;
+      if (state === 'end') return;
+    }
+  } finally {
+    await running.catch(() => undefined);
+  }
+}

@@ -1,0 +1,109 @@
+/** gzip by zlib itself behaves as the stream of Node does, whose refusals it must keep. */
+import {execFileSync} from 'node:child_process';
+import {randomBytes} from 'node:crypto';
+import {expect, test} from 'vitest';
+import {decoderTools} from '../../../src/engine/embedded/decoder-tools.ts';
+import {decompress} from '../../../src/formats/decompress.ts';
+import {GzipDecoder} from '../../../src/sys/gzip-decoder.ts';
+
+const contents = Buffer.concat([
+  randomBytes(300_000),
+  Buffer.alloc(3_000_000),
+  Buffer.from('text that repeats, '.repeat(50_000)),
+]);
+
+function pack(bytes: Buffer, ...options: string[]): Buffer {
+  return execFileSync('gzip', ['-c', ...options], {input: bytes, maxBuffer: 1 << 26});
+}
+
+async function* chunksOf(bytes: Buffer, size: number) {
+  for (let start = 0; start < bytes.length; start += size) yield bytes.subarray(start, start + size);
+}
+
+async function unpack(bytes: Buffer, limits = {}, chunkBytes = 70_001): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  const options = {replacements: decoderTools(), limits};
+  for await (const part of decompress(chunksOf(bytes, chunkBytes), 'gzip', options)) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+function flipped(bytes: Buffer, at: number): Buffer {
+  const copy = Buffer.from(bytes);
+  copy.writeUInt8(copy.readUInt8(at) ^ 1, at);
+  return copy;
+}
+
+/** A member with a name, a comment and extra fields in its header. */
+const named = Buffer.concat([
+  Buffer.from('1f8b081c00000000000304006162', 'hex'),
+  Buffer.from('cdname\0comment\0'),
+  pack(Buffer.from('named')).subarray(10),
+]);
+
+test('the library is there', () => expect(GzipDecoder.open()).toBeDefined());
+
+test('members of every kind in a row, and padding behind them, give their bytes', async () => {
+  const empty = pack(Buffer.alloc(0));
+  const members = [pack(contents), empty, pack(contents, '-1'), named, empty, pack(contents, '-9')];
+  const expected = Buffer.concat([contents, contents, Buffer.from('named'), contents]);
+  for (const padding of [0, 1, 100_000]) {
+    const bytes = Buffer.concat([...members, Buffer.alloc(padding)]);
+    for (const chunkBytes of [977, 70_001, bytes.length])
+      expect((await unpack(bytes, {}, chunkBytes)).equals(expected)).toBe(true);
+  }
+  expect(await unpack(empty, {}, 1)).toHaveLength(0);
+});
+
+test('cut, damaged or followed by other data it fails by name', async () => {
+  const packed = pack(contents);
+  const padded = Buffer.concat([packed, Buffer.alloc(1000)]);
+  const cuts = [2, 3, 9, 11, 1000, packed.length - 9, packed.length - 5, packed.length - 1];
+  const wrong: [Buffer, string][] = [
+    ...cuts.map((end): [Buffer, string] => [packed.subarray(0, end), 'ends too early']),
+    [Buffer.concat([packed, packed.subarray(0, 5)]), 'ends too early'],
+    [flipped(packed, packed.length - 1), 'damaged data'],
+    [flipped(packed, packed.length - 5), 'damaged data'],
+    [flipped(packed, 2), 'damaged data'],
+    [Buffer.concat([packed, Buffer.from('x')]), 'other data after the end'],
+    [Buffer.concat([packed, Buffer.from([0x1f])]), 'other data after the end'],
+    [Buffer.concat([padded, packed]), 'other data after the end'],
+    [Buffer.concat([padded, Buffer.from('tail')]), 'other data after the end'],
+  ];
+  for (const [bytes, text] of wrong) {
+    for (const chunkBytes of [70_001, 1021]) {
+      const failed = unpack(bytes, {}, chunkBytes);
+      await expect(failed, text).rejects.toMatchObject({code: 'UncompressionError'});
+      await expect(failed).rejects.toThrow(text);
+    }
+  }
+});
+
+test('more than the limit of all bytes is refused while it is decoded', async () => {
+  const bomb = pack(Buffer.alloc(40_000_000));
+  await expect(unpack(bomb, {maxOutputBytes: 1_000_000})).rejects.toMatchObject({code: 'LimitExceeded'});
+});
+
+test('who stops early stops the decoder and the source', async () => {
+  let isClosed = false;
+  async function* endless() {
+    try {
+      for (;;) yield* chunksOf(pack(contents), 70_001);
+    } finally {
+      isClosed = true;
+    }
+  }
+  for await (const part of decompress(endless(), 'gzip', {replacements: decoderTools()}))
+    if (part.length > 0) break;
+  expect(isClosed).toBe(true);
+});
+
+test('a failure of the source comes out as it is', async () => {
+  async function* failing() {
+    yield pack(contents).subarray(0, 100_000);
+    throw new Error('the source failed');
+  }
+  const chunks = decompress(failing(), 'gzip', {replacements: decoderTools()});
+  await expect(async () => {
+    for await (const _ of chunks);
+  }).rejects.toThrow('the source failed');
+});
