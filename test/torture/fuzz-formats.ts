@@ -1,15 +1,17 @@
 /** Readers of archives, disks and streams. */
 import {execFileSync} from 'node:child_process';
-import {readFileSync, rmSync} from 'node:fs';
+import {closeSync, openSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
-import {decompress} from '../../src/formats/decompress.ts';
+import {randomAccess} from '../../src/engine/embedded/file-source.ts';
+import {convertQcow2} from '../../src/engine/embedded/raw-writer.ts';
+import {type DecompressOptions, decompress} from '../../src/formats/decompress.ts';
 import type {Compression} from '../../src/formats/sniff.ts';
 import {readTar} from '../../src/formats/tar-reader.ts';
 import {decodeQcow2, makeDisk, makeQcow2} from '../support/qcow2.ts';
 import {recordPlaces, resealed} from '../support/zfs-records.ts';
 import {decodedEntries, decodedVolume, decodeStreams} from '../support/zfs-stream.ts';
 import {largeVolume, manyFiles} from '../support/zfs-writer.ts';
-import {type FuzzTarget, temporaryDirectory} from './fuzz-target.ts';
+import {type FuzzTarget, inFile, temporaryDirectory} from './fuzz-target.ts';
 import {mutateBytes} from './mutate.ts';
 
 const formats = path.join(import.meta.dirname, '../../src/formats');
@@ -50,7 +52,11 @@ function withChecksums(bytes: Buffer): Buffer {
   return bytes;
 }
 
-export function compressed(kind: Compression, compress: (bytes: Buffer) => Buffer): FuzzTarget {
+export function compressed(
+  kind: Compression,
+  compress: (bytes: Buffer) => Buffer,
+  options: Pick<DecompressOptions, 'replacements'> = {},
+): FuzzTarget {
   const limits = {maxOutputBytes: 4 << 20, maxWindowBytes: 8 << 20};
   return {
     samples: [
@@ -60,13 +66,13 @@ export function compressed(kind: Compression, compress: (bytes: Buffer) => Buffe
     ].map(compress),
     read: async (bytes) => {
       let total = 0;
-      for await (const chunk of decompress(once(bytes), kind, {limits})) total += chunk.length;
+      for await (const chunk of decompress(once(bytes), kind, {limits, ...options})) total += chunk.length;
       if (total > limits.maxOutputBytes) throw new Error('more bytes came out than are allowed');
     },
   };
 }
 
-export function qcow2(): FuzzTarget {
+function qcow2Samples(): Buffer[] {
   const directory = temporaryDirectory();
   const disk = makeDisk(path.join(directory, 'disk.raw'), 40_960);
   const samples = [
@@ -77,7 +83,30 @@ export function qcow2(): FuzzTarget {
     makeQcow2(disk, 'cluster_size=16k,extended_l2=on'),
   ].map((file) => readFileSync(file));
   rmSync(directory, {recursive: true});
-  return {samples, read: (bytes) => decodeQcow2(bytes, 4 << 20)};
+  return samples;
+}
+
+export function qcow2(): FuzzTarget {
+  return {samples: qcow2Samples(), read: (bytes) => decodeQcow2(bytes, 4 << 20)};
+}
+
+/** As the unpacking process does it: clusters by native code, on threads. */
+export function qcow2ToFile(): FuzzTarget {
+  const {directory, file, close} = inFile('image');
+  return {
+    samples: qcow2Samples(),
+    read: async (bytes) => {
+      writeFileSync(file, bytes);
+      const [source, target] = [openSync(file, 'r'), openSync(path.join(directory, 'disk'), 'w')];
+      try {
+        await convertQcow2(randomAccess(source), target, {maxBytes: 4 << 20, onPosition: () => undefined});
+      } finally {
+        closeSync(source);
+        closeSync(target);
+      }
+    },
+    close,
+  };
 }
 
 export function zfs(): FuzzTarget {

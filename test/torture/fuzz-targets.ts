@@ -7,6 +7,7 @@ import {readImgadmState} from '../../src/actions/read-imgadm-state.ts';
 import {readConfiguration} from '../../src/cli/config.ts';
 import {DownloadCache} from '../../src/downloads/download-cache.ts';
 import {parseChildMessage} from '../../src/engine/embedded/child-protocol.ts';
+import {decoderTools} from '../../src/engine/embedded/decoder-tools.ts';
 import {sniffCompression, sniffPayload} from '../../src/formats/sniff.ts';
 import {itemsFor, splitCommandLine} from '../../src/generator/command-line.ts';
 import {credentialExpressions} from '../../src/generator/credentials.ts';
@@ -20,18 +21,28 @@ import {OpenPgpVerifier} from '../../src/verify/openpgp.ts';
 import {startLoopback} from '../loopback.ts';
 import {fakeManifest} from '../support/fake-images.ts';
 
-import {compressed, qcow2, tar, zfs} from './fuzz-formats.ts';
+import {compressed, qcow2, qcow2ToFile, tar, zfs} from './fuzz-formats.ts';
 import {busMessages, metadata, varlink} from './fuzz-protocols.ts';
 import {type FuzzTarget, inFile, temporaryDirectory} from './fuzz-target.ts';
 import {mutateJson} from './mutate.ts';
+
+const xz = (bytes: Buffer) => execFileSync('xz', ['-c'], {input: bytes});
+const bzip2 = (bytes: Buffer) => execFileSync('bzip2', ['-c'], {input: bytes});
+/** By the libraries that unpacking processes use. */
+const natively = {replacements: decoderTools()};
 
 export const fuzzTargets: Readonly<Record<string, () => FuzzTarget | Promise<FuzzTarget>>> = {
   tar,
   gzip: () => compressed('gzip', gzipSync),
   zstd: () => compressed('zstd', zstdCompressSync),
-  xz: () => compressed('xz', (bytes) => execFileSync('xz', ['-c'], {input: bytes})),
-  bzip2: () => compressed('bzip2', (bytes) => execFileSync('bzip2', ['-c'], {input: bytes})),
+  xz: () => compressed('xz', xz),
+  bzip2: () => compressed('bzip2', bzip2),
+  'gzip, natively': () => compressed('gzip', gzipSync, natively),
+  'zstd, natively': () => compressed('zstd', zstdCompressSync, natively),
+  'xz, natively': () => compressed('xz', xz, natively),
+  'bzip2, natively': () => compressed('bzip2', bzip2, natively),
   qcow2,
+  'qcow2, natively': qcow2ToFile,
   'ZFS streams': zfs,
   'first bytes': () => ({
     samples: [...tar().samples, gzipSync('x'), Buffer.from('514649fb00000003', 'hex')],
