@@ -66,7 +66,7 @@ export async function send(request: OutgoingRequest, connection: ConnectionSetti
   });
   // got lets its user write a body into any request but GET and HEAD, and waits until that is done.
   if (body === undefined && request.method !== 'GET' && request.method !== 'HEAD') stream.end();
-  const watch = upload === undefined ? undefined : watchUpload(stream, connection);
+  const watch = upload === undefined ? watchAnswer(stream, connection) : watchUpload(stream, connection);
   try {
     const response = await firstAnswer(stream);
     // got 16.1 leaves the connection of an answer that has arrived but was not read open and in use for ever.
@@ -95,6 +95,15 @@ function watchUpload(stream: ReturnType<typeof got.stream>, connection: Connecti
     else timer.refresh();
   });
   return timer;
+}
+
+/** The handshake with the server behind a proxy's tunnel is no part of what got counts, so the whole way to it has a bound. */
+function watchAnswer(stream: ReturnType<typeof got.stream>, connection: ConnectionSettings): NodeJS.Timeout {
+  const {connectTimeoutMs, stallTimeoutMs} = connection;
+  const longestMs = 4 * connectTimeoutMs + stallTimeoutMs;
+  return setTimeout(() => {
+    stream.destroy(Object.assign(new Error(`no answer for ${longestMs} ms`), {code: 'ETIMEDOUT'}));
+  }, longestMs);
 }
 
 function firstAnswer(stream: ReturnType<typeof got.stream>): Promise<IncomingMessage> {

@@ -15,8 +15,10 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import sqlite3
 import sys
+import tempfile
 
 UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
 CLASSES = ["machines", "portables", "extensions", "confexts"]
@@ -108,8 +110,13 @@ def read_rows(root):
     file = os.path.join(root, "var/lib/imgctl/catalog.db")
     if not os.path.exists(file) or os.path.getsize(file) == 0:
         return {}
+    # Elsewhere: to read it takes room, of which a full disk has none.
+    copies = tempfile.mkdtemp()
+    for suffix in ("", "-wal"):
+        if os.path.exists(file + suffix):
+            shutil.copy(file + suffix, os.path.join(copies, "catalog.db" + suffix))
     try:
-        database = sqlite3.connect(file, timeout=5)
+        database = sqlite3.connect(os.path.join(copies, "catalog.db"), timeout=5)
         [answer] = database.execute("PRAGMA integrity_check").fetchone()
         if answer != "ok":
             faults.append(f"the catalog is damaged: {answer}")
@@ -120,6 +127,8 @@ def read_rows(root):
     except (sqlite3.Error, ValueError) as error:
         faults.append(f"the catalog cannot be read: {error}")
         return {}
+    finally:
+        shutil.rmtree(copies)
 
 
 def check_settled(root, records, stored, rows):

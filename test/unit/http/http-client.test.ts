@@ -248,6 +248,18 @@ describe('request', () => {
     expect(error.message).toContain('timed out after 100ms');
   });
 
+  test('a server behind a tunnel that says nothing to the handshake ends the request', async () => {
+    const proxy = await serve(() => undefined);
+    proxy.server.on('connect', (_request, socket) => {
+      cleanups.push(() => socket.destroy());
+      socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+    });
+    const patience = {connectTimeoutMs: 100, stallTimeoutMs: 100, retries: {count: 0}};
+    const proxied = client({proxy: {https: proxy.url}, ...patience});
+    const error = await failure(proxied.request('https://image.test/ping', {limitBytes: 100}));
+    expect(error.message).toContain('no answer for 500 ms');
+  });
+
   test('a proxy may take longer between two parts than for the tunnel', async () => {
     const proxy = await serve((_request, response) => {
       response.setHeader('Content-Length', 8).write('half');
