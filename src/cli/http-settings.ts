@@ -1,6 +1,8 @@
 /** How connections are made, from environment, configuration and flags (spec/imgadm.md §2.3; ux.md §9). */
 
 import type {HttpSettings} from '../http/http-client.ts';
+import {maskUrl} from '../http/mask-url.ts';
+import {forbidCoreDumps} from '../sys/core-dumps.ts';
 import {isYes} from './environment.ts';
 import {insecureRequest} from './insecure-choices.ts';
 import type {Log} from './log.ts';
@@ -25,6 +27,7 @@ export function httpSettings(inputs: HttpInputs): HttpSettings {
   // As in imgadm https_proxy serves both schemes; users asked for upper case too.
   const setting = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY'].find((name) => env[name]);
   const proxy = setting && env[setting];
+  if (proxy && maskUrl(proxy) !== proxy) forbidCoreDumps();
   const none = env.no_proxy || env.NO_PROXY;
   const insecure = inputs.insecure ?? env.IMGADM_INSECURE === '1';
   const extra = inputs.userAgentExtra ? ` ${inputs.userAgentExtra}` : '';

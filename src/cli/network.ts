@@ -4,6 +4,7 @@ import type {OfferingSource} from '../actions/offers.ts';
 import type {DownloadCache} from '../downloads/download-cache.ts';
 import {ImgctlError} from '../errors.ts';
 import type {HttpClient} from '../http/http-client.ts';
+import {maskUrl} from '../http/mask-url.ts';
 import type {Authentication} from '../imgapi/authentication.ts';
 import type {ImgapiClient} from '../imgapi/imgapi-client.ts';
 import type {ImgapiLimits} from '../imgapi/limits.ts';
@@ -30,6 +31,13 @@ export interface NetworkOptions {
 const defaultCacheBytes = 5 * 2 ** 30;
 const defaultRetries = 4;
 const defaultStallMs = 30_000;
+
+/** For whoever is going to ask that URL. */
+export async function guardSecrets(url: string): Promise<void> {
+  if (maskUrl(url) === url) return;
+  const {forbidCoreDumps} = await import('../sys/core-dumps.ts');
+  forbidCoreDumps();
+}
 
 export class Network {
   readonly #options: NetworkOptions;
@@ -108,6 +116,7 @@ export class Network {
   }
 
   async openSource(settings: SourceSettings): Promise<VerifiedSource> {
+    await guardSecrets(settings.url);
     const {openSource} = await import('../sources/index.ts');
     const limits = await this.#imgapiLimits();
     const source = openSource(settings, {
@@ -142,6 +151,7 @@ export class Network {
     const {ImgapiClient: Client} = await import('../imgapi/imgapi-client.ts');
     const settings = await this.#writable(text);
     const wanted = channel ?? settings.channel;
+    await guardSecrets(settings.url);
     return new Client(await this.http(settings), settings.url, {
       limits: await this.#imgapiLimits(),
       authentication: await this.#authentication(settings),

@@ -1,8 +1,10 @@
 /**
  * Everything a person or a script sees passes here: data on stdout, all else on stderr (ux.md §1). Inherited
- * exception: imgadm's step lines go to stdout, and are dropped under --json so that stdout is JSON only.
+ * exception: imgadm's step lines go to stdout, and are dropped under --json so that stdout is JSON only. What is no data
+ * may end up in a log, so it has no secret of a URL.
  */
 
+import {maskUrls} from '../http/mask-url.ts';
 import type {JournalLines} from './journal-lines.ts';
 import {type LineLevel, levels} from './line-levels.ts';
 import type {LineFacts} from './progress/plain-lines.ts';
@@ -62,7 +64,7 @@ export class Output {
   step(line: string, options: {onStderr?: boolean} = {}): void {
     if (this.json) return;
     if (options.onStderr) this.#toStderr(escapeControls(line), 'notice');
-    else this.data(escapeControls(line));
+    else this.data(escapeControls(maskUrls(line)));
   }
 
   notice(line: string): void {
@@ -94,13 +96,13 @@ export class Output {
 
   /** Only where progress is wanted at all; `facts` are what the line is about. */
   progressLine(line: string, facts?: LineFacts): void {
-    if (this.#journal?.sendProgress(escapeControls(line), facts)) this.#beforeLine();
+    if (this.#journal?.sendProgress(escapeControls(maskUrls(line)), facts)) this.#beforeLine();
     else this.#toStderr(escapeControls(line), 'info');
   }
 
   #toStderr(text: string, level: LineLevel): void {
     this.#beforeLine();
-    const safe = escapeRest(text);
+    const safe = escapeRest(maskUrls(text));
     const painted = this.#color ? paintMessage(safe) : safe;
     this.streams.stderr.write(`${this.#journal?.withLevel(safe, level) ?? painted}\n`);
   }

@@ -1,6 +1,7 @@
 /** The error line, and the JSON object of -E and -j (spec/imgadm.md §2.2, §10; ux.md §7). */
 
 import {errnoOf, ImgctlError, ServerError} from '../errors.ts';
+import {maskUrls} from '../http/mask-url.ts';
 import {exitStatusOf} from './exit-codes.ts';
 import {logLevels, recordHead} from './log.ts';
 import {packageVersion} from './package-root.ts';
@@ -16,12 +17,12 @@ export interface ErrorReportOptions {
   requestId: string;
 }
 
-/** Text for stderr without the last newline. */
+/** Text for stderr without the last newline, and without secrets of URLs. */
 export function errorReport(error: unknown, options: ErrorReportOptions): string {
   const known = asKnown(error);
-  if (options.asJson) return errorRecord(known, options);
+  if (options.asJson) return maskUrls(errorRecord(known, options));
   const subject = options.command ? `${options.program} ${options.command}` : options.program;
-  return errorLines(known, subject, options.withStack);
+  return maskUrls(errorLines(known, subject, options.withStack));
 }
 
 /** A failure nobody foresaw is one of the system, or `InternalError`, with the message it came with. */

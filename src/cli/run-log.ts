@@ -1,6 +1,6 @@
 /** The log of one run: opens with the command line, ends with the exit status (spec/imgadm.md §2.4). */
 
-import {maskUrl} from '../http/mask-url.ts';
+import {maskUrl, maskUrls} from '../http/mask-url.ts';
 import type {ProgramName} from './context-flags.ts';
 import type {Environment} from './environment.ts';
 import type {GlobalFlags} from './flags.ts';
@@ -22,7 +22,7 @@ export class RunLog {
       },
       level: levelOf(env),
       format: formatOf(env, program, stderr.isTTY === true),
-      write: (line) => stderr.write(`${escapeRest(line)}\n`),
+      write: (line) => stderr.write(`${escapeRest(maskUrls(line))}\n`),
     });
   }
 

@@ -6,6 +6,7 @@ import path from 'node:path';
 import {ImgctlError} from '../errors.ts';
 import type {ImageServer} from '../server/image-server.ts';
 import type {ServerMode} from '../server/server-context.ts';
+import {forbidCoreDumps} from '../sys/core-dumps.ts';
 import {tryLock} from '../sys/lock.ts';
 import type {CommandContext} from './context.ts';
 
@@ -30,6 +31,7 @@ export async function serve(
   const logger = {info: () => undefined, warn: (text: string) => context.output.warn(text)};
   const ownUsers = path.join(options.directory, 'users.json');
   const usersFile = options.usersFile ?? (existsSync(ownUsers) ? ownUsers : undefined);
+  if (usersFile !== undefined) forbidCoreDumps();
   const {directory} = options;
   const limits = maxFileBytes === undefined ? {} : {maxFileBytes};
   const server = await createImageServer({directory, mode, logger, usersFile, ...limits});

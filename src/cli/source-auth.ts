@@ -1,6 +1,6 @@
 /**
  * Who requests to a source come from: from flags to settings, and from settings to signatures and passwords. Secrets are
- * read from files here, or stay with the ssh-agent; nothing of them is in arguments, settings, logs or messages.
+ * read from files here, or stay with the ssh-agent; nothing of them is in arguments, settings, logs, messages or dumps.
  */
 
 import {open} from 'node:fs/promises';
@@ -79,6 +79,8 @@ async function readSecret(file: string, {env, warn}: AuthParts): Promise<string>
     const {mode, size} = await handle.stat();
     if (size > maxSecretBytes) throw new Error('it is too large');
     if ((mode & othersRead) !== 0) warn(`"${file}" can be read by other users: chmod 600 ${file}`);
+    const {forbidCoreDumps} = await import('../sys/core-dumps.ts');
+    forbidCoreDumps();
     return await handle.readFile('utf8');
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

@@ -1,9 +1,10 @@
 /**
- * Entry of the process that does one transfer of the importctl family: `transfer-worker.js TASK`, TASK being JSON. It
+ * Entry of the process that does one transfer of the importctl family: `transfer-worker.js VERB`, its task on standard input. It
  * outlives its client: what it reports on standard output may have no reader any more. Descriptor 3 is the input of an
  * import from `-` or the output of an export, where there is one.
  */
 
+import {readSync} from 'node:fs';
 import {CommandContext} from './context.ts';
 import {processEnvironment} from './environment.ts';
 import {doTransfer} from './importctl/do-transfer.ts';
@@ -12,8 +13,19 @@ import {Output} from './output.ts';
 import {RunLog} from './run-log.ts';
 
 const passedFd = 3;
+const newline = 10;
 
-const task: TransferTask = JSON.parse(process.argv[2] ?? '{}');
+function readTask(): TransferTask {
+  const parts: Buffer[] = [];
+  const part = Buffer.alloc(64 * 1024);
+  for (let length = readSync(0, part); length > 0; length = readSync(0, part)) {
+    parts.push(Buffer.from(part.subarray(0, length)));
+    if (part[length - 1] === newline) break;
+  }
+  return JSON.parse(Buffer.concat(parts).toString());
+}
+
+const task = readTask();
 const stop = new AbortController();
 if (task.isFromBus) {
   process.stdin.on('end', () => stop.abort('SIGTERM')).resume();

@@ -13,6 +13,12 @@ export function maskUrl(text: string): string {
   return text.replace(/\/\/[^/?#]*@/, '//***@').replace(shownQuery, () => masked);
 }
 
+/** The text with every web address in it as `maskUrl` shows it; what ends a sentence is no part of one. */
+export function maskUrls(text: string): string {
+  if (!text.includes('://')) return text;
+  return text.replace(/\bhttps?:\/\/[^\s"'<>\\]*[^\s"'<>\\:,;.)]/gi, maskUrl);
+}
+
 function decodeName(name: string): string {
   return [...new URLSearchParams(`${name}=`).keys()][0] ?? name;
 }

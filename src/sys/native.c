@@ -22,6 +22,8 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -229,6 +231,11 @@ CALL(sys_subvolume_get_flags, int fd = INT(0); uint64_t flags = 0; if (call.erro
 CALL(sys_subvolume_set_flags, int fd = INT(0); uint64_t flags = INT(1);
      RETURN(ioctl(fd, BTRFS_IOC_SUBVOL_SETFLAGS, &flags));)
 
+/* Core dumps: the limit for children, the other one for dumps that a program takes, whatever the limit. */
+
+CALL(sys_forbid_core_dumps, struct rlimit none = {0, 0}; if (setrlimit(RLIMIT_CORE, &none) < 0) RETURN(-1);
+     RETURN(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));)
+
 /* Pseudo-terminals */
 
 CALL(sys_unlock_terminal, int fd = INT(0); int unlocked = 0; unsigned index = 0; if (call.error) RETURN(-1);
@@ -315,6 +322,7 @@ static const struct {
     {"subvolumeDestroy", sys_subvolume_destroy},
     {"subvolumeGetFlags", sys_subvolume_get_flags},
     {"subvolumeSetFlags", sys_subvolume_set_flags},
+    {"forbidCoreDumps", sys_forbid_core_dumps},
     {"unlockTerminal", sys_unlock_terminal},
     {"makeRaw", sys_make_raw},
     {"setXattr", sys_set_xattr},

@@ -82,6 +82,7 @@ export interface NativeBinding {
   subvolumeGetFlags(fd: number): number;
   subvolumeSetFlags(fd: number, flags: number): number;
   subvolumeQuota(fd: number): number | Buffer;
+  forbidCoreDumps(): number;
   unlockTerminal(master: number): number;
   makeRaw(fd: number): number;
   setXattr(file: number | PathBytes, name: PathBytes, value: Buffer): number;

@@ -4,7 +4,7 @@
  */
 import {execFileSync, spawnSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
-import {existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {type Outcome, World} from '../support/world.ts';
@@ -188,11 +188,18 @@ export class Bench {
     return [`still running: ${this.#processes()}`];
   }
 
+  /** Those of this root, by argument or environment. */
   #processes(): string {
-    const found = spawnSync('pgrep', ['-af', this.world.directory], {encoding: 'utf8'}).stdout;
-    return found
-      .split('\n')
-      .filter((line) => line !== '' && !/ serve /.test(line) && !line.includes('pgrep'))
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+      .map((pid) => ({
+        pid,
+        command: readOr(`/proc/${pid}/cmdline`),
+        environment: readOr(`/proc/${pid}/environ`),
+      }))
+      .filter(({command}) => command !== '' && !/\bserve\b/.test(command))
+      .filter(({command, environment}) => `${command}${environment}`.includes(this.world.directory))
+      .map(({pid, command}) => `${pid} ${command.replaceAll('\0', ' ')}`)
       .join('; ');
   }
 
@@ -242,6 +249,15 @@ export class Bench {
       this.at(`old/images/zones-${offered}.json`),
       JSON.stringify({manifest, zpool: 'zones', source: this.world.url}),
     );
+  }
+}
+
+/** A process may be gone at any time. */
+function readOr(file: string): string {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch {
+    return '';
   }
 }
 

@@ -13,6 +13,7 @@ import {maskUrl} from '../../http/mask-url.ts';
 import {formatSize} from '../../manifest/size-text.ts';
 import {writeOutputFile} from '../../sys/output-file.ts';
 import type {CommandContext} from '../context.ts';
+import {guardSecrets} from '../network.ts';
 import type {TransferMessage, TransferTask} from './transfer-messages.ts';
 
 const progressSteps = 500;
@@ -77,6 +78,7 @@ class Telling {
     const {program, cwd, directory} = this.#task;
     const {context, signal, descriptor} = this.#surroundings;
     const {imageClass, remote} = order;
+    await guardSecrets(remote);
     const isOurs = program !== 'importctl' && !this.#task.isFromBus;
     const {output} = await runTransfer(
       {

@@ -73,14 +73,16 @@ function runWorker(context: CommandContext, task: TransferTask, telling: Telling
   const worker = spawn(
     process.execPath,
     // The flag is what `collectOften` of src/start.cjs does.
-    ['--max-semi-space-size=1', path.join(packageRoot(), 'dist/transfer-worker.js'), JSON.stringify(task)],
+    ['--max-semi-space-size=1', path.join(packageRoot(), 'dist/transfer-worker.js'), task.order.verb],
     {
       detached: true,
       cwd: task.cwd,
       env: {...context.environment.env},
-      stdio: ['ignore', 'pipe', 'ignore', ...(passed === undefined ? [] : [passed])],
+      stdio: ['pipe', 'pipe', 'ignore', ...(passed === undefined ? [] : [passed])],
     },
   );
+  worker.stdin?.on('error', () => undefined); // it has gone, which `close` tells
+  worker.stdin?.end(`${JSON.stringify(task)}\n`);
   return new Promise((resolve, reject) => {
     const onSignal = (): void => {
       telling.leave();

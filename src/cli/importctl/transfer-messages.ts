@@ -3,7 +3,7 @@
 import type {TransferOrder} from '../../actions/transfer-order.ts';
 import type {PlaceFlags, ProgramName} from '../context-flags.ts';
 
-/** The worker's one argument, as JSON. */
+/** The first line of the worker's standard input, as JSON: arguments are for everybody to see. */
 export interface TransferTask {
   order: TransferOrder;
   /** Whose words a failure is told in. */

@@ -41,13 +41,15 @@ function start(request: TransferRequest, listener: ProcessListener, options: Sta
   };
   const program = path.join(packageRoot(), 'dist/transfer-worker.js');
   // The flag is what `collectOften` of src/start.cjs does.
-  const worker = spawn(process.execPath, ['--max-semi-space-size=1', program, JSON.stringify(task)], {
+  const worker = spawn(process.execPath, ['--max-semi-space-size=1', program, task.order.verb], {
     cwd: '/',
     env: {...env},
-    // Standard input ends with this process, and the transfer with it.
+    // Arguments are for everybody to see, and a URL may hold a token. What follows the task ends with this process, and
+    // the transfer with it.
     stdio: ['pipe', 'pipe', 'inherit', ...(descriptor === undefined ? [] : [descriptor])],
   });
   worker.stdin?.on('error', () => undefined); // it has gone, which `close` tells
+  worker.stdin?.write(`${JSON.stringify(task)}\n`);
   const lines = createInterface({input: worker.stdout as NonNullable<typeof worker.stdout>});
   lines.on('line', (line) => tell(line, listener));
   worker.on('error', (error) => listener.onLog(errorLevel, `Failed to start the transfer: ${error.message}`));
