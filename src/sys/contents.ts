@@ -80,6 +80,11 @@ export function syncFileSystem(fd: number): void {
   checked(native().syncfs(fd), 'syncfs');
 }
 
+/** The same on another thread; `fd` stays open until then. */
+export async function syncFileSystemBeside(fd: number): Promise<void> {
+  checked(await native().syncfsBeside(fd), 'syncfs');
+}
+
 /** Writes bytes to their place; blocks of 4 KiB of the file that are zeros are left out, and stay the holes they are. */
 export function writeSparse(fd: number, bytes: Buffer, offset: number): void {
   checked(native().writeSparse(fd, bytes, offset), 'pwrite');

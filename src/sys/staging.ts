@@ -33,7 +33,7 @@ export function stagedSide(suffix: string): string {
   return `${sidePrefix}${suffix}`;
 }
 
-/** A second tree of the same archive. */
+/** A second tree or disk of the same file. */
 export const stagedTwin = stagedSide('.twin');
 
 /** A fresh staging directory. Whoever makes it calls `remove`, whatever happens. */

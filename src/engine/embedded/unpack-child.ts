@@ -4,7 +4,7 @@
  * in dist/; calls block on purpose, because nothing else runs here.
  */
 
-import {closeSync, constants, existsSync, fstatSync, fsyncSync, mkdirSync, openSync} from 'node:fs';
+import {closeSync, constants, existsSync, fstatSync, mkdirSync, openSync} from 'node:fs';
 import path from 'node:path';
 import {errnoOf, ImgctlError} from '../../errors.ts';
 import type {Payload} from '../../formats/sniff.ts';
@@ -25,6 +25,7 @@ import {importDirectory} from './import-directory.ts';
 import {identityOf} from './import-source.ts';
 import {liftOsTree} from './lift.ts';
 import {type Input, openInput, withDisk, writeDisk} from './open-input.ts';
+import {PendingSyncs} from './pending-syncs.ts';
 import {formatBytes} from './pull/pull-log.ts';
 import {canShareBlocks} from './share-blocks.ts';
 import {TreeWriter} from './tree-writer.ts';
@@ -43,6 +44,8 @@ const arrivalFd = 3;
 /** Read again where a second one is made of it. */
 const newFile = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR;
 const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
+const syncs = new PendingSyncs();
 
 async function unpack(task: UnpackTask): Promise<string[]> {
   if (task.sourceDirectory !== undefined) return await unpackDirectory(task.sourceDirectory);
@@ -154,16 +157,14 @@ async function unpackRaw(
     if (size === 0) throw isEmpty();
     // importd gives a disk image the times and user attributes of its file (spec/engine.md §2).
     if (!isNew) copyUserAttributes(source, fd);
+    syncs.file(fd);
     if (copy && twin !== undefined) {
       await copy.finish(size);
       copyUserAttributes(fd, twin);
-      fsyncSync(twin);
+      syncs.file(twin);
     }
-    fsyncSync(fd);
   } finally {
     await copy?.settle();
-    if (twin !== undefined) closeSync(twin);
-    closeSync(fd);
   }
   return [];
 }
@@ -184,13 +185,12 @@ async function unpackTar(task: UnpackTask, bytes: AsyncIterable<Buffer>): Promis
     await writer.settle();
     const lifted = writer.finish();
     if (lifted !== undefined) reportLift(lifted.toString());
-    syncFileSystem(top);
+    syncs.fileSystem(top);
     return writer.losses.sentences();
   } finally {
     writer.close();
     await early.settle();
     if (twin !== undefined) closeSync(twin);
-    closeSync(top);
   }
 }
 
@@ -290,6 +290,7 @@ async function main(): Promise<void> {
     const task = JSON.parse(process.argv[2] ?? '') as UnpackTask;
     const notices = await unpack(task);
     if (task.digestContents) notices.push(...reportContents());
+    await syncs.settle();
     send({type: 'done', notices});
   } catch (error) {
     send(errorMessage(asImgctlError(error, 'Unpacking')));

@@ -1,6 +1,7 @@
 import {execFileSync} from 'node:child_process';
 import {existsSync, mkdirSync, readFileSync, statSync, symlinkSync} from 'node:fs';
 import path from 'node:path';
+import {gzipSync} from 'node:zlib';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {PullBench} from './pull-bench.ts';
 
@@ -35,6 +36,21 @@ test('its zeros take no room', async () => {
   await bench.pull('/disk.raw', keep);
   for (const place of [bench.copy(), bench.place('one.raw')])
     expect(statSync(place).blocks * 512).toBeLessThan(6 * mebibyte);
+});
+
+test('a disk that has to be decoded is whole, twice, and apart', async () => {
+  bench.server.files.set('/disk.raw.gz', {body: gzipSync(disk)});
+  await bench.pull('/disk.raw.gz', keep);
+  expect(bench.names()).toEqual(['.raw-.raw', 'one.raw']);
+  for (const place of [bench.copy(), bench.place('one.raw')]) {
+    expect(readFileSync(place).equals(disk)).toBe(true);
+    expect(statSync(place)).toMatchObject({nlink: 1, mtimeMs: statSync(bench.copy()).mtimeMs});
+    expect(statSync(place).blocks * 512).toBeLessThan(6 * mebibyte);
+  }
+  expect(statSync(bench.copy()).mode & 0o7777).toBe(0o444);
+  expect(statSync(bench.place('one.raw')).mode & 0o7777).toBe(0o644);
+  await bench.pull('/disk.raw.gz', {...keep, localName: 'two'});
+  expect(readFileSync(bench.place('two.raw')).equals(disk)).toBe(true);
 });
 
 test('a name that is taken keeps its image, and the file is pulled anew', async () => {
