@@ -24,7 +24,7 @@ interface Pair {
   path: Buffer;
 }
 
-export async function* readLayer(top: number, base: number, losses: Losses): AsyncGenerator<Buffer> {
+export function* readLayer(top: number, base: number, losses: Losses): Generator<Buffer> {
   const reader = new LayerReader({top, base}, losses);
   yield* reader.directory({dir: top, base, path: topPath});
   yield tarEnd;

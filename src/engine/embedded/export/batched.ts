@@ -1,7 +1,7 @@
 const batchBytes = 256 * 1024;
 
 /** The same bytes in larger chunks, because every chunk costs an encoder and the kernel a turn. */
-export async function* batched(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+export async function* batched(chunks: Iterable<Buffer> | AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let parts: Buffer[] = [];
   let size = 0;
   for await (const chunk of chunks) {

@@ -83,7 +83,7 @@ async function exportTree(directory: string, task: ExportTask, output: Output): 
   return losses.sentences();
 }
 
-async function* entriesOf(top: number, {base}: ExportTask, losses: Losses): AsyncGenerator<Buffer> {
+function* entriesOf(top: number, {base}: ExportTask, losses: Losses): Generator<Buffer> {
   if (base?.directory === undefined) return yield* readTree(top, losses);
   const below = openSync(base.directory, directoryFlags);
   try {

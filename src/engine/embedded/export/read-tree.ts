@@ -19,7 +19,7 @@ import {
 } from './tree-entry.ts';
 
 /** Yields the archive of an open directory. What could not be kept is counted in `losses`. */
-export async function* readTree(top: number, losses: Losses): AsyncGenerator<Buffer> {
+export function* readTree(top: number, losses: Losses): Generator<Buffer> {
   const reader = new TreeReader(losses);
   const stats = fstatSync(top, {bigint: true});
   yield encodeTarHeader({type: 'directory', path: Buffer.from('./'), size: 0, ...metadataOf(stats, top)});
