@@ -20,7 +20,7 @@ import {Output} from './output.ts';
 import {copyRawTo, readRaw} from './read-raw.ts';
 import {readTree} from './read-tree.ts';
 import {directoryFlags} from './tree-entry.ts';
-import {zstdFileFrames} from './zstd-frames.ts';
+import {zstdFileFrames, zstdFrameEncoder} from './zstd-frames.ts';
 
 const source = 0;
 const progressStep = 0.005;
@@ -76,15 +76,29 @@ async function exportTree(directory: string, task: ExportTask, output: Output): 
   const top = openSync(directory, directoryFlags);
   const losses = new Losses();
   try {
-    await writeAll(encoded(batched(entriesOf(top, task, losses)), task), output);
+    const frames = framesOf(task);
+    const packed = frames
+      ? frames(entriesOf(top, task, losses, {reuse: true}))
+      : encoded(batched(entriesOf(top, task, losses)), task);
+    await writeAll(packed, output);
   } finally {
     closeSync(top);
   }
   return losses.sentences();
 }
 
-function* entriesOf(top: number, {base}: ExportTask, losses: Losses): Generator<Buffer> {
-  if (base?.directory === undefined) return yield* readTree(top, losses);
+/** What copies every piece before it asks for the next. */
+function framesOf({compression, cores}: ExportTask): ReturnType<typeof zstdFrameEncoder> {
+  return compression === 'zstd' && cores !== undefined ? zstdFrameEncoder(cores) : undefined;
+}
+
+function* entriesOf(
+  top: number,
+  {base}: ExportTask,
+  losses: Losses,
+  {reuse} = {reuse: false},
+): Generator<Buffer> {
+  if (base?.directory === undefined) return yield* readTree(top, losses, {reuse});
   const below = openSync(base.directory, directoryFlags);
   try {
     send({type: 'base', digest: digestTree(below)});

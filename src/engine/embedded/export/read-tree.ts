@@ -18,9 +18,14 @@ import {
   readBody,
 } from './tree-entry.ts';
 
-/** Yields the archive of an open directory. What could not be kept is counted in `losses`. */
-export function* readTree(top: number, losses: Losses): Generator<Buffer> {
-  const reader = new TreeReader(losses);
+const bodyBytes = 256 * 1024;
+
+/**
+ * Yields the archive of an open directory. What could not be kept is counted in `losses`. With `reuse` a piece is good
+ * until the next is asked for: new memory costs as much as the reading.
+ */
+export function* readTree(top: number, losses: Losses, {reuse = false} = {}): Generator<Buffer> {
+  const reader = new TreeReader(losses, reuse ? Buffer.allocUnsafeSlow(bodyBytes) : undefined);
   const stats = fstatSync(top, {bigint: true});
   yield encodeTarHeader({type: 'directory', path: Buffer.from('./'), size: 0, ...metadataOf(stats, top)});
   yield* reader.directory(top, Buffer.from('./'));
@@ -29,11 +34,14 @@ export function* readTree(top: number, losses: Losses): Generator<Buffer> {
 
 export class TreeReader {
   readonly #losses: Losses;
+  readonly #body: Buffer | undefined;
   /** The first name of a file that has several, by device and inode. */
   readonly #linked = new Map<string, Buffer>();
 
-  constructor(losses: Losses) {
+  /** Contents are read into the buffer, if one is given. */
+  constructor(losses: Losses, body?: Buffer) {
     this.#losses = losses;
+    this.#body = body;
   }
 
   /** What is in an open directory; `path` ends with a slash. */
@@ -123,7 +131,7 @@ export class TreeReader {
       yield encodeTarHeader(runs ? {...entry, runs} : entry);
       let stored = 0;
       for (const run of runs ?? [{offset: 0, length: size}]) {
-        if (!(yield* readBody(fd, run))) this.#losses.add('changed', String(path));
+        if (!(yield* readBody(fd, run, this.#body))) this.#losses.add('changed', String(path));
         stored += run.length;
       }
       yield tarPadding(stored);

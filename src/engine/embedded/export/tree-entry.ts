@@ -13,11 +13,19 @@ const chunkBytes = 1024 * 1024;
 /** A file in more pieces is stored with its holes: its map would be larger than readers allow. */
 const maxRuns = 200_000;
 
-/** The bytes of a run; zeros, and false at the end, where the file has become shorter. */
-export function* readBody(fd: number, {offset, length}: SparseRun): Generator<Buffer, boolean> {
+/**
+ * The bytes of a run; zeros, and false at the end, where the file has become shorter. Each piece is a buffer of its own,
+ * or the beginning of the one given.
+ */
+export function* readBody(
+  fd: number,
+  {offset, length}: SparseRun,
+  reused?: Buffer,
+): Generator<Buffer, boolean> {
   let isWhole = true;
   for (let done = 0; done < length; ) {
-    const buffer = Buffer.allocUnsafe(Math.min(length - done, chunkBytes));
+    const wanted = Math.min(length - done, reused?.length ?? chunkBytes);
+    const buffer = reused?.subarray(0, wanted) ?? Buffer.allocUnsafe(wanted);
     let count = isWhole ? readSync(fd, buffer, 0, buffer.length, offset + done) : 0;
     if (count === 0) {
       isWhole = false;

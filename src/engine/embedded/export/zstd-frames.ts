@@ -3,7 +3,6 @@
  * never on the number of cores. What is yielded is good until the next is asked for, because the buffers are used again.
  */
 import {ImgctlError} from '../../../errors.ts';
-import type {Encoder} from '../../../formats/encoder.ts';
 import {findData} from '../../../sys/contents.ts';
 import {ZstdEncoder} from '../../../sys/zstd-codec.ts';
 
@@ -14,8 +13,12 @@ const frameBytes = 4 * 1024 * 1024;
 /** Each takes 10 MiB, and all memory of a command has a limit (design.md §8). */
 const maxEncoders = 9;
 
+/** It has copied a piece before it asks for the next. */
+type FrameEncoder = (source: Pieces) => AsyncGenerator<Buffer>;
+type Pieces = Iterable<Buffer> | AsyncIterable<Buffer>;
+
 /** Undefined where there is no library. */
-export function zstdFrameEncoder(cores: number): Encoder | undefined {
+export function zstdFrameEncoder(cores: number): FrameEncoder | undefined {
   const lanes = Lanes.open(cores);
   return lanes && ((source) => encodeChunks(source, lanes));
 }
@@ -31,7 +34,7 @@ export function zstdFileFrames(
   return lanes && encodeFile(fd, size, lanes, onPosition);
 }
 
-async function* encodeChunks(source: AsyncIterable<Buffer>, lanes: Lanes): AsyncGenerator<Buffer> {
+async function* encodeChunks(source: Pieces, lanes: Lanes): AsyncGenerator<Buffer> {
   let lane = lanes.take();
   let filled = 0;
   try {
