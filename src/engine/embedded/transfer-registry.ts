@@ -130,7 +130,11 @@ export class TransferRecord {
   }
 
   #tick(): void {
-    if (!this.#isWritten) this.#write();
+    try {
+      if (!this.#isWritten) this.#write();
+    } catch {
+      // The disk is full, say: others see how far it was before. What that does to the transfer itself is found out there.
+    }
     if (existsSync(this.#options.cancelPath)) this.#options.onCancel();
   }
 
