@@ -7,7 +7,7 @@ import type {ImageRecord} from '../catalog/records.ts';
 import {canMark} from '../engine/capabilities.ts';
 import {ImgctlError} from '../errors.ts';
 import {changedFields} from '../manifest/changed-fields.ts';
-import {isUuid} from '../manifest/manifest.ts';
+import {type ImageManifest, isUuid} from '../manifest/manifest.ts';
 import type {ActionContext, Pool} from './context.ts';
 import {DamagedRecords} from './damaged-records.ts';
 import {findOffered, type OfferedImage} from './find-offered.ts';
@@ -111,6 +111,12 @@ async function takeOver(
 ): Promise<Pick<UpdatedImage, 'added' | 'fields' | 'source'> | undefined> {
   const {uuid, pool, localName} = image;
   const {url} = offered.source.settings;
+  if (image.record && isOtherFile(image.record.manifest, offered.manifest)) {
+    context.report.warn(
+      `source "${url}" offers another file as image ${uuid} than the one that is installed; nothing of it is taken`,
+    );
+    return undefined;
+  }
   if (!image.record) {
     const [use] = await findUses(context, {pool, record: {localName}});
     if (use !== undefined) {
@@ -128,6 +134,12 @@ async function takeOver(
     context.report.step(`Updated ${count} for image ${uuid} from "${url}": ${fields.join(', ')}`);
   }
   return {added: !image.record, fields, source: url};
+}
+
+/** A file never changes under a UUID (spec/imgapi.md): who says so is mistaken, or wants something to be taken for something. */
+function isOtherFile(installed: ImageManifest, offered: ImageManifest): boolean {
+  const [one, other] = [installed, offered].map(({files}) => files?.[0]?.sha1?.toLowerCase());
+  return one !== undefined && other !== undefined && one !== other;
 }
 
 /** Under the image's lock, upon the record as it is then: an instance may have been made meanwhile. */

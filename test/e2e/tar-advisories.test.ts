@@ -62,6 +62,12 @@ describe.runIf(isRoot)('an archive as in', () => {
   const cases: [string, string, () => Member[], string][] = [
     ['CVE-2001-1267', 'a name that climbs', () => [file('../../outside/victim')], 'InvalidArchive'],
     [
+      'CVE-2002-0399',
+      'a name that climbs behind a slash',
+      () => [file('/../../outside/victim')],
+      'InvalidArchive',
+    ],
+    [
       'CVE-2007-4559',
       'a name that climbs from below',
       () => [file('a/b/../../../../outside/victim')],
@@ -123,6 +129,24 @@ describe.runIf(isRoot)('an archive as in', () => {
       'LimitExceeded',
     ],
     ['CVE-2025-4517', 'links so long that resolving them gives up', () => longLinks(), 'InvalidArchive'],
+    [
+      'CVE-2025-4138',
+      'a link upwards below a directory that comes later',
+      () => [symlink('d/up', '../../outside'), folder('d'), file('d/up/victim')],
+      'InvalidArchive',
+    ],
+    [
+      'CVE-2025-4330',
+      'a hard link to a link that leads outside',
+      () => [symlink('l', victim()), hardlink('x', 'l'), file('x')],
+      'inside',
+    ],
+    [
+      'CVE-2025-45582',
+      'a link to a directory outside, then a file by way of it',
+      () => [symlink('x', '../../../outside'), file('x/victim')],
+      'InvalidArchive',
+    ],
     [
       'CVE-2025-48387',
       'a hard link by a name that climbs',

@@ -43,6 +43,17 @@ test('an update keeps what only the record knows: instances, mark, digests', asy
   ]);
 });
 
+test('a source that has another file under the UUID of an installed image is warned about and changes nothing', async () => {
+  await importImage(context, {text: a});
+  const before = (await context.records.find(a))!;
+  const [file] = before.manifest.files!;
+  const files = [{...file!, sha1: '0'.repeat(40)}];
+  server.images[0]!.manifest = {...before.manifest, description: 'new', files};
+  expect(await updateImages(context, {uuids: [], dryRun: false})).toMatchObject({changed: false, images: []});
+  expect(await context.records.find(a)).toEqual(before);
+  expect(world.warnings.join()).toContain(`offers another file as image ${a} than the one that is installed`);
+});
+
 test('the source that answers becomes the image’s source, silently', async () => {
   await importImage(context, {text: a});
   const other = await startBareServer([server.images[0]!]);
