@@ -264,8 +264,7 @@ export class TreeWriter {
       } catch (error) {
         if (errnoOf(error) !== 'EPERM') throw error;
         if (this.#options.needsDevices) throw devicesForbidden(entry.path, error);
-        this.losses.add('device', place.label);
-        return;
+        return this.losses.add('device', place.label);
       }
     }
     setMetadata({...place, isSymlink: type === 'symlink'}, entry, this.losses);
