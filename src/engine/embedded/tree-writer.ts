@@ -252,8 +252,7 @@ export class TreeWriter {
   }
 
   #addSpecial(entry: TreeEntry, place: Place, path: string): void {
-    const {dir, name} = place;
-    const {type, major, minor} = entry;
+    const [{dir, name}, {type, major, minor}] = [place, entry];
     if (type === 'symlink') {
       if (entry.linkPath.length === 0 || entry.linkPath.includes(0))
         throw refused(entry.path, 'it points to no name');
@@ -264,7 +263,8 @@ export class TreeWriter {
       } catch (error) {
         if (errnoOf(error) !== 'EPERM') throw error;
         if (this.#options.needsDevices) throw devicesForbidden(entry.path, error);
-        return this.losses.add('device', place.label);
+        this.losses.add('device', place.label);
+        return;
       }
     }
     setMetadata({...place, isSymlink: type === 'symlink'}, entry, this.losses);
