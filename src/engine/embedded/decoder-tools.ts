@@ -1,7 +1,7 @@
 /**
  * What beats the decoders that come along: liblzma of the system takes half the time of the bundled one, and from 5.4 on
  * decodes blocks side by side; libbz2 a quarter of that of the one in JavaScript; zlib and libzstd work beside the
- * writing, which the streams of Node around them do not. bzip2 is compressed only by its tool.
+ * writing, which the streams of Node around them hold back. bzip2 is compressed only by its tool.
  */
 import {accessSync, constants} from 'node:fs';
 import {pipeline, Readable} from 'node:stream';
