@@ -2,6 +2,7 @@
  * All kinds of torture one after the other: those with a number to reach first, for as long as they need, then the others,
  * each with its share of the time that is left.
  */
+import path from 'node:path';
 import {Bench} from './bench.ts';
 import {runConcurrency} from './concurrency.ts';
 import {type Finding, runSeries} from './fault-series.ts';
@@ -30,6 +31,9 @@ export interface TortureOptions {
   say(text: string): void;
 }
 
+/** Where the program under test lies, which stacks name. */
+const program = path.join(import.meta.dirname, '../..');
+
 /** Of the time that is left when a part begins, in this order; full disks need root. */
 const shares = {
   fuzz: 0.2,
@@ -49,7 +53,7 @@ export async function torture(options: TortureOptions): Promise<RunResult> {
   const random = new Random(seed);
   const bench = new Bench();
   const onFinding = (text: string): void => {
-    const masked = text.replaceAll(bench.world.directory, '$W');
+    const masked = text.replaceAll(bench.world.directory, '$W').replaceAll(program, '$P');
     findings.push(masked);
     say(masked);
   };
