@@ -4,6 +4,7 @@
  *     [--json FILE] [--markdown FILE] [--parts DIR]
  * Runs inside `inside.sh`. A row of which a run fails or did not do its work is left out and named; the others go on.
  */
+import {execFileSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {parseArgs} from 'node:util';
@@ -49,6 +50,8 @@ async function once<T>(row: Row, peer: Peer, run: (command: Command) => T | Prom
   const release = peer === 'sid' || peer === 'trixie' ? bindInto(places.tree(peer), target) : undefined;
   try {
     row.prepare?.(target);
+    // Into memory, where it may not have stayed since the last run: who comes first would pay for the disk.
+    if (row.input) execFileSync('cat', [row.input], {stdio: ['ignore', 'ignore', 'inherit']});
     const {argv, env} = row.commands[peer]?.(target) ?? {argv: ['false']};
     const pinned = values.cores ? ['taskset', '-c', `0-${Number(values.cores) - 1}`] : [];
     const [program = '', ...rest] = [...pinned, ...argv];

@@ -14,6 +14,8 @@ const file = 'disk.raw.gz';
 export interface ImageServer {
   url: string;
   sha256: string;
+  /** What it serves. */
+  file: string;
   stop(): void;
 }
 
@@ -46,16 +48,17 @@ export async function startImages({data, imgctl}: Places, scratch: string): Prom
   if (!child.stdout) throw new Error('the image server has no output');
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   const url = /http:\S+/.exec(line.toString())?.[0] ?? '';
-  return {url, sha256: sha256.digest('hex'), stop: () => child.kill()};
+  return {url, sha256: sha256.digest('hex'), file: path.join(image, 'file'), stop: () => child.kill()};
 }
 
-export function importRow({data, imgctl}: Places, {url, sha256}: ImageServer): Row {
+export function importRow({data, imgctl}: Places, {url, sha256, file: input}: ImageServer): Row {
   const run = ({directory}: Target, ...words: string[]): Command => ({
     argv: [imgctl, '--root', directory, ...words],
   });
   return {
     name: 'import of a catalog image, to our pull-raw of the same bytes',
     goal: 1.05,
+    input,
     prepare({directory}) {
       mkdirSync(path.join(directory, 'etc/imgctl'), {recursive: true});
       writeFileSync(path.join(directory, 'etc/imgctl/config.json'), JSON.stringify({sources: [{url}]}));

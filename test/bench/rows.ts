@@ -11,6 +11,8 @@ export interface Row {
   name: string;
   /** The largest ratio of wall times, imgctl to importd 262 (or the tool, if there is no importd), that is good enough. */
   goal: number;
+  /** The file that all sides read; absent where `prepare` writes what is read. */
+  input?: string;
   /** Puts in place what the work starts from; not timed. */
   prepare?(target: Target): void;
   commands: Partial<Record<Peer, (target: Target) => Command>>;
@@ -153,11 +155,12 @@ export function makeRows(places: Places): Row[] {
       ...importOf('raw', file),
       tool: (target: Target) => diskByTool(tool, path.join(data, file), target),
     };
-    rows.push({name: `import-raw: ${name}`, goal, commands, check: sameDisk});
+    rows.push({name: `import-raw: ${name}`, input: path.join(data, file), goal, commands, check: sameDisk});
   }
   const zstdFile = 'disk-zstd.qcow2';
   rows.push({
     name: 'import-raw: qcow2 zstd',
+    input: path.join(data, zstdFile),
     goal: 1.5, // importd refuses it: against the tool
     commands: {
       imgctl: (target) => imgctl(target, 'import-raw', '-m', '-q', path.join(data, zstdFile), 'o'),
@@ -170,21 +173,21 @@ export function makeRows(places: Places): Row[] {
       ...pull('raw', file),
       tool: (target: Target) => pulledDiskByTool(tool, `${url}/${file}`, target),
     };
-    rows.push({name: `pull-raw: ${name}`, goal, commands, check: sameDisk});
+    rows.push({name: `pull-raw: ${name}`, input: path.join(data, file), goal, commands, check: sameDisk});
   }
   for (const [name, file, goal] of tarFiles) {
     const commands = {
       ...importOf('tar', file),
       tool: (target: Target) => treeByTool(path.join(data, file), target),
     };
-    rows.push({name: `import-tar: ${name}`, goal, commands, check: sameTree});
+    rows.push({name: `import-tar: ${name}`, input: path.join(data, file), goal, commands, check: sameTree});
   }
   for (const [name, file, goal, tool] of tarFiles) {
     const commands = {
       ...pull('tar', file),
       tool: (target: Target) => pulledTreeByTool(tool, `${url}/${file}`, target),
     };
-    rows.push({name: `pull-tar: ${name}`, goal, commands, check: sameTree});
+    rows.push({name: `pull-tar: ${name}`, input: path.join(data, file), goal, commands, check: sameTree});
   }
   for (const type of ['tar', 'raw'] as const)
     for (const format of exportFormats) rows.push(exportRow(places, type, format, {imgctl, helper}));
