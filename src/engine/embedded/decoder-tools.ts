@@ -7,7 +7,7 @@ import {accessSync, constants} from 'node:fs';
 import {pipeline, Readable} from 'node:stream';
 import {decodeBzip2} from '../../formats/bzip2.ts';
 import {compress, type Encoder, type OutputCompression} from '../../formats/compress.ts';
-import type {DecompressLimits, DecompressOptions} from '../../formats/decompress.ts';
+import type {DecompressOptions} from '../../formats/decompress.ts';
 import {decodeGzip} from '../../formats/gzip.ts';
 import {decodeXz} from '../../formats/xz.ts';
 import {decodeZstd, windowLogOf} from '../../formats/zstd.ts';
@@ -17,6 +17,7 @@ import {startProcess} from '../../sys/run.ts';
 import {XzDecoder} from '../../sys/xz-decoder.ts';
 import {ZstdDecoder} from '../../sys/zstd-codec.ts';
 import {zstdFrameEncoder} from './export/zstd-frames.ts';
+import {OutputBuffers} from './output-buffers.ts';
 import {decodeBySystem as decodeBzip2BySystem} from './system-bzip2.ts';
 import {decodeBySystem as decodeGzipBySystem} from './system-gzip.ts';
 import {decodeBySystem} from './system-xz.ts';
@@ -25,17 +26,24 @@ import {decodeBySystem as decodeZstdBySystem} from './system-zstd.ts';
 const bzip2 = '/usr/bin/bzip2';
 
 /** A library that is not installed is left out: then the decoder that comes along does it. */
-export function decoderTools(): NonNullable<DecompressOptions['replacements']> {
-  return {bzip2: decodeBzip2Best, gzip: decodeGzipBest, xz: decodeXzBest, zstd: decodeZstdBest};
-}
-
-function decodeBzip2Best(source: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-  return hasBzip2Library() ? decodeBzip2BySystem(source) : decodeBzip2(source);
-}
-
-function decodeGzipBest(source: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-  const decoder = GzipDecoder.open();
-  return decoder ? decodeGzipBySystem(decoder, source) : decodeGzip(source);
+export function decoderTools(
+  buffers: OutputBuffers = new OutputBuffers(),
+): NonNullable<DecompressOptions['replacements']> {
+  return {
+    bzip2: (source) => (hasBzip2Library() ? decodeBzip2BySystem(source) : decodeBzip2(source)),
+    gzip(source) {
+      const decoder = GzipDecoder.open();
+      return decoder ? decodeGzipBySystem(decoder, source, buffers) : decodeGzip(source);
+    },
+    xz(source, limits) {
+      const decoder = XzDecoder.open(limits.maxMemoryBytes);
+      return decoder ? decodeBySystem(decoder, source, limits, buffers) : decodeXz(source, limits);
+    },
+    zstd(source, limits) {
+      const decoder = ZstdDecoder.open(windowLogOf(limits));
+      return decoder ? decodeZstdBySystem(decoder, source, limits, buffers) : decodeZstd(source, limits);
+    },
+  };
 }
 
 /** As `compress` does, by what beats it. What is yielded is good until the next is asked for. */
@@ -51,16 +59,6 @@ export function compressBest(
 /** Undefined where the tool is not installed. */
 function bzip2Encoder(): Encoder | undefined {
   return isInstalled(bzip2) ? (source) => run(bzip2, ['-9c'], source) : undefined;
-}
-
-function decodeXzBest(source: AsyncIterable<Buffer>, limits: DecompressLimits): AsyncIterable<Buffer> {
-  const decoder = XzDecoder.open(limits.maxMemoryBytes);
-  return decoder ? decodeBySystem(decoder, source, limits) : decodeXz(source, limits);
-}
-
-function decodeZstdBest(source: AsyncIterable<Buffer>, limits: DecompressLimits): AsyncIterable<Buffer> {
-  const decoder = ZstdDecoder.open(windowLogOf(limits));
-  return decoder ? decodeZstdBySystem(decoder, source, limits) : decodeZstd(source, limits);
 }
 
 function isInstalled(program: string): boolean {

@@ -6,6 +6,7 @@ import {type Payload, sniffBytes, sniffCompression, sniffPayload} from '../../fo
 import type {Arrival} from './arrival.ts';
 import {decoderTools} from './decoder-tools.ts';
 import {type FileAccess, randomAccess, readFileFrom, readHead} from './file-source.ts';
+import {OutputBuffers} from './output-buffers.ts';
 import {convertQcow2, copyRaw, type OnWritten, writeRaw} from './raw-writer.ts';
 import {openUnnamed} from './unnamed-file.ts';
 
@@ -35,12 +36,15 @@ export async function openInput(
   const head = readHead(fd, sniffBytes);
   const compression = sniffCompression(head);
   const isPlain = compression === 'none';
-  const options = {limits, replacements: decoderTools()};
+  const buffers = new OutputBuffers();
+  const options = {limits, replacements: decoderTools(buffers)};
   const isArriving = arrival !== undefined;
   const reuse = isPlain && (isArriving || sniffPayload(head) === 'tar');
   const decoded = counted(decompress(readFileFrom(fd, onPosition, {reuse, arrival}), compression, options));
   const bytes = new ByteReader(decoded.chunks);
   const payload = sniffPayload(isPlain ? head : await bytes.peek(sniffBytes));
+  // Records of a ZFS stream are larger; all others look back as `readFileFrom` allows.
+  if (payload !== 'zfs') buffers.reuse();
   return {
     fd,
     isPlain,

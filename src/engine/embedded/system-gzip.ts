@@ -1,6 +1,7 @@
 /** gzip by zlib itself. */
 import {ByteReader} from '../../formats/byte-reader.ts';
 import type {GzipDecoder} from '../../sys/gzip-decoder.ts';
+import type {OutputBuffers} from './output-buffers.ts';
 import {stepAhead} from './step-ahead.ts';
 
 const magic = Buffer.from([0x1f, 0x8b]);
@@ -9,10 +10,11 @@ const magic = Buffer.from([0x1f, 0x8b]);
 export async function* decodeBySystem(
   decoder: GzipDecoder,
   source: AsyncIterable<Buffer>,
+  buffers: OutputBuffers,
 ): AsyncGenerator<Buffer> {
   const reader = new ByteReader(source);
   try {
-    do yield* stepAhead(decoder, reader, 'zlib');
+    do yield* stepAhead(decoder, reader, {library: 'zlib', buffers});
     while ((await reader.peek(magic.length)).equals(magic));
     await checkPadding(reader);
   } finally {

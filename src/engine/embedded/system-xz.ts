@@ -2,8 +2,8 @@
 import type {DecompressLimits} from '../../formats/decompress.ts';
 import {xzTooLarge} from '../../formats/xz.ts';
 import type {XzDecoder, XzStep} from '../../sys/xz-decoder.ts';
+import type {OutputBuffers} from './output-buffers.ts';
 
-const outputBytes = 256 * 1024;
 const noBytes = Buffer.alloc(0);
 
 /** Decodes as `decodeXz` does: any number of streams, padding between and after them. */
@@ -11,6 +11,7 @@ export async function* decodeBySystem(
   decoder: XzDecoder,
   source: AsyncIterable<Buffer>,
   limits: DecompressLimits,
+  buffers: OutputBuffers,
 ): AsyncGenerator<Buffer> {
   const input = source[Symbol.asyncIterator]();
   let rest: Buffer = noBytes;
@@ -21,7 +22,7 @@ export async function* decodeBySystem(
       if (next.done) isLast = true;
       else rest = next.value;
     }
-    const output = Buffer.allocUnsafeSlow(outputBytes);
+    const output = buffers.next();
     const done = await decoder.step(rest, output, {isLast});
     rest = rest.subarray(done.taken);
     return {...done, bytes: output.subarray(0, done.made)};
