@@ -16,6 +16,8 @@ export function runInOracle(suite: string, lib: string, script: string): string 
   return execFileSync('bash', [program, '--lib', lib, '--share', lib, suite, '--', 'bash', '-euc', script], {
     encoding: 'utf8',
     cwd: lib,
+    // importd's tar writes names only as far as the locale has them.
+    env: {...process.env, LC_ALL: 'C.UTF-8'},
   });
 }
 
