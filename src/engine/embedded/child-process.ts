@@ -7,8 +7,8 @@ import type {ProcessEnd, RunningProcess, RunOptions} from '../../sys/run.ts';
 import {type ChildMessage, parseChildMessage} from './child-protocol.ts';
 import type {Sandbox, WrapRequest} from './sandbox.ts';
 
-/** Keeps the heap small; image data lives in buffers outside it. */
-const nodeOptions = ['--max-old-space-size=128', '--max-semi-space-size=1', '--disable-warning=DEP0005'];
+/** Keeps the heap small; image data lives in buffers outside it. With 1 MiB of young objects a tree took 0.12 s more of processor. */
+const nodeOptions = ['--max-old-space-size=128', '--max-semi-space-size=4', '--disable-warning=DEP0005'];
 const maxLineLength = 256 * 1024;
 
 export interface ChildOptions {
