@@ -26,7 +26,7 @@ for suite in sid trixie; do
 	mount --bind "$data" "$root$data"
 done
 # The same liblzma for all, so that programs are compared and not the ages of two distributions: half of the time is its.
-ours=$(ldconfig -p | awk '/liblzma\.so\.5 / {print $NF; exit}')
+ours=$(ldconfig -p | awk '/liblzma\.so\.5 / && !found++ {print $NF}') # to its end: a pipe that breaks is a failure here
 theirs=$(realpath "$oracle/sid/usr/lib/$(uname -m)-linux-gnu/liblzma.so.5")
 if [ -n "$ours" ]; then
 	mount --bind "$theirs" "$(realpath "$ours")"
