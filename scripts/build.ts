@@ -166,7 +166,7 @@ async function buildBundle(): Promise<void> {
 
 /** What the quick bundle has of what the program loads when it is asked for. */
 const quickModules =
-  /\/(?:commands\/(?:avail|get|list|sources)|actions\/resolve-image|catalog\/catalog-to-read|cli\/(?:offered-before|source-settings-store)|engine\/embedded\/image-names)\.ts$/;
+  /\/(?:commands\/(?:avail|get|list|sources)|actions\/resolve-image|catalog\/catalog-to-read|cli\/source-settings-store|engine\/embedded\/image-names)\.ts$/;
 
 /** Of Node: the rest takes longer to load than the commands to run. */
 const quickBuiltins = ['node:fs', 'node:path'];
