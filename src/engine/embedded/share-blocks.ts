@@ -1,13 +1,13 @@
 import {closeSync} from 'node:fs';
 import {reflink} from '../../sys/contents.ts';
 import {writeFully} from '../../sys/copy-file.ts';
-import {openUnnamed} from './unnamed-file.ts';
+import {openNameless} from '../../sys/descriptors.ts';
 
-/** Whether files in a staging directory can share blocks; tried, because nothing tells it. */
-export function canShareBlocks(directory?: string): boolean {
-  const from = openUnnamed(directory);
+/** Whether files in a directory can share blocks; tried on two without names, because nothing tells it. */
+export function canShareBlocks(directory: string): boolean {
+  const from = openNameless(directory);
   try {
-    const to = openUnnamed(directory);
+    const to = openNameless(directory);
     try {
       writeFully(from, Buffer.alloc(4096, 1), 0);
       return reflink(from, to);

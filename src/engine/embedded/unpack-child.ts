@@ -137,7 +137,7 @@ async function unpackDisk(task: UnpackTask, input: Input): Promise<string[]> {
   const {maxOutputBytes: maxBytes} = task.limits;
   // importd converts a pulled one into a new file, and an imported one in place.
   const isNew = isQcow2 && (task.isPull ?? false);
-  const needsTwin = task.needsTwin === true && !canShareBlocks();
+  const needsTwin = task.needsTwin === true && !canShareBlocks('.');
   const write: WriteRaw = (fd, onWritten) => writeDisk(input, fd, {maxBytes, onPosition, onWritten});
   return await unpackRaw(write, {isNew, needsTwin});
 }
@@ -173,7 +173,7 @@ async function unpackTar(task: UnpackTask, bytes: AsyncIterable<Buffer>): Promis
   const top = makeTree();
   const isRoot = process.geteuid?.() === 0;
   const options = {maxEntries: task.maxEntries, needsDevices: isRoot};
-  const twin = task.needsTwin && isRoot && !canShareBlocks() ? makeTwin() : undefined;
+  const twin = task.needsTwin && isRoot && !canShareBlocks('.') ? makeTwin() : undefined;
   const writer =
     twin === undefined ? new TreeWriter(top, options) : new TwinWriter({first: top, second: twin}, options);
   const early = new EarlySyncing(top);

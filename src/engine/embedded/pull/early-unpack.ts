@@ -33,8 +33,6 @@ export class EarlyUnpack {
   #isTaken = false;
   /** Set for a download that is itself to become an image. */
   #moved: EarlyWriting | undefined;
-  /** Left over from asking the file system. */
-  #probed: Staging | undefined;
 
   constructor(options: PullChildOptions, request: PullRequest) {
     this.#options = options;
@@ -76,7 +74,6 @@ export class EarlyUnpack {
   /** Ends what was not taken. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#giveUp();
-    await this.#probed?.remove();
     if (!this.#running || this.#isTaken) return;
     await this.#running.finished.catch(() => undefined);
     await this.#running.staging.remove();
@@ -99,13 +96,9 @@ export class EarlyUnpack {
       return;
     }
     this.#moved = new EarlyWriting(this.#fd);
-    this.#isOff = true;
-    if (!keepDownload || localName === undefined) return;
-    this.#probed = makeStaging(store.directory, localName);
-    if (canShareBlocks(this.#probed.path)) return;
-    this.#isOff = false;
-    this.#run(this.#probed, {format: 'raw'});
-    this.#probed = undefined;
+    if (keepDownload && localName !== undefined && !canShareBlocks(store.directory))
+      this.#run(makeStaging(store.directory, localName), {format: 'raw'});
+    else this.#isOff = true;
   }
 
   #run(staging: Staging, what = unpackWish(this.#request)): void {
