@@ -6,7 +6,7 @@
 import type {FileHandle} from 'node:fs/promises';
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {ImgctlError} from '../errors.ts';
-import {FileDigester, type FileDigests} from '../verify/digester.ts';
+import type {FileDigests} from '../verify/digester.ts';
 import {hashFile} from './cache-file.ts';
 import {
   interrupted,
@@ -19,8 +19,9 @@ import {
   wrongPart,
 } from './download-errors.ts';
 import type {FetchRequest, OpenedFile} from './fetch-request.ts';
+import {ArrivingDigests} from './file-digests.ts';
+import {Intake} from './intake.ts';
 import {readPartialNote, writePartialNote} from './partial-note.ts';
-import {WriteBehind} from './write-behind.ts';
 
 export interface RetryOptions {
   /** How often a download that broke in the middle is continued without coming further to speak of. */
@@ -44,7 +45,7 @@ const amendsBytes = 64 * 1024;
 export class Attempt {
   readonly #place: AttemptPlace;
   readonly #request: FetchRequest;
-  #digester = new FileDigester();
+  #digests = new ArrivingDigests();
   #doneBytes = 0;
   #reusedBytes = 0;
   /** How far answers of this run had come when failures were last forgiven; who always begins anew makes no progress. */
@@ -68,7 +69,7 @@ export class Attempt {
   }
 
   digests(): FileDigests {
-    return this.#digester.digests();
+    return this.#digests.values();
   }
 
   /** Takes over what an earlier run left. */
@@ -80,7 +81,7 @@ export class Attempt {
     const note = size > 0 ? await readPartialNote(path) : undefined;
     // Another source's validator says nothing about this one.
     this.#validator = note?.url === url ? note.validator : undefined;
-    this.#doneBytes = await hashFile(handle, this.#digester, {
+    this.#doneBytes = await hashFile(handle, this.#digests.all, {
       signal,
       onBytes: (doneBytes) => {
         onProgress?.({doneBytes, totalBytes: expected.sizeBytes, resumedAtBytes: 0, phase: 'verify'});
@@ -92,7 +93,7 @@ export class Attempt {
 
   async startOver(): Promise<void> {
     await this.#place.handle.truncate(0);
-    this.#digester = new FileDigester();
+    this.#digests = new ArrivingDigests();
     this.#doneBytes = 0;
     this.#reusedBytes = 0;
     this.#isStitched = false;
@@ -159,27 +160,33 @@ export class Attempt {
 
   /** Takes what comes; resolves with the reason when the body broke off. Other failures reject. */
   async #receive({body}: OpenedFile): Promise<ImgctlError | undefined> {
-    let ours: unknown;
-    const isOurs = (error: unknown): never => {
-      ours = error;
-      throw error;
-    };
-    const file = new WriteBehind(this.#place.handle, (doneBytes) => this.#tell(doneBytes));
+    const {handle} = this.#place;
+    let excess: ImgctlError | undefined;
+    const intake = new Intake(handle.fd, {
+      offsetBytes: this.#doneBytes,
+      digests: this.#digests.all,
+      onWritten: (doneBytes) => this.#tell(doneBytes),
+      onBytes: (endBytes) => {
+        if (endBytes <= this.#request.expected.sizeBytes) return;
+        excess = longFile(this.#request);
+        throw excess;
+      },
+    });
+    let broken: unknown;
     try {
-      try {
-        for await (const chunk of body as AsyncIterable<Buffer>) await this.#take(chunk, file).catch(isOurs);
-      } finally {
-        await this.#written(file.flush()).catch(isOurs);
-      }
+      await intake.receive(body);
     } catch (error) {
-      if (ours !== undefined) throw ours;
-      const failure = sourceFailure(error, this.#request);
-      if (!failure.retryable) throw failure;
-      return failure;
+      broken = error;
     } finally {
       body.destroy();
     }
-    return undefined;
+    await this.#written(intake.flush());
+    this.#doneBytes = intake.endBytes;
+    if (excess) throw excess;
+    if (broken === undefined) return undefined;
+    const failure = sourceFailure(broken, this.#request);
+    if (!failure.retryable) throw failure;
+    return failure;
   }
 
   #tell(doneBytes: number): void {
@@ -195,14 +202,6 @@ export class Attempt {
       const missingBytes = this.#request.expected.sizeBytes - this.#doneBytes;
       throw await storageFailure(error, this.#place.directory, missingBytes);
     }
-  }
-
-  async #take(chunk: Buffer, file: WriteBehind): Promise<void> {
-    const {expected} = this.#request;
-    if (chunk.length > expected.sizeBytes - this.#doneBytes) throw longFile(this.#request);
-    await this.#written(file.add(chunk, this.#doneBytes));
-    this.#digester.update(chunk);
-    this.#doneBytes += chunk.length;
   }
 
   async #waitBeforeRetry(

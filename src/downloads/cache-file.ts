@@ -3,6 +3,7 @@
 import {constants} from 'node:fs';
 import {type FileHandle, lstat, open, rm} from 'node:fs/promises';
 import {errnoOf} from '../errors.ts';
+import type {StreamDigest} from '../sys/stream-digest.ts';
 import {interrupted} from './download-errors.ts';
 
 /** Bytes read at a time when a file that is already here is hashed again. */
@@ -38,16 +39,24 @@ export async function removeUnlessFile(file: string): Promise<void> {
 /** Hashes a file from its start to its end; `onBytes` gets the bytes so far. Rejects with `Interrupted`. */
 export async function hashFile(
   handle: FileHandle,
-  digester: {update(chunk: Uint8Array): void},
+  digests: readonly StreamDigest[],
   options: {signal: AbortSignal | undefined; onBytes: (doneBytes: number) => void},
 ): Promise<number> {
-  const buffer = Buffer.allocUnsafe(hashChunkBytes);
-  for (let doneBytes = 0; ; ) {
-    if (options.signal?.aborted) throw interrupted(options.signal.reason);
-    const {bytesRead} = await handle.read(buffer, 0, buffer.length, doneBytes);
-    if (bytesRead === 0) return doneBytes;
-    digester.update(buffer.subarray(0, bytesRead));
-    doneBytes += bytesRead;
-    options.onBytes(doneBytes);
+  const buffers = [Buffer.allocUnsafeSlow(hashChunkBytes), Buffer.allocUnsafeSlow(hashChunkBytes)] as const;
+  let digesting: Promise<unknown> = Promise.resolve();
+  try {
+    for (let doneBytes = 0, index = 0; ; index ^= 1) {
+      if (options.signal?.aborted) throw interrupted(options.signal.reason);
+      const buffer = buffers[index as 0 | 1];
+      const {bytesRead} = await handle.read(buffer, 0, buffer.length, doneBytes);
+      await digesting;
+      if (bytesRead === 0) return doneBytes;
+      // The next part is read meanwhile.
+      digesting = Promise.all(digests.map((digest) => digest.update(buffer.subarray(0, bytesRead))));
+      doneBytes += bytesRead;
+      options.onBytes(doneBytes);
+    }
+  } finally {
+    await digesting;
   }
 }

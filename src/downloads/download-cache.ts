@@ -8,7 +8,7 @@ import {mkdir, rename, rm, statfs} from 'node:fs/promises';
 import path from 'node:path';
 import {maskUrl} from '../http/mask-url.ts';
 import {type FileLock, tryLock, waitForLock} from '../sys/lock.ts';
-import {FileDigester, type FileDigests} from '../verify/digester.ts';
+import type {FileDigests} from '../verify/digester.ts';
 import {Attempt, type RetryOptions} from './attempt.ts';
 import {hashFile, openFile, openWritable, removeUnlessFile, sizeOfFile} from './cache-file.ts';
 import type {CachedFile} from './cached-file.ts';
@@ -16,6 +16,7 @@ import {noSpace, storageFailure, wrongDigest} from './download-errors.ts';
 import {lockEntry} from './entry-lock.ts';
 import {evictOldest} from './eviction.ts';
 import {type ExpectedFile, type FetchRequest, findMismatch, keyOf, keyOfUrl} from './fetch-request.ts';
+import {ArrivingDigests} from './file-digests.ts';
 import {removePartialNote} from './partial-note.ts';
 import {type PrunedFile, type PruneOptions, pruneDownloads} from './prune.ts';
 import {Quarantine} from './quarantine.ts';
@@ -134,16 +135,17 @@ export class DownloadCache {
   /** A cached copy is verified as strictly as a fresh one (design.md §6). Keeps the lock only when it is right. */
   async #verified(file: string, lock: FileLock, request: FetchRequest): Promise<FileDigests | undefined> {
     const {expected, signal, onProgress} = request;
-    const digester = new FileDigester();
+    const digests = new ArrivingDigests();
     let isRight = false;
     const handle = await openFile(file);
     try {
       const onBytes = (doneBytes: number): void => {
         onProgress?.({doneBytes, totalBytes: expected.sizeBytes, resumedAtBytes: 0, phase: 'verify'});
       };
-      const sizeBytes = handle && (await hashFile(handle, digester, {signal, onBytes}));
-      isRight = sizeBytes === expected.sizeBytes && !findMismatch(digester.digests(), expected);
-      return isRight ? digester.digests() : undefined;
+      const sizeBytes = handle && (await hashFile(handle, digests.all, {signal, onBytes}));
+      const found = digests.values();
+      isRight = sizeBytes === expected.sizeBytes && !findMismatch(found, expected);
+      return isRight ? found : undefined;
     } finally {
       await handle?.close();
       if (!isRight) lock.release();

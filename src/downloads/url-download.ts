@@ -4,20 +4,20 @@
  * with only if the source confirms by a strong validator that the file is still the same; it is hashed again before.
  */
 
-import {createHash, type Hash} from 'node:crypto';
 import {constants, renameSync} from 'node:fs';
 import {type FileHandle, open, rm} from 'node:fs/promises';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {ImgctlError} from '../errors.ts';
 import type {FileLock} from '../sys/lock.ts';
+import {StreamDigest} from '../sys/stream-digest.ts';
 import type {RetryOptions} from './attempt.ts';
 import {hashFile, openWritable} from './cache-file.ts';
 import type {FetchRetry} from './cached-file.ts';
 import {interrupted, storageFailure} from './download-errors.ts';
 import type {OpenedFile} from './fetch-request.ts';
+import {Intake} from './intake.ts';
 import {readPartialNote, removePartialNote, writePartialNote} from './partial-note.ts';
 import type {Quarantine} from './quarantine.ts';
-import {WriteBehind} from './write-behind.ts';
 
 export interface UrlRequest {
   /**
@@ -71,7 +71,7 @@ export class UrlDownload {
   #reader: FileHandle | undefined;
   #isWhole = false;
   #isMoved = false;
-  #hash: Hash = createHash('sha256');
+  #digest = new StreamDigest('sha256');
   #doneBytes = 0;
   /** The furthest that answers of this run came; a source that always begins anew makes no progress. */
   #furthestBytes = 0;
@@ -99,7 +99,7 @@ export class UrlDownload {
     return {
       fd: this.#reader.fd,
       sizeBytes: this.#doneBytes,
-      sha256: this.#hash.copy().digest('hex'),
+      sha256: this.#digest.hex(),
       moveTo: (target) => {
         renameSync(this.#place.file, target);
         this.#isMoved = true;
@@ -122,7 +122,7 @@ export class UrlDownload {
 
   async #keepApart(reason: string): Promise<void> {
     const {file, url, quarantine} = this.#place;
-    const sha256 = this.#hash.copy().digest('hex');
+    const sha256 = this.#digest.hex();
     await quarantine.keep(file, {sha256, sizeBytes: this.#doneBytes, subject: url, url, reason});
   }
 
@@ -137,13 +137,12 @@ export class UrlDownload {
     const note = size > 0 ? await readPartialNote(this.#place.file) : undefined;
     this.#validator = note?.url === this.#place.url ? note.validator : undefined;
     if (this.#validator === undefined || size > maxBytes) return this.#startOver();
-    const digester = {update: (chunk: Uint8Array) => void this.#hash.update(chunk)};
-    this.#doneBytes = await hashFile(handle, digester, {signal, onBytes: () => undefined});
+    this.#doneBytes = await hashFile(handle, [this.#digest], {signal, onBytes: () => undefined});
   }
 
   async #startOver(): Promise<void> {
     await this.#opened().truncate(0);
-    this.#hash = createHash('sha256');
+    this.#digest = new StreamDigest('sha256');
     this.#doneBytes = 0;
     this.#validator = undefined;
   }
@@ -211,39 +210,36 @@ export class UrlDownload {
   }
 
   /** Takes what comes; resolves with the reason when the body broke off. Other failures reject. */
-  async #receive(opened: OpenedFile, request: UrlRequest): Promise<ImgctlError | undefined> {
-    let ours: unknown;
-    const isOurs = (error: unknown): never => {
-      ours = error;
-      throw error;
-    };
-    const file = new WriteBehind(this.#opened(), (end) => request.onBytes?.(end, this.#totalBytes));
+  async #receive(
+    {body}: OpenedFile,
+    {signal, maxBytes, onBytes}: UrlRequest,
+  ): Promise<ImgctlError | undefined> {
+    const {url} = this.#place;
+    let excess: ImgctlError | undefined;
+    const intake = new Intake(this.#opened().fd, {
+      offsetBytes: this.#doneBytes,
+      digests: [this.#digest],
+      onWritten: (endBytes) => onBytes?.(endBytes, this.#totalBytes),
+      onBytes: (endBytes) => {
+        if (endBytes > maxBytes) excess = tooLarge(url, maxBytes);
+        else if (endBytes > (this.#totalBytes ?? endBytes)) excess = moreThanAnnounced(url);
+        if (excess) throw excess;
+      },
+    });
+    let broken: unknown;
     try {
-      try {
-        for await (const chunk of opened.body as AsyncIterable<Buffer>)
-          await this.#take(chunk, file, request).catch(isOurs);
-      } finally {
-        await file.flush().catch(isOurs);
-      }
+      await intake.receive(body);
     } catch (error) {
-      if (ours !== undefined || request.signal?.aborted) throw ours ?? error;
-      if (!(error instanceof ImgctlError) || !error.retryable) throw error;
-      return error;
+      broken = error;
     } finally {
-      opened.body.destroy();
+      body.destroy();
     }
-    return undefined;
-  }
-
-  async #take(chunk: Buffer, file: WriteBehind, {maxBytes}: UrlRequest): Promise<void> {
-    const end = this.#doneBytes + chunk.length;
-    if (end > maxBytes) throw tooLarge(this.#place.url, maxBytes);
-    if (this.#totalBytes !== undefined && end > this.#totalBytes) {
-      throw new ImgctlError('DownloadError', `"${this.#place.url}" has more bytes than it announced`);
-    }
-    await file.add(chunk, this.#doneBytes);
-    this.#hash.update(chunk);
-    this.#doneBytes = end;
+    await intake.flush();
+    this.#doneBytes = intake.endBytes;
+    if (excess) throw excess;
+    if (broken === undefined) return undefined;
+    if (signal?.aborted || !(broken instanceof ImgctlError) || !broken.retryable) throw broken;
+    return broken;
   }
 
   async #waitBeforeRetry(
@@ -268,6 +264,10 @@ function tooLarge(url: string, maxBytes: number): ImgctlError {
   return new ImgctlError('LimitExceeded', `"${url}" has more than the limit of ${maxBytes} bytes`, {
     details: {limitBytes: maxBytes},
   });
+}
+
+function moreThanAnnounced(url: string): ImgctlError {
+  return new ImgctlError('DownloadError', `"${url}" has more bytes than it announced`);
 }
 
 function wrongPart(url: string, offsetBytes: number): ImgctlError {

@@ -1,8 +1,9 @@
 import {readFileSync} from 'node:fs';
-import {Agent as HttpAgent} from 'node:http';
+import type {Agent as HttpAgent} from 'node:http';
 import {Agent as HttpsAgent} from 'node:https';
 import {createSecureContext, getCACertificates} from 'node:tls';
 import {ImgctlError} from '../errors.ts';
+import {DirectAgent} from './direct-agent.ts';
 
 /** URLs of proxies by the scheme of the request; `none` lists hosts that are asked directly, comma-separated. */
 export interface ProxySettings {
@@ -41,7 +42,7 @@ export function createAgents(
 ): Agents {
   const proxied = proxy && {proxyEnv: proxyEnvironment(proxy), timeout: tunnelTimeoutMs};
   const shared = {keepAlive, ...proxied};
-  const http = new HttpAgent(shared);
+  const http = new DirectAgent(shared);
   let https: HttpsAgent | undefined;
   return {
     forUrl(url) {

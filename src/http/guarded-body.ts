@@ -1,7 +1,18 @@
+import {once} from 'node:events';
 import {Readable} from 'node:stream';
+import type {ByteSink} from './direct-agent.ts';
+import type {DirectBody} from './send.ts';
 
 /** Bytes a second below which a peer is as good as silent: what importd asks of curl. */
 const leastRate = 30;
+/** Less is not worth a connection, which another request could use. */
+const minDirectBytes = 1024 * 1024;
+
+export interface GuardedBodyOptions {
+  stallTimeoutMs: number;
+  asError: (error: unknown) => Error;
+  direct?: DirectBody | undefined;
+}
 
 /**
  * The body of an answer. Fails when the peer sends nothing for `stallTimeoutMs` while the reader waits, or so little that
@@ -12,16 +23,19 @@ export class GuardedBody extends Readable {
   readonly #source: Readable;
   readonly #stallTimeoutMs: number;
   readonly #asError: (error: unknown) => Error;
+  readonly #direct: DirectBody | undefined;
+  #acceptedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
   /** What came since the reader began to wait, or since the last look at it. */
   #window: {sinceMs: number; bytes: number} | undefined;
   #failure: Error | undefined;
 
-  constructor(source: Readable, options: {stallTimeoutMs: number; asError: (error: unknown) => Error}) {
+  constructor(source: Readable, options: GuardedBodyOptions) {
     super({highWaterMark: 256 * 1024});
     this.#source = source;
     this.#stallTimeoutMs = options.stallTimeoutMs;
     this.#asError = options.asError;
+    this.#direct = options.direct;
     // It may fail before anybody reads: the reader is told when he comes, nobody else has to listen.
     this.on('error', () => undefined);
     source.on('data', (chunk: Buffer) => this.#accept(chunk));
@@ -39,11 +53,23 @@ export class GuardedBody extends Readable {
     return chunk;
   }
 
+  /**
+   * Puts all that is left of the body into a sink, the most of it without a stream between; undefined where that cannot be
+   * done, which leaves the body as it was. Rejects as reading would, or as the sink does. The body is to be destroyed then.
+   */
+  receiveInto(sink: ByteSink): Promise<void> | undefined {
+    const direct = this.#direct;
+    if (!direct || this.#failure || this.destroyed) return undefined;
+    const underWay = direct.underWayBytes();
+    const sizeBytes = direct.sizeBytes - this.#acceptedBytes - underWay;
+    if (sizeBytes < minDirectBytes) return undefined;
+    direct.reception.divert();
+    return this.#receive(sink, this.readableLength + underWay, {direct, sizeBytes});
+  }
+
   override _read(): void {
     if (this.#failure) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#stalled(), this.#stallTimeoutMs);
-    this.#window ??= {sinceMs: performance.now(), bytes: 0};
+    this.#watch();
     this.#source.resume();
   }
 
@@ -55,15 +81,71 @@ export class GuardedBody extends Readable {
     callback(error);
   }
 
+  async #receive(
+    sink: ByteSink,
+    streamedBytes: number,
+    {direct, sizeBytes}: {direct: DirectBody; sizeBytes: number},
+  ): Promise<void> {
+    for (let rest = streamedBytes; rest > 0; ) {
+      const chunk: Buffer | null = this.read();
+      if (chunk) await putAway(chunk, sink);
+      else await once(this, 'readable');
+      rest -= chunk?.length ?? 0;
+    }
+    await sink.whenReady();
+    await this.#receiveDirectly(sink, direct, sizeBytes);
+    clearTimeout(this.#timer);
+  }
+
+  #receiveDirectly(sink: ByteSink, {reception}: DirectBody, sizeBytes: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const goOn = () => {
+        if (this.destroyed) return;
+        this.#watch();
+        reception.goOn();
+      };
+      this.once('error', reject);
+      this.once('close', () => reject(this.#asError(new Error('the body was closed'))));
+      const onBytes = (bytes: number) => {
+        this.#timer?.refresh();
+        this.#weigh(bytes);
+        if (reception.restBytes === 0) resolve();
+      };
+      this.#watch();
+      reception.giveTo({
+        sink,
+        sizeBytes,
+        onBytes,
+        onFull: () => {
+          this.#rest();
+          sink.whenReady().then(goOn, reject);
+        },
+      });
+    });
+  }
+
   #accept(chunk: Buffer): void {
+    this.#acceptedBytes += chunk.length;
     if (this.push(chunk)) {
       this.#timer?.refresh();
       this.#weigh(chunk.length);
       return;
     }
+    this.#rest();
+    this.#source.pause();
+  }
+
+  /** The reader waits from now on. */
+  #watch(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#stalled(), this.#stallTimeoutMs);
+    this.#window ??= {sinceMs: performance.now(), bytes: 0};
+  }
+
+  /** The reader does not wait any more. */
+  #rest(): void {
     clearTimeout(this.#timer);
     this.#window = undefined;
-    this.#source.pause();
   }
 
   #weigh(bytes: number): void {
@@ -95,5 +177,13 @@ export class GuardedBody extends Readable {
 
   #stalled(): void {
     this.#fail(this.#asError(new Error(`no data received for ${this.#stallTimeoutMs} ms`)));
+  }
+}
+
+async function putAway(chunk: Buffer, sink: ByteSink): Promise<void> {
+  for (let rest = chunk; rest.length > 0; ) {
+    const count = rest.copy(sink.room());
+    rest = rest.subarray(count);
+    if (count === 0 || !sink.filled(count)) await sink.whenReady();
   }
 }

@@ -260,6 +260,7 @@ export class HttpClient {
 
   #guard(answer: RawAnswer, url: string, options: RequestOptions): Readable {
     return new GuardedBody(answer.body, {
+      direct: answer.direct,
       stallTimeoutMs: this.#stallTimeoutMs,
       asError: (error) =>
         options.signal?.aborted ? options.signal.reason : this.#failure(error, url, options),

@@ -2,6 +2,7 @@ import type {IncomingHttpHeaders, IncomingMessage} from 'node:http';
 import {pipeline, type Readable} from 'node:stream';
 import got from 'got';
 import type {Agents} from './agents.ts';
+import {type Reception, receptionOf} from './direct-agent.ts';
 import {ExactLength} from './exact-length.ts';
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
@@ -36,6 +37,16 @@ export interface RawAnswer {
   headers: IncomingHttpHeaders;
   /** Not decoded, no stall detection; the caller reads or destroys it. */
   body: Readable;
+  /** Where the rest of the body can be had without the streams. */
+  direct?: DirectBody | undefined;
+}
+
+/** The body of an answer as it comes out of its connection. */
+export interface DirectBody {
+  sizeBytes: number;
+  reception: Reception;
+  /** Of those that have left the connection, so many are not in `body` yet. */
+  underWayBytes(): number;
 }
 
 /**
@@ -71,12 +82,27 @@ export async function send(request: OutgoingRequest, connection: ConnectionSetti
     const response = await firstAnswer(stream);
     // got 16.1 leaves the connection of an answer that has arrived but was not read open and in use for ever.
     stream.once('close', () => response.destroy());
-    return {status: response.statusCode ?? 0, headers: response.headers, body: stream};
+    const direct = directBody(response, stream);
+    return {status: response.statusCode ?? 0, headers: response.headers, body: stream, direct};
   } catch (error) {
     throw request.signal?.aborted ? request.signal.reason : error;
   } finally {
     clearTimeout(watch);
   }
+}
+
+/** Undefined where the body is not just the next so many bytes of a plain connection. */
+function directBody(response: IncomingMessage, stream: Readable): DirectBody | undefined {
+  const {headers, socket} = response;
+  const reception = receptionOf(response);
+  const length = headers['content-length'] ?? '';
+  if (!reception || headers['transfer-encoding'] !== undefined || !/^\d{1,15}$/.test(length))
+    return undefined;
+  return {
+    sizeBytes: Number(length),
+    reception,
+    underWayBytes: () => stream.readableLength + response.readableLength + socket.readableLength,
+  };
 }
 
 function measured(body: StreamedBody): Readable {

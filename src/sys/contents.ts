@@ -90,6 +90,11 @@ export function writeSparse(fd: number, bytes: Buffer, offset: number): void {
   checked(native().writeSparse(fd, bytes, offset), 'pwrite');
 }
 
+/** The same on another thread, where bytes and descriptor stay as they are meanwhile; the file then reaches to their end. */
+export async function writeSparseBeside(fd: number, bytes: Buffer, offset: number): Promise<void> {
+  checked(await native().writeSparseBeside(fd, bytes, offset), 'pwrite');
+}
+
 const writingStepBytes = 16 * 1024 * 1024;
 
 /**
@@ -99,6 +104,7 @@ const writingStepBytes = 16 * 1024 * 1024;
 export class EarlyWriting {
   readonly #fd: number;
   #begun = 0;
+  #isRunning = false;
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -106,8 +112,14 @@ export class EarlyWriting {
 
   /** Everything before `position` has been written. A file system that cannot do this does it at the sync. */
   reached(position: number): void {
-    if (position - this.#begun < writingStepBytes) return;
-    native().startWriting(this.#fd, this.#begun, position - this.#begun);
+    if (this.#isRunning || position - this.#begun < writingStepBytes) return;
+    this.#isRunning = true;
+    // It may wait for the disk, and nobody for it: what goes wrong is told by the sync at the end.
+    void native()
+      .startWriting(this.#fd, this.#begun, position - this.#begun)
+      .finally(() => {
+        this.#isRunning = false;
+      });
     this.#begun = position;
   }
 }

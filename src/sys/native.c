@@ -195,10 +195,6 @@ CALL(sys_peer, int fd = INT(0); int wants_process = INT(1); struct ucred peer; s
 CALL(sys_poll_out, struct pollfd file = {.fd = INT(0), .events = POLLOUT}; int milliseconds = INT(1);
      RETURN(poll(&file, 1, milliseconds));)
 
-/* Begins to write a range to the disk and waits for nothing but room in its queue. */
-CALL(sys_start_writing, int fd = INT(0); off_t offset = INT(1); off_t length = INT(2);
-     RETURN(sync_file_range(fd, offset, length, SYNC_FILE_RANGE_WRITE));)
-
 CALL(sys_syncfs, int fd = INT(0); RETURN(syncfs(fd));)
 
 /* Inode attributes and btrfs subvolumes */
@@ -313,7 +309,6 @@ static const struct {
     {"duplicate", sys_duplicate},
     {"peer", sys_peer},
     {"pollOut", sys_poll_out},
-    {"startWriting", sys_start_writing},
     {"syncfs", sys_syncfs},
     {"getAttributes", sys_get_attributes},
     {"setAttributes", sys_set_attributes},
@@ -343,6 +338,7 @@ void register_zstd_codec(napi_env env, napi_value exports);   /* zstd-codec.c */
 void register_cluster_batch(napi_env env, napi_value exports); /* cluster-batch.c */
 void register_copy_beside(napi_env env, napi_value exports);  /* copy-beside.c */
 void register_background_sync(napi_env env, napi_value exports); /* background-sync.c */
+void register_digest(napi_env env, napi_value exports);       /* digest.c */
 
 NAPI_MODULE_INIT() {
   for (size_t index = 0; index < sizeof exported / sizeof *exported; index++) {
@@ -361,5 +357,6 @@ NAPI_MODULE_INIT() {
   register_cluster_batch(env, exports);
   register_copy_beside(env, exports);
   register_background_sync(env, exports);
+  register_digest(env, exports);
   return exports;
 }

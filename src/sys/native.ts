@@ -45,6 +45,11 @@ export interface ClusterHandle {
   readonly clusters: unique symbol;
 }
 
+/** A digest of digest.c; opaque. */
+export interface DigestHandle {
+  readonly digest: unique symbol;
+}
+
 /** Functions of native.c and the files beside it: a result, or a negative errno. Times are nanoseconds. */
 export interface NativeBinding {
   flock(fd: number, operation: number): number;
@@ -69,8 +74,12 @@ export interface NativeBinding {
   duplicate(fd: number): number;
   peer(fd: number, wantsProcess: number): number;
   pollOut(fd: number, timeoutMs: number): number;
-  startWriting(fd: number, offset: number, length: number): number;
+  startWriting(fd: number, offset: number, length: number): Promise<number>;
   writeSparse(fd: number, bytes: Buffer, offset: number): number;
+  writeSparseBeside(fd: number, bytes: Buffer, offset: number): Promise<number>;
+  digestOpen(algorithm: string): DigestHandle | undefined;
+  digestUpdate(handle: DigestHandle, bytes: Buffer): Promise<number>;
+  digestRead(handle: DigestHandle): Buffer | undefined;
   syncfs(fd: number): number;
   syncfsBeside(fd: number): Promise<number>;
   copyBeside(source: number, target: number, from: number, to: number): Promise<number>;

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "step.h"
@@ -69,7 +71,55 @@ static napi_value sys_write_sparse(napi_env env, napi_callback_info info) {
   return result;
 }
 
+struct piece {
+  struct step step;
+  int fd;
+  const uint8_t *bytes;
+  size_t length;
+  int64_t offset;
+};
+
+static void finalize(napi_env env, void *data, void *hint) {
+  (void)env, (void)hint;
+  free(data);
+}
+
+static int64_t write_piece(struct step *step) {
+  struct piece *piece = (struct piece *)step;
+  int result = write_sparse(piece->fd, piece->bytes, piece->length, piece->offset);
+  if (result) return result;
+  off_t end = piece->offset + piece->length;
+  struct stat now;
+  if (fstat(piece->fd, &now) != 0) return -errno;
+  return now.st_size >= end || ftruncate(piece->fd, end) == 0 ? 0 : -errno;
+}
+
+/* writeSparseBeside(fd, bytes, offset): a promise of 0 or a negative errno, on another thread; the file reaches at least
+   as far as the bytes then, also if they end with a hole. Descriptor and bytes stay as they are until then. */
+static napi_value sys_write_sparse_beside(napi_env env, napi_callback_info info) {
+  enum { FD, BYTES, OFFSET, ALL };
+  napi_value values[ALL], kept[2];
+  size_t count = ALL;
+  void *bytes = NULL;
+  struct piece *piece = calloc(1, sizeof *piece);
+  bool isGood = piece && napi_get_cb_info(env, info, &count, values, NULL, NULL) == napi_ok && count == ALL &&
+                napi_get_value_int32(env, values[FD], &piece->fd) == napi_ok &&
+                napi_get_buffer_info(env, values[BYTES], &bytes, &piece->length) == napi_ok &&
+                napi_get_value_int64(env, values[OFFSET], &piece->offset) == napi_ok && piece->offset >= 0 &&
+                napi_create_external(env, piece, finalize, NULL, &kept[0]) == napi_ok;
+  if (!isGood) {
+    free(piece);
+    napi_throw_type_error(env, NULL, "writeSparseBeside takes a descriptor, a buffer and a position");
+    return NULL;
+  }
+  piece->bytes = bytes;
+  piece->step.run = write_piece;
+  kept[1] = values[BYTES];
+  return start_step(env, &piece->step, "imgctl:writeSparse", kept, 2);
+}
+
 void register_sparse_writer(napi_env env, napi_value exports) {
-  static const struct export calls[] = {{"writeSparse", sys_write_sparse}};
-  export_calls(env, exports, calls, 1);
+  static const struct export calls[] = {{"writeSparse", sys_write_sparse},
+                                        {"writeSparseBeside", sys_write_sparse_beside}};
+  export_calls(env, exports, calls, sizeof calls / sizeof *calls);
 }

@@ -1,0 +1,26 @@
+/** A digest worked out on another thread while this one goes on; on this one where Node does not show its OpenSSL. */
+import {createHash, type Hash} from 'node:crypto';
+import {type DigestHandle, native, SystemError} from './native.ts';
+
+export class StreamDigest {
+  readonly #state: DigestHandle | Hash;
+
+  constructor(algorithm: 'sha1' | 'sha256') {
+    this.#state = native().digestOpen(algorithm) ?? createHash(algorithm);
+  }
+
+  /** Resolves when the bytes, which stay as they are until then, are counted. One at a time. */
+  async update(bytes: Buffer): Promise<void> {
+    if ('update' in this.#state) return void this.#state.update(bytes);
+    const result = await native().digestUpdate(this.#state, bytes);
+    if (result < 0) throw new SystemError(-result, 'digest');
+  }
+
+  /** Hex, of everything so far; not while an update runs. */
+  hex(): string {
+    if ('update' in this.#state) return this.#state.copy().digest('hex');
+    const digest = native().digestRead(this.#state);
+    if (!digest) throw new Error('A digest that is being worked on has no value');
+    return digest.toString('hex');
+  }
+}
