@@ -10,6 +10,7 @@ import type {PullRequest} from '../../engine.ts';
 import {tellArrival} from '../arrival.ts';
 import {readHead} from '../file-source.ts';
 import {canShareBlocks} from '../share-blocks.ts';
+import {EarlyCopy} from './early-copy.ts';
 import {canBecomeImage, isPlainDisk} from './plain-disk.ts';
 import {type PullChildOptions, type PullChildResult, runPullChild, unpackWish} from './pull-child.ts';
 
@@ -33,6 +34,7 @@ export class EarlyUnpack {
   #isTaken = false;
   /** Set for a download that is itself to become an image. */
   #moved: EarlyWriting | undefined;
+  #copy: EarlyCopy | undefined;
 
   constructor(options: PullChildOptions, request: PullRequest) {
     this.#options = options;
@@ -49,7 +51,8 @@ export class EarlyUnpack {
     if (sizeBytes < this.#sizeBytes) this.#giveUp(); // other bytes than those that were read
     this.#sizeBytes = sizeBytes;
     this.#moved?.reached(sizeBytes);
-    if (!this.#running && !this.#isOff && sizeBytes >= sniffBytes) this.#start();
+    if (!this.#isOff) this.#copy?.reached(sizeBytes);
+    if (!this.#running && !this.#copy && !this.#isOff && sizeBytes >= sniffBytes) this.#start();
     this.#tell();
   }
 
@@ -57,6 +60,7 @@ export class EarlyUnpack {
   arrived(): void {
     this.#isWhole = true;
     this.#tell();
+    if (this.#copy && !this.#isOff) this.#finishCopy(this.#copy);
   }
 
   /** Whether the file, once verified, can be moved to where its first image belongs; what is unpacked is the second. */
@@ -74,6 +78,10 @@ export class EarlyUnpack {
   /** Ends what was not taken. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#giveUp();
+    if (this.#copy) {
+      await this.#copy.close();
+      await this.#copy.staging.remove();
+    }
     if (!this.#running || this.#isTaken) return;
     await this.#running.finished.catch(() => undefined);
     await this.#running.staging.remove();
@@ -96,9 +104,20 @@ export class EarlyUnpack {
       return;
     }
     this.#moved = new EarlyWriting(this.#fd);
-    if (keepDownload && localName !== undefined && !canShareBlocks(store.directory))
-      this.#run(makeStaging(store.directory, localName), {format: 'raw'});
-    else this.#isOff = true;
+    const {directory} = store;
+    if (keepDownload && localName !== undefined && !canShareBlocks(directory)) {
+      const {maxOutputBytes: maxBytes} = this.#options.limits;
+      this.#copy = new EarlyCopy(this.#fd, {directory, name: localName, maxBytes});
+    } else this.#isOff = true;
+  }
+
+  #finishCopy(copy: EarlyCopy): void {
+    const {staging} = copy;
+    const decodedBytes = this.#sizeBytes;
+    const finished = copy.finish(decodedBytes).then(() => ({notices: [], lines: [], decodedBytes}));
+    finished.catch(() => undefined); // whoever takes it is told
+    this.#running = {staging, finished};
+    this.#copy = undefined;
   }
 
   #run(staging: Staging, what = unpackWish(this.#request)): void {
