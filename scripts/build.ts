@@ -140,7 +140,6 @@ const requireBanner =
 async function buildBundle(): Promise<void> {
   rmSync(path.join(root, 'dist/chunks'), {recursive: true, force: true});
   const entryPoints = Object.entries({
-    main: path.join(root, 'src/main.ts'),
     'transfer-worker': path.join(root, 'src/cli/transfer-worker.ts'),
     importd: path.join(root, 'src/importd.ts'),
     'oclif-commands': path.join(root, 'src/commands/oclif.ts'),
@@ -162,7 +161,7 @@ async function buildBundle(): Promise<void> {
   });
   await buildChildren();
   await buildGenerator();
-  await buildQuick();
+  await buildCached();
 }
 
 /** What the quick bundle has of what the program loads when it is asked for. */
@@ -191,27 +190,40 @@ const longWay: Plugin = {
   },
 };
 
-/** One file of CommonJS, and beside it what V8 makes of it: see src/start.cjs. */
-async function buildQuick(): Promise<void> {
+/** Files of CommonJS, and beside each what V8 makes of it: see src/start.cjs. */
+async function buildCached(): Promise<void> {
   const dist = path.join(root, 'dist');
-  await build({
-    entryPoints: [path.join(root, 'src/quick.ts')],
-    outfile: path.join(dist, 'quick.cjs'),
+  const common = {
     bundle: true,
     format: 'cjs',
     platform: 'node',
     target: 'node26',
     // Read as one byte a character, which is quicker.
     charset: 'ascii',
-    define: {'import.meta.dirname': '__dirname'},
-    plugins: [longWay],
+    define: {'import.meta.dirname': '__dirname', 'import.meta.url': '__filename'},
+    // A script that V8 is given as text has no loader of modules.
+    supported: {'dynamic-import': false},
     logLevel: 'warning',
     legalComments: 'none',
+  } as const;
+  await build({
+    ...common,
+    entryPoints: [path.join(root, 'src/quick.ts')],
+    outfile: path.join(dist, 'quick.cjs'),
+    plugins: [longWay],
+  });
+  await build({
+    ...common,
+    entryPoints: [path.join(root, 'src/main.ts')],
+    outfile: path.join(dist, 'main.cjs'),
+    external,
+    keepNames: true,
   });
   copyFileSync(path.join(root, 'src/start.cjs'), path.join(dist, 'start.cjs'));
-  execFileSync(process.execPath, [path.join(root, 'scripts/quick-cache.ts'), dist], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  for (const script of ['quick-cache.ts', 'main-cache.ts'])
+    execFileSync(process.execPath, [path.join(root, 'scripts', script), dist], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
 }
 
 /** One file each: a child of thirty files takes twice as long to begin, beyond an empty Node, and is begun for every transfer. */

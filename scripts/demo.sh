@@ -7,7 +7,7 @@ cd "$here"
 sh scripts/setup.sh
 PATH=$here/node_modules/.bin:$PATH
 export PATH
-[ -f dist/main.js ] && [ -z "$(find src schemas scripts/build.ts -newer dist/main.js -print -quit)" ] || node scripts/build.ts
+[ -f dist/main.cjs ] && [ -z "$(find src schemas scripts/build.ts -newer dist/main.cjs -print -quit)" ] || node scripts/build.ts
 PATH=$here/bin:$PATH
 
 demo=$(mktemp -d "${TMPDIR:-/tmp}/imgctl-demo.XXXXXX")

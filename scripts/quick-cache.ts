@@ -10,8 +10,8 @@ import type {Script} from 'node:vm';
 import {openCatalog} from '../src/catalog/catalog.ts';
 import type {ImageRecord} from '../src/catalog/records.ts';
 
-type StartQuick = () => {
-  run(program: 'imgctl' | 'imgadm', argv: readonly string[]): Promise<boolean>;
+type Load = (name: 'quick') => {
+  exports: {runQuick(program: 'imgctl' | 'imgadm', argv: readonly string[]): Promise<boolean>};
   script: Script;
 };
 
@@ -62,7 +62,7 @@ async function makeWorld(): Promise<string[]> {
 try {
   const [uuid = ''] = await makeWorld();
   process.env.IMGCTL_ROOT = root;
-  const quick = (createRequire(import.meta.url)(path.join(dist, 'start.cjs')) as StartQuick)();
+  const quick = (createRequire(import.meta.url)(path.join(dist, 'start.cjs')) as Load)('quick');
   const lines = [
     ...[
       ['--version'],
@@ -85,7 +85,8 @@ try {
     ],
   ];
   for (const line of lines)
-    if (!(await quick.run('imgctl', line))) throw new Error(`no quick command: ${line.join(' ')}`);
+    if (!(await quick.exports.runQuick('imgctl', line)))
+      throw new Error(`no quick command: ${line.join(' ')}`);
   const target = path.join(dist, 'quick.cache');
   writeFileSync(`${target}.new`, quick.script.createCachedData());
   renameSync(`${target}.new`, target);

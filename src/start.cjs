@@ -1,6 +1,7 @@
 /*
- * What the launchers start: `start.cjs PROGRAM ARG…`. Commands that only read go the short way (src/cli/quick.ts), a single
- * file with what V8 made of it beside it; everything else, and what the short way leaves, is main.js.
+ * What the launchers start: `start.cjs PROGRAM ARG…`. Commands that only read go the short way (src/cli/quick.ts); everything
+ * else, and what the short way leaves, is src/main.ts. Both are bundles of a single file with what V8 made of it beside it:
+ * sixty small files of modules took a third of the start of a transfer.
  * CommonJS and without a package: the loader of ES modules alone is a tenth of a start. Measured and left out: a start-up
  * snapshot (a start with an empty one takes 1.4 times as long as without), V8 flags (no difference but for downloads).
  * In words that old Nodes understand, so that one too old can say so.
@@ -11,22 +12,22 @@ const oldest = 26;
 const quickWords = ['list', 'avail', 'available', 'get', 'info', 'sources', '--version'];
 const downloadWords = ['pull-raw', 'pull-tar', 'import', 'install'];
 
-/** The short way, and the script that it is. */
-function startQuick() {
+/** A bundle of one file with what V8 made of it at build time, and the script that it is. */
+function load(name) {
   const fs = require('node:fs');
   const vm = require('node:vm');
-  const filename = `${__dirname}/quick.cjs`;
+  const filename = `${__dirname}/${name}.cjs`;
   let cachedData;
   try {
-    cachedData = fs.readFileSync(`${__dirname}/quick.cache`);
+    cachedData = fs.readFileSync(`${__dirname}/${name}.cache`);
   } catch (_absent) {
     // Slower, no more; so is one that another Node made, which V8 refuses.
   }
   const text = `(function(exports,require,module,__filename,__dirname){${fs.readFileSync(filename, 'latin1')}\n})`;
   const script = new vm.Script(text, {filename, cachedData});
-  const quick = {exports: {}};
-  script.runInThisContext().call(quick.exports, quick.exports, require, quick, filename, __dirname);
-  return {run: quick.exports.runQuick, script};
+  const bundle = {exports: {}};
+  script.runInThisContext().call(bundle.exports, bundle.exports, require, bundle, filename, __dirname);
+  return {exports: bundle.exports, script};
 }
 
 /**
@@ -38,17 +39,23 @@ function collectOften() {
   require('node:v8').setFlagsFromString('--semi-space-growth-factor=1');
 }
 
-function startLong(argv) {
+function startLong(program, argv) {
+  const {runMain} = load('main').exports;
+  // After the loading: V8 refuses what it made under other flags.
   if (argv.some((word) => downloadWords.includes(word))) collectOften();
-  return import('./main.js');
+  return runMain(program, argv).then((status) => {
+    // Output that could not be written has set one already.
+    process.exitCode ||= status;
+  });
 }
 
 function start(name, argv) {
-  if (name === 'importctl' || !argv.some((word) => quickWords.includes(word))) return startLong(argv);
-  const program = name === 'imgadm' ? 'imgadm' : 'imgctl';
-  return startQuick()
-    .run(program, argv)
-    .then((isDone) => (isDone ? undefined : startLong(argv)));
+  const program = name === 'imgadm' || name === 'importctl' ? name : 'imgctl';
+  if (program === 'importctl' || !argv.some((word) => quickWords.includes(word)))
+    return startLong(program, argv);
+  return load('quick')
+    .exports.runQuick(program, argv)
+    .then((isDone) => (isDone ? undefined : startLong(program, argv)));
 }
 
 if (Number(process.versions.node.split('.')[0]) < oldest) {
@@ -58,6 +65,6 @@ if (Number(process.versions.node.split('.')[0]) < oldest) {
 } else if (require.main === module) {
   start(process.argv[2], process.argv.slice(3));
 } else {
-  // For the build, which runs the short way and keeps what V8 made of it.
-  module.exports = startQuick;
+  // For the build, which runs the bundles and keeps what V8 made of them.
+  module.exports = load;
 }

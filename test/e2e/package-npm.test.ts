@@ -94,7 +94,7 @@ test('a plain npm pack holds program, manual and completion', () => {
   for (const name of [
     'bin/imgctl',
     'bin/imgctl-importd',
-    'dist/main.js',
+    'dist/main.cjs',
     'dist/native.node',
     'dist/share/bash-completion/completions/imgadm',
     'dist/share/fish/vendor_completions.d/imgctl.fish',
