@@ -7,8 +7,9 @@ import {accessSync, constants} from 'node:fs';
 import {pipeline, Readable} from 'node:stream';
 import {decodeBzip2} from '../../formats/bzip2.ts';
 import {compress, type Encoder, type OutputCompression} from '../../formats/compress.ts';
-import type {DecompressOptions} from '../../formats/decompress.ts';
+import {type DecompressOptions, defaultDecompressLimits} from '../../formats/decompress.ts';
 import {decodeGzip} from '../../formats/gzip.ts';
+import type {Compression} from '../../formats/sniff.ts';
 import {decodeXz} from '../../formats/xz.ts';
 import {decodeZstd, windowLogOf} from '../../formats/zstd.ts';
 import {hasBzip2Library} from '../../sys/bzip2-decoder.ts';
@@ -44,6 +45,12 @@ export function decoderTools(
       return decoder ? decodeZstdBySystem(decoder, source, limits, buffers) : decodeZstd(source, limits);
     },
   };
+}
+
+/** Whether the decoder is done with each chunk before it asks for the next; those with streams of Node in them keep some. */
+export function takesChunksInTurn(compression: Compression): boolean {
+  if (compression === 'gzip') return GzipDecoder.open() !== undefined;
+  return compression === 'zstd' && ZstdDecoder.open(windowLogOf(defaultDecompressLimits)) !== undefined;
 }
 
 /** As `compress` does, by what beats it. What is yielded is good until the next is asked for. */

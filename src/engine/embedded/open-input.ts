@@ -4,7 +4,7 @@ import {ByteReader} from '../../formats/byte-reader.ts';
 import {type DecompressLimits, decompress} from '../../formats/decompress.ts';
 import {type Payload, sniffBytes, sniffCompression, sniffPayload} from '../../formats/sniff.ts';
 import type {Arrival} from './arrival.ts';
-import {decoderTools} from './decoder-tools.ts';
+import {decoderTools, takesChunksInTurn} from './decoder-tools.ts';
 import {type FileAccess, randomAccess, readFileFrom, readHead} from './file-source.ts';
 import {OutputBuffers} from './output-buffers.ts';
 import {convertQcow2, copyRaw, type OnWritten, writeRaw} from './raw-writer.ts';
@@ -39,7 +39,7 @@ export async function openInput(
   const buffers = new OutputBuffers();
   const options = {limits, replacements: decoderTools(buffers)};
   const isArriving = arrival !== undefined;
-  const reuse = isPlain && (isArriving || sniffPayload(head) === 'tar');
+  const reuse = isPlain ? isArriving || sniffPayload(head) === 'tar' : takesChunksInTurn(compression);
   const decoded = counted(decompress(readFileFrom(fd, onPosition, {reuse, arrival}), compression, options));
   const bytes = new ByteReader(decoded.chunks);
   const payload = sniffPayload(isPlain ? head : await bytes.peek(sniffBytes));
