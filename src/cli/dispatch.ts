@@ -51,7 +51,7 @@ export async function dispatch(
   const flags = {...globals, ...pickGlobals(definition, input), ...(form && {jsonForm: form})};
   noteCommand(found.id, flags);
   if (flags.help) return showHelp({...invocation, globals: flags}, [found.id]);
-  return runCommand(invocation, definition, input, flags);
+  return runCommand(invocation, definition, withJson(definition, input, flags), flags);
 }
 
 async function parse(
@@ -66,6 +66,12 @@ async function parse(
   if (quick) return quick;
   const {parseWithOclif} = await import('./oclif-adapter.ts');
   return parseWithOclif(definition, words, program);
+}
+
+/** A command that has the flag itself looks there, wherever it was given. */
+function withJson(definition: CommandDefinition, input: ParsedInput, {json}: ContextFlags): ParsedInput {
+  if (!json || definition.parse || !('json' in definition.flags)) return input;
+  return {...input, flags: {...input.flags, json: true}} as unknown as ParsedInput;
 }
 
 /** As the importctl family reads them behind its verbs. */
