@@ -126,7 +126,7 @@ function buildNative(): void {
       path.join(root, 'src/sys/cluster-batch.c'),
       path.join(root, 'src/sys/copy-beside.c'),
       path.join(root, 'src/sys/background-sync.c'),
-      path.join(root, 'src/sys/digest.c'),
+      path.join(root, 'src/sys/missing-names.c'),
     ],
     {stdio: 'inherit'},
   );
@@ -166,10 +166,10 @@ async function buildBundle(): Promise<void> {
 
 /** What the quick bundle has of what the program loads when it is asked for. */
 const quickModules =
-  /\/(?:commands\/(?:avail|get|list|sources)|actions\/resolve-image|catalog\/catalog-to-read|cli\/source-settings-store|engine\/embedded\/image-names)\.ts$/;
+  /\/(?:commands\/(?:avail|get|list|sources)|actions\/resolve-image|catalog\/catalog-to-read|cli\/source-settings-store|sys\/missing-names|engine\/embedded\/image-names)\.ts$/;
 
 /** Of Node: the rest takes longer to load than the commands to run. */
-const quickBuiltins = ['node:fs', 'node:path'];
+const quickBuiltins = ['node:fs', 'node:os', 'node:path'];
 
 /** In the place of all else, packages included, stands something that fails (src/cli/quick.ts). */
 const longWay: Plugin = {

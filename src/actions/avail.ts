@@ -1,5 +1,6 @@
 /** `avail`: what the sources offer (spec/imgadm.md §6). */
 
+import type {TextQuestion} from '../catalog/table-text.ts';
 import {everything, type WantedRows} from '../catalog/wanted-rows.ts';
 import type {ImgctlError} from '../errors.ts';
 import {requireSources} from './find-offered.ts';
@@ -7,6 +8,8 @@ import {asOne, forgetOtherSources, gatherWanted, type ListedOfferRow, type Offer
 
 export interface AvailResult {
   rows: ListedOfferRow[];
+  /** Instead of rows: the table of them, if one was asked for and could be drawn. */
+  text: string | undefined;
   /** Why the answer is not complete; thrown by the command after the rows were printed. */
   failure: ImgctlError | undefined;
   /** How many sources were asked, and how many of them answered. */
@@ -18,10 +21,11 @@ export interface AvailResult {
 export async function listAvailable(
   context: OffersContext,
   wanted: WantedRows = everything,
+  question?: TextQuestion | undefined,
 ): Promise<AvailResult> {
   requireSources(context);
   await forgetOtherSources(context);
-  const {rows, failures} = await gatherWanted(context, wanted);
+  const {rows, text, failures} = await gatherWanted(context, wanted, question);
   const asked = context.sources.length;
-  return {rows, failure: asOne(failures), asked, answered: asked - failures.length};
+  return {rows, text, failure: asOne(failures), asked, answered: asked - failures.length};
 }

@@ -5,7 +5,7 @@
  */
 
 import type {BriefRecord} from '../catalog/images.ts';
-import type {ImageRecord} from '../catalog/records.ts';
+import type {CompareNames, ImageRecord} from '../catalog/records.ts';
 import type {ImageStore, StoredImage} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import {isUuid} from '../manifest/manifest.ts';
@@ -18,6 +18,8 @@ export type StoredName = Pick<StoredImage, 'name' | 'zfs'>;
 /** Who tells which images a store holds; every engine does. */
 export interface ImageNamer {
   listImages(store: ImageStore): Promise<readonly StoredName[]>;
+  /** Whether it is sure at once that all of these are there, joined by slashes. */
+  holds?(store: ImageStore, names: string, compare: CompareNames): boolean;
 }
 
 export interface InstalledImage<Kept extends BriefRecord = ImageRecord> {

@@ -4,6 +4,7 @@
  */
 
 import type {ListedOffer} from '../catalog/offers.ts';
+import type {TextQuestion} from '../catalog/table-text.ts';
 import {everything, type WantedRows} from '../catalog/wanted-rows.ts';
 import {ImgctlError, MultiError} from '../errors.ts';
 import {normaliseUrl} from '../imgapi/source-url.ts';
@@ -28,6 +29,8 @@ export interface GatheredOffers<Row = OfferRow> {
   rows: Row[];
   /** Of the sources that did not answer. */
   failures: ImgctlError[];
+  /** All of it as a table, if one was asked for and it could be drawn; there are no rows then. */
+  text?: string | undefined;
 }
 
 /** A source as far as it is asked what it offers. */
@@ -50,10 +53,11 @@ export async function gatherOffers(context: OffersContext): Promise<GatheredOffe
   return {rows: rows as OfferRow[], failures};
 }
 
-/** The same, less what is not wanted of them. */
+/** The same, less what is not wanted of them; or the table of them, if possible. */
 export async function gatherWanted(
   context: OffersContext,
   wanted: WantedRows,
+  question?: TextQuestion | undefined,
 ): Promise<GatheredOffers<ListedOfferRow>> {
   const {sources, catalog} = context;
   const outcomes = await Promise.allSettled(
@@ -74,6 +78,9 @@ export async function gatherWanted(
     if (manifests) unkept.set(sourceKey(source), manifests);
     answered.set(sourceKey(source), source.settings.url);
   }
+  const text =
+    question && unkept.size === 0 ? await catalog.offers.draw([...answered.keys()], question) : undefined;
+  if (text !== undefined) return {rows: [], failures, text};
   const offers = await listOffers(catalog, [...answered.keys()], {unkept, wanted});
   const rows = offers.map(({manifest, source}) => ({manifest, source: answered.get(source) ?? source}));
   return {rows, failures};

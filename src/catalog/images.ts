@@ -3,7 +3,8 @@
 import type {ImageManifest} from '../manifest/manifest.ts';
 import type {ImageRecord, InstanceRecord} from './records.ts';
 import type {Row, Statements} from './statements.ts';
-import type {BriefManifest} from './wanted-rows.ts';
+import {drawText, maxDrawnRows, type TextQuestion} from './table-text.ts';
+import {type BriefManifest, rowCondition} from './wanted-rows.ts';
 
 export interface ImageTitle {
   uuid: string;
@@ -28,6 +29,22 @@ type BriefRow = [
 
 /** Of nearly all images. */
 const none: InstanceRecord[] = [];
+
+/** A table of images, and what must hold for it to be true; names are joined by slashes, which none has. */
+export interface ImagesText {
+  text: string;
+  /** Of all images, those that are not in the table among them. */
+  uuids: string;
+  localNames: ReadonlyMap<string, string>;
+}
+
+/** What `draw` asks of the same moment. Nearly always there is one pool, and its images are called by their UUIDs: null. */
+const beside = {
+  uuids: "SELECT group_concat(uuid, '/') FROM images",
+  pools: `SELECT CASE WHEN min(pool) = max(pool) AND min(local_name = uuid) THEN json_object(min(pool), NULL) ELSE
+    (SELECT json_group_object(pool, names)
+     FROM (SELECT pool, group_concat(local_name, '/') AS names FROM images GROUP BY pool)) END FROM images`,
+};
 
 export class ImageTable {
   readonly #database: Statements;
@@ -77,6 +94,25 @@ export class ImageTable {
       source: row[9] ?? undefined,
       ignored: row[10] === 1,
     }));
+  }
+
+  /** Those that are not ignored; undefined where they have to be drawn row by row. */
+  async draw(question: TextQuestion): Promise<ImagesText | undefined> {
+    const {filters} = question;
+    // Asked first: it is known at once, and all else is in vain where there are few.
+    const many = await this.#database.get(`SELECT 1 FROM images LIMIT 1 OFFSET ${maxDrawnRows}`);
+    if (!many) return undefined;
+    const conditions = ['ignored IS NOT 1', ...filters.map(rowCondition)];
+    const select = `SELECT uuid, name, version, os, type, published_at
+      FROM images INDEXED BY images_by_date WHERE ${conditions.join(' AND ')}`;
+    const values = filters.map(({operand}) => operand);
+    const rows = {select, values, tail: ['uuid'], beside};
+    const drawn = await drawText<keyof typeof beside>(this.#database, rows, question);
+    if (!drawn) return undefined;
+    const uuids = String(drawn.uuids);
+    const pools = this.#database.parse(String(drawn.pools)) as Record<string, string | null>;
+    const localNames = Object.entries(pools).map(([pool, names]) => [pool, names ?? uuids] as const);
+    return {text: drawn.text, uuids, localNames: new Map(localNames)};
   }
 
   #instancesOf(text: string | null): InstanceRecord[] {

@@ -1,11 +1,12 @@
 /**
  * The question for the offers of one source. Which index answers it is said, not left to statistics that a catalog which is
  * filled in one go never has: by name or UUID, if one is asked for; by another field, if few have the value; else in
- * the order of the listing or of the dates, from an index that holds all that lists show. No answer is sorted by SQLite.
+ * the order of the listing or of the dates, from an index that holds all that lists show. SQLite sorts none, but for those of one
+ * date.
  */
 
 import type {SqlValue} from './statements.ts';
-import {listedFields, type RowFilter, type WantedRows} from './wanted-rows.ts';
+import {listedFields, type RowFilter, rowCondition, type WantedRows} from './wanted-rows.ts';
 
 export interface Query {
   sql: string;
@@ -52,8 +53,26 @@ export function countQuery(listing: number, {field, operand}: RowFilter): Query 
 /** Rows with `position` and either `manifest` or the listed fields, in order unless it goes `by` a filter. */
 export function offerQuery({listing, earlier, wanted, by}: OfferQuestion): Query {
   const columns = wanted.whole ? ['position', 'manifest'] : ['position', ...listedFields];
-  const conditions = ['offers.listing = ?', ...wanted.filters.map(condition)];
-  const values: SqlValue[] = [listing, ...wanted.filters.map(({operand}) => operand)];
+  const {conditions, values} = offerConditions({listing, earlier, filters: wanted.filters});
+  const all = wanted.byDate ? 'offers_by_date' : 'offers_in_order';
+  const index = by ? indexes[by.field] : all;
+  return {
+    sql: `SELECT ${columns.join(', ')} FROM offers INDEXED BY ${index}
+      WHERE ${conditions}${by ? '' : ` ORDER BY ${wanted.byDate ? 'published_at, position' : 'position'}`}`,
+    values,
+  };
+}
+
+function offerConditions({
+  listing,
+  earlier,
+  filters,
+}: Pick<OfferQuestion, 'listing' | 'earlier'> & Pick<WantedRows, 'filters'>): {
+  conditions: string;
+  values: SqlValue[];
+} {
+  const conditions = ['offers.listing = ?', ...filters.map(rowCondition)];
+  const values: SqlValue[] = [listing, ...filters.map(({operand}) => operand)];
   if (earlier.length > 0) {
     const places = earlier.map(() => '?').join(', ');
     conditions.push(
@@ -61,16 +80,17 @@ export function offerQuery({listing, earlier, wanted, by}: OfferQuestion): Query
     );
     values.push(...earlier);
   }
-  const all = wanted.byDate ? 'offers_by_date' : 'offers_in_order';
-  const index = by ? indexes[by.field] : all;
-  return {
-    sql: `SELECT ${columns.join(', ')} FROM offers INDEXED BY ${index}
-      WHERE ${conditions.join(' AND ')}${by ? '' : ` ORDER BY ${wanted.byDate ? 'published_at, position' : 'position'}`}`,
-    values,
-  };
+  return {conditions: conditions.join(' AND '), values};
 }
 
-function condition({field, operator}: RowFilter): string {
-  if (operator === '=~') return `instr(${field}, ?) > 0`;
-  return `${field} ${operator === '=' ? '=' : '<>'} ?`;
+/** The listed fields of all that the sources offer, each with the rank of its source and its position there. */
+export function offersToDraw(listings: readonly number[], filters: readonly RowFilter[]): Query {
+  const values: SqlValue[] = [];
+  const parts = listings.map((listing, rank) => {
+    const chosen = offerConditions({listing, earlier: listings.slice(0, rank), filters});
+    values.push(...chosen.values);
+    return `SELECT ${rank} AS rank, position, ${listedFields.join(', ')}
+      FROM offers INDEXED BY offers_by_date WHERE ${chosen.conditions}`;
+  });
+  return {sql: parts.join(' UNION ALL '), values};
 }

@@ -2,8 +2,16 @@
 
 import type {ImageManifest} from '../manifest/manifest.ts';
 import type {ImageTitle} from './images.ts';
-import {countQuery, fewRows, indexedFilters, type OfferQuestion, offerQuery} from './offer-query.ts';
+import {
+  countQuery,
+  fewRows,
+  indexedFilters,
+  type OfferQuestion,
+  offerQuery,
+  offersToDraw,
+} from './offer-query.ts';
 import type {Row, Statements} from './statements.ts';
+import {drawText, maxDrawnRows, type TextQuestion} from './table-text.ts';
 import {type BriefManifest, everything, type RowFilter, type WantedRows} from './wanted-rows.ts';
 
 export interface Listing {
@@ -109,10 +117,7 @@ export class OfferTable {
 
   /** The same, less what is not wanted of them. */
   async listWanted(sources: readonly string[], wanted: WantedRows): Promise<ListedOffer[]> {
-    const listings = await this.#database.all<{id: number; source: string}>(
-      'SELECT id, source FROM listings',
-    );
-    const numbers = new Map(listings.map(({source, id}) => [source, id]));
+    const numbers = await this.#numbers();
     const offers: ListedOffer[] = [];
     const earlier: number[] = [];
     for (const source of sources) {
@@ -122,6 +127,25 @@ export class OfferTable {
       earlier.push(listing);
     }
     return offers;
+  }
+
+  /** A table of what `listWanted` tells; undefined where it has to be drawn row by row. */
+  async draw(sources: readonly string[], question: TextQuestion): Promise<string | undefined> {
+    const numbers = await this.#numbers();
+    const listings = sources.flatMap((source) => numbers.get(source) ?? []);
+    // A few that are looked up are no more than a few lines.
+    if (listings.length === 0 || question.filters.some(({operator}) => operator !== '!=')) return undefined;
+    const many = await this.#database.get(`SELECT 1 FROM offers LIMIT 1 OFFSET ${maxDrawnRows}`);
+    if (!many) return undefined;
+    const {sql: select, values} = offersToDraw(listings, question.filters);
+    return (await drawText(this.#database, {select, values, tail: ['rank', 'position']}, question))?.text;
+  }
+
+  async #numbers(): Promise<Map<string, number>> {
+    const listings = await this.#database.all<{id: number; source: string}>(
+      'SELECT id, source FROM listings',
+    );
+    return new Map(listings.map(({source, id}) => [source, id]));
   }
 
   async #listOne(source: string, question: Omit<OfferQuestion, 'by'>): Promise<ListedOffer[]> {

@@ -37,6 +37,13 @@ export interface ImageRecord {
   ignored?: boolean;
 }
 
+/** Compares a directory with names, joined by slashes: gives the others with the suffix, or undefined when one is missing. */
+export type CompareNames = (
+  directory: string,
+  wanted: string,
+  forms: {suffix: string; takesDirectories: boolean},
+) => string[] | undefined;
+
 const asideName = 'aside';
 /** `.#UUID.UUID`: the image, and a name of its own for each writing. */
 const temporaryName = /^\.#[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9a-f-]{36}$/;
@@ -57,6 +64,12 @@ export class RecordStore {
       if (errnoOf(error) === 'ENOENT') return [];
       throw this.#failure('read', this.#directory, error);
     }
+  }
+
+  /** Whether these, joined by slashes, are the UUIDs that have a record. */
+  areAll(uuids: string, compare: CompareNames): boolean {
+    const others = compare(this.#directory, uuids, {suffix: '.json', takesDirectories: false});
+    return others !== undefined && !others.some(isUuid);
   }
 
   /** Undefined when there is none; `FileSystem` when it cannot be read as a record. */

@@ -31,3 +31,9 @@ export const everything: WantedRows = {whole: true, filters: [], byDate: false};
 export function isListedField(name: string): name is ListedField {
   return (listedFields as readonly string[]).includes(name);
 }
+
+/** In SQL, with a place for the operand; what is missing passes none. */
+export function rowCondition({field, operator}: RowFilter): string {
+  if (operator === '=~') return `instr(${field}, ?) > 0`;
+  return `${field} ${operator === '=' ? '=' : '<>'} ?`;
+}

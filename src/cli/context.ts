@@ -7,6 +7,7 @@ import path from 'node:path';
 import type {ActionContext, LockService, Pool} from '../actions/context.ts';
 import type {DoctorContext} from '../actions/doctor-context.ts';
 import type {ImageNamer} from '../actions/installed.ts';
+import type {ListTextContext} from '../actions/list-text.ts';
 import type {OffersContext} from '../actions/offers.ts';
 import type {PullNotes} from '../actions/pull-notes.ts';
 import type {SourceSettingsStore, SourcesContext} from '../actions/sources.ts';
@@ -200,14 +201,18 @@ export class CommandContext {
 
   /** The same for who moves no data: storage only says what it holds. */
   async reading(): Promise<
-    Pick<ActionContext, 'catalog' | 'records' | 'pools' | 'program'> & {engine: ImageNamer}
+    Pick<ActionContext, 'catalog' | 'records' | 'pools' | 'program'> &
+      Pick<ListTextContext, 'openCompare'> & {engine: ImageNamer}
   > {
     const [catalog, engine, pools] = await Promise.all([
       this.catalog(),
       this.#engines.openNamer(),
       this.pools(),
     ]);
-    return {catalog, engine, pools, records: this.records(), program: this.program};
+    return {
+      ...{catalog, engine, pools, records: this.records(), program: this.program},
+      openCompare: async () => (await import('../sys/missing-names.ts')).otherNames,
+    };
   }
 
   /** What an action needs to tell what the sources offer. */

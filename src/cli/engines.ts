@@ -63,8 +63,8 @@ export class Engines {
   /** The engine, or what names the same images as it would. */
   async openNamer(): Promise<ImageNamer> {
     if (this.name !== 'embedded' || hasZfsPool(await this.#options.configuration())) return this.open();
-    const {readImageNames} = await import('../engine/embedded/image-names.ts');
-    return {listImages: async (store) => readImageNames(store)};
+    const {holdsImages, readImageNames} = await import('../engine/embedded/image-names.ts');
+    return {listImages: async (store) => readImageNames(store), holds: holdsImages};
   }
 
   async #openEmbedded(): Promise<Engine> {

@@ -1,5 +1,6 @@
 /** What the listing commands of the imgadm family share: columns, sort, filters and drawing (spec/imgadm.md §3, §4). */
 
+import type {TextForm, TextQuestion} from '../catalog/table-text.ts';
 import {isListedField, type WantedRows} from '../catalog/wanted-rows.ts';
 import {
   checkField,
@@ -96,6 +97,42 @@ export function wantedRows(
     }),
   };
 }
+
+/**
+ * The same as a table that the catalog may be able to draw; undefined for what it does not know how to. Flags must have been
+ * checked.
+ */
+export function textQuestion(
+  flags: ListFlagValues & {json: boolean},
+  args: readonly string[],
+  defaultColumns: readonly string[],
+): TextQuestion | undefined {
+  const {whole, filters} = wantedRows(flags, args, defaultColumns);
+  const columns = columnsOf(flags, defaultColumns).map((column) => {
+    const [field] = manifestFieldsOf(column) ?? [];
+    const form = textForms[column] ?? 'whole';
+    return field !== undefined && isListedField(field)
+      ? {head: column.toUpperCase(), field, form}
+      : undefined;
+  });
+  const sort = parseSort(flags.sort ?? defaultSort).map(({path, descending}) =>
+    isListedField(path) ? {field: path, descending} : undefined,
+  );
+  const isKnown = filters.length === args.length && !columns.includes(undefined) && !sort.includes(undefined);
+  if (whole || flags.relative || !isKnown) return undefined;
+  const known = {
+    columns: columns.filter((column) => column !== undefined),
+    sort: sort.filter((key) => key !== undefined),
+  };
+  return {...known, header: !flags['no-header'], filters};
+}
+
+/** Of computed fields. */
+const textForms: Readonly<Record<string, TextForm>> = {
+  published: 'seconds',
+  published_date: 'day',
+  pub: 'day',
+};
 
 /** Filters and sorts; rows that compare equal keep their order. */
 export function selectRows<R extends ImageRow>(

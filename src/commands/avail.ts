@@ -8,6 +8,7 @@ import {
   fieldsHelp,
   longListFlags,
   selectRows,
+  textQuestion,
   wantedRows,
 } from '../cli/list-flags.ts';
 
@@ -40,11 +41,13 @@ export default defineCommand({
       context.output.hint(
         'no source is configured, so the images of SmartOS are asked for; to add one of yours: imgctl sources -a URL',
       );
-    const {rows, failure, asked, answered} = await listAvailable(
+    const {rows, text, failure, asked, answered} = await listAvailable(
       await context.offers(),
       wantedRows(flags, args, defaultColumns),
+      textQuestion(flags, args, defaultColumns),
     );
     context.failLater(failure);
+    if (text !== undefined) return text;
     const selected = selectRows(rows, flags, args);
     if (selected.length === 0 && answered > 0) {
       const what = args.length > 0 ? `an image matching ${args.join(' ')}` : 'an image';
@@ -52,6 +55,8 @@ export default defineCommand({
     }
     return selected;
   },
-  draw: (rows, {flags}, {tableLook}) =>
-    asksForFields(flags) ? fieldsHelp() : drawRows(rows, flags, {defaultColumns, look: tableLook}),
+  draw(rows, {flags}, {tableLook}) {
+    if (asksForFields(flags)) return fieldsHelp();
+    return typeof rows === 'string' ? rows : drawRows(rows, flags, {defaultColumns, look: tableLook});
+  },
 });

@@ -1,4 +1,5 @@
 import {dockerImages, listImages} from '../actions/list.ts';
+import {listImagesText} from '../actions/list-text.ts';
 import {defineCommand} from '../cli/command.ts';
 import {
   asksForFields,
@@ -8,6 +9,7 @@ import {
   fieldsHelp,
   longListFlags,
   selectRows,
+  textQuestion,
   wantedRows,
 } from '../cli/list-flags.ts';
 
@@ -38,8 +40,12 @@ export default defineCommand({
     if (asksForFields(flags)) return [];
     checkListFlags(flags, args, defaultColumns);
     const {whole, byDate} = wantedRows(flags, args, defaultColumns);
+    const reading = await context.reading();
+    const question = flags.all || flags.docker ? undefined : textQuestion(flags, args, defaultColumns);
+    const text = question && (await listImagesText(reading, question));
+    if (text !== undefined) return text;
     const rows = await listImages(
-      {...(await context.reading()), report: context.reporter()},
+      {...reading, report: context.reporter()},
       {all: flags.all, ...(!flags.docker && !whole && {brief: {byDate}})},
     );
     if (rows.length === 0) context.output.hint('no image is installed; what is offered: imgctl avail');
@@ -54,6 +60,7 @@ export default defineCommand({
   },
   draw(rows, {flags}, {tableLook}) {
     if (asksForFields(flags)) return fieldsHelp();
+    if (typeof rows === 'string') return rows;
     if (flags.docker) return drawDockerRows(rows, {header: !flags['no-header'], ...tableLook});
     return drawRows(rows, flags, {defaultColumns, look: tableLook});
   },

@@ -3,7 +3,6 @@
  * Only the other files of this room import it.
  */
 import {existsSync} from 'node:fs';
-import {createRequire} from 'node:module';
 import {constants} from 'node:os';
 import path from 'node:path';
 
@@ -82,6 +81,7 @@ export interface NativeBinding {
   digestRead(handle: DigestHandle): Buffer | undefined;
   syncfs(fd: number): number;
   syncfsBeside(fd: number): Promise<number>;
+  missingNames(directory: string, wanted: string, suffix: string, takesDirectories: boolean): number | Buffer;
   copyBeside(source: number, target: number, from: number, to: number): Promise<number>;
   getAttributes(fd: number): number;
   setAttributes(fd: number, attributes: number): number;
@@ -166,7 +166,12 @@ errnoNames.set(constants.errno.ENOTSUP, 'ENOTSUP');
 let binding: NativeBinding | undefined;
 
 export function native(): NativeBinding {
-  binding ??= createRequire(import.meta.url)(findBinding()) as NativeBinding;
+  if (!binding) {
+    // Not by `require`, which bundles of another format lack.
+    const loaded: {exports: unknown} = {exports: {}};
+    process.dlopen(loaded, findBinding());
+    binding = loaded.exports as NativeBinding;
+  }
   return binding;
 }
 

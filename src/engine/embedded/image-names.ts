@@ -6,6 +6,7 @@ import {type Dirent, readdirSync, statSync} from 'node:fs';
 import path from 'node:path';
 import {errnoOf} from '../../errors.ts';
 import {isImageName} from '../../import1/image-name.ts';
+import type {otherNames} from '../../sys/missing-names.ts';
 import type {ImageStore} from '../engine.ts';
 
 const rawSuffix = '.raw';
@@ -19,6 +20,21 @@ export function readImageNames(store: ImageStore): {name: string}[] {
     if (name !== undefined) images.push({name});
   }
   return images;
+}
+
+/** Whether the store holds images of all these names, joined by slashes; false as soon as that takes a second look. */
+export function holdsImages(store: ImageStore, names: string, compare: typeof otherNames): boolean {
+  const isPlain = plainNames.test(names) || names.split('/').every(isListedName);
+  return (
+    isPlain && compare(store.directory, names, {suffix: rawSuffix, takesDirectories: true}) !== undefined
+  );
+}
+
+/** Names without a dot or blank, which are no others than images' if they are there; nearly all are UUIDs. */
+const plainNames = /^[\w/-]+$/;
+
+function isListedName(name: string): boolean {
+  return isImageName(name) && !name.startsWith('.') && !otherSuffixes.some((suffix) => name.endsWith(suffix));
 }
 
 function readEntries(directory: string): Dirent[] {
