@@ -19,8 +19,8 @@ export interface OfferQuestion {
   /** Numbers of the sources before it: what they offer too is theirs. */
   earlier: readonly number[];
   wanted: WantedRows;
-  /** The filter whose index is used. */
-  by: RowFilter | undefined;
+  /** The filter whose index is used, or the rows that one of them has let through already. */
+  by: RowFilter | readonly number[] | undefined;
 }
 
 const indexes: Readonly<Partial<Record<RowFilter['field'], string>>> = {
@@ -50,10 +50,31 @@ export function countQuery(listing: number, {field, operand}: RowFilter): Query 
   };
 }
 
+/** A filter for a part of the name, which an index of names answers without reading all that lists show. */
+export function partialFilter({filters}: WantedRows): RowFilter | undefined {
+  return filters.find(({field, operator}) => field === 'name' && operator === '=~');
+}
+
+/** Numbers of the rows that it lets through, up to `fewRows`; those of other sources are told apart last, being few. */
+export function partialQuery(listing: number, {operand}: RowFilter): Query {
+  return {
+    sql: `SELECT rowid AS number FROM offers INDEXED BY offers_by_name
+      WHERE instr(name, ?) > 0 AND +listing = ? LIMIT ${fewRows}`,
+    values: [operand, listing],
+  };
+}
+
 /** Rows with `position` and either `manifest` or the listed fields, in order unless it goes `by` a filter. */
 export function offerQuery({listing, earlier, wanted, by}: OfferQuestion): Query {
   const columns = wanted.whole ? ['position', 'manifest'] : ['position', ...listedFields];
   const {conditions, values} = offerConditions({listing, earlier, filters: wanted.filters});
+  if (isNumbers(by)) {
+    const chosen = 'offers.rowid IN (SELECT value FROM json_each(?))';
+    return {
+      sql: `SELECT ${columns.join(', ')} FROM offers NOT INDEXED WHERE ${conditions} AND ${chosen}`,
+      values: [...values, JSON.stringify(by)],
+    };
+  }
   const all = wanted.byDate ? 'offers_by_date' : 'offers_in_order';
   const index = by ? indexes[by.field] : all;
   return {
@@ -61,6 +82,10 @@ export function offerQuery({listing, earlier, wanted, by}: OfferQuestion): Query
       WHERE ${conditions}${by ? '' : ` ORDER BY ${wanted.byDate ? 'published_at, position' : 'position'}`}`,
     values,
   };
+}
+
+function isNumbers(by: OfferQuestion['by']): by is readonly number[] {
+  return Array.isArray(by);
 }
 
 function offerConditions({

@@ -9,10 +9,12 @@ import {
   type OfferQuestion,
   offerQuery,
   offersToDraw,
+  partialFilter,
+  partialQuery,
 } from './offer-query.ts';
 import type {Row, Statements} from './statements.ts';
 import {drawText, maxDrawnRows, type TextQuestion} from './table-text.ts';
-import {type BriefManifest, everything, type RowFilter, type WantedRows} from './wanted-rows.ts';
+import {type BriefManifest, everything, type WantedRows} from './wanted-rows.ts';
 
 export interface Listing {
   /** Validator for a conditional request; undefined when the source gave none. */
@@ -161,8 +163,8 @@ export class OfferTable {
     return rows.map(({manifest}) => ({source, manifest: this.#database.parse(manifest) as ImageManifest}));
   }
 
-  /** The filter that few rows pass; undefined when there is none. */
-  async #findIndex({listing, wanted}: Omit<OfferQuestion, 'by'>): Promise<RowFilter | undefined> {
+  /** The filter that few rows pass, or the numbers of those; undefined when there is none. */
+  async #findIndex({listing, wanted}: Omit<OfferQuestion, 'by'>): Promise<OfferQuestion['by']> {
     const {sure, unsure} = indexedFilters(wanted);
     if (sure[0]) return sure[0];
     for (const filter of unsure) {
@@ -170,7 +172,11 @@ export class OfferTable {
       const counted = await this.#database.get<{count: number}>(sql, ...values);
       if (counted && counted.count < fewRows) return filter;
     }
-    return undefined;
+    const partial = partialFilter(wanted);
+    if (!partial) return undefined;
+    const {sql, values} = partialQuery(listing, partial);
+    const found = await this.#database.all<{number: number}>(sql, ...values);
+    return found.length < fewRows ? found.map(({number}) => number) : undefined;
   }
 }
 

@@ -105,6 +105,32 @@ describe('a list that does not want everything', () => {
   });
 });
 
+test.each(['mage-1', 'mage', 'image-16', '', 'nothing like it', 'x%'])(
+  'a part of a name, "%s", finds the rows that everything has, be they many or few',
+  async (part) => {
+    const catalog = await openTestCatalog(directory);
+    try {
+      const sources = ['imgapi a', 'imgapi b'];
+      for (const source of sources)
+        await catalog.offers.replace(source, offersOf(source, fewRows + 300), listing);
+      for (const [whole, byDate] of [
+        [false, true],
+        [true, false],
+      ] as const) {
+        const filters: RowFilter[] = [{field: 'name', operator: '=~', operand: part}];
+        const some = await catalog.offers.listWanted(sources, {whole, byDate, filters});
+        const all = await catalog.offers.listWanted(sources, {whole, byDate, filters: []});
+        const wanted = all.filter(({manifest}) => String(manifest.name).includes(part));
+        const inOrder = (offers: typeof all) =>
+          byDate ? offers.map(({manifest}) => manifest.uuid).sort() : offers;
+        expect(inOrder(some)).toEqual(inOrder(wanted));
+      }
+    } finally {
+      await catalog.close();
+    }
+  },
+);
+
 describe('the plans of the questions', () => {
   const filters: (RowFilter | undefined)[] = [
     undefined,
@@ -145,6 +171,12 @@ describe('the plans of the questions', () => {
       }
     },
   );
+
+  test('rows that are known by their numbers are looked up one by one', async () => {
+    const wanted = {whole: false, byDate: false, filters: []};
+    const {sql, values} = offerQuery({listing: 1, earlier: [2], wanted, by: [5, 6]});
+    expect((await planOf(sql, values))[0]).toBe('SEARCH offers USING INTEGER PRIMARY KEY (rowid=?)');
+  });
 
   test('nor do those that count, nor those of completion and of installed images', async () => {
     for (const by of filters) {
