@@ -3,6 +3,7 @@
  * answer replaces what the catalog knows of it in one statement. Offline nobody is asked; the catalog answers.
  */
 
+import {HeldManifests} from '../catalog/held-manifests.ts';
 import type {ListedOffer} from '../catalog/offers.ts';
 import type {TextQuestion} from '../catalog/table-text.ts';
 import {everything, type WantedRows} from '../catalog/wanted-rows.ts';
@@ -126,7 +127,12 @@ async function askSource(context: OffersContext, source: OfferingSource): Promis
   const {catalog, report, signal} = context;
   const key = sourceKey(source);
   const known = await catalog.offers.findListing(key);
-  const listing = await source.listImages({signal, ...(known?.validator && {validator: known.validator})});
+  const held = new HeldManifests();
+  const listing = await source.listImages({
+    ...{signal, take: (manifests) => held.add(manifests)},
+    ...(known?.validator && {validator: known.validator}),
+  });
+  held.add(listing?.manifests ?? []);
   return async () => {
     if (!listing) return undefined;
     for (const warning of listing.warnings.slice(0, maxWarnings)) report.warn(warning);
@@ -134,7 +140,7 @@ async function askSource(context: OffersContext, source: OfferingSource): Promis
     if (more > 0) report.warn(`${more} more warnings about source "${source.settings.url}"`);
     const {validator} = listing;
     try {
-      await catalog.offers.replace(key, listing.manifests, {
+      await catalog.offers.replace(key, held, {
         validator,
         fetchedAt: context.now().toISOString(),
       });
@@ -142,7 +148,7 @@ async function askSource(context: OffersContext, source: OfferingSource): Promis
     } catch (error) {
       if (!(error instanceof ImgctlError) || error.code !== 'NoSpace') throw error;
       report.warn(`what "${source.settings.url}" offers is not kept: ${error.message}`);
-      return listing.manifests;
+      return held.all();
     }
   };
 }

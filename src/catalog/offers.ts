@@ -1,6 +1,7 @@
 /** What sources offered when they were last asked. Stored by statements of many rows each. */
 
 import type {ImageManifest} from '../manifest/manifest.ts';
+import {HeldManifests} from './held-manifests.ts';
 import type {ImageTitle} from './images.ts';
 import {
   countQuery,
@@ -38,9 +39,6 @@ export interface ListedOffer {
 /** The columns of a question for the listed fields; see `offerQuery`. */
 type BriefRow = [position: number, uuid: string, ...fields: (string | null)[]];
 
-/** JSON of one statement, all in memory; a text may have half a gigabyte. */
-const rowsPerStatement = 10_000;
-
 export class OfferTable {
   readonly #database: Statements;
 
@@ -74,7 +72,12 @@ export class OfferTable {
   }
 
   /** Replaces all offers of a source. Of equal UUIDs the first counts. */
-  async replace(source: string, manifests: readonly ImageManifest[], listing: Listing): Promise<void> {
+  async replace(
+    source: string,
+    manifests: readonly ImageManifest[] | HeldManifests,
+    listing: Listing,
+  ): Promise<void> {
+    const held = manifests instanceof HeldManifests ? manifests : HeldManifests.of(manifests);
     await this.#database.transaction(async () => {
       await this.#database.run('DELETE FROM listings WHERE source = ?', source);
       await this.#database.run(
@@ -83,16 +86,18 @@ export class OfferTable {
         listing.validator ?? null,
         listing.fetchedAt,
       );
-      for (let start = 0; start < manifests.length; start += rowsPerStatement) {
+      let start = 0;
+      for (const {text, count} of held.arrays()) {
         await this.#database.run(
           `INSERT OR IGNORE INTO offers
            SELECT (SELECT id FROM listings WHERE source = ?1), ?3 + key, value ->> '$.uuid', value ->> '$.name',
              value ->> '$.version', value ->> '$.os', value ->> '$.type', value ->> '$.published_at', value
            FROM json_each(?2)`,
           source,
-          JSON.stringify(manifests.slice(start, start + rowsPerStatement)),
+          text,
           start,
         );
+        start += count;
       }
     });
   }

@@ -123,6 +123,13 @@ export class HttpClient {
     return this.#collect(answer, url, options);
   }
 
+  /** The same answers for bodies that are read piece by piece, which `decodedPieces` does. The caller destroys the body. */
+  async requestStream(url: string, options: RequestOptions): Promise<Omit<StreamAnswer, 'url'>> {
+    const headers = {'accept-encoding': 'gzip', ...options.headers};
+    const answer = await this.#open(url, {...options, headers, method: 'GET'});
+    return {...answer, body: this.#guard(answer, url, options)};
+  }
+
   /** For files. Resolves with the headers; follows redirects, but never from https to http. */
   async openStream(url: string, options: RequestOptions = {}): Promise<StreamAnswer> {
     const encoding: Record<string, string> = options.anyEncoding ? {} : {'accept-encoding': 'identity'};

@@ -18,9 +18,7 @@ export function successJson(answer: Answer, subject: string): unknown {
   checkDigest(answer, subject);
   if (answer.status < 200 || answer.status > 299) throw serverError(answer, subject);
   const json = parseJson(answer.body);
-  if (json === undefined) {
-    throw new ImgctlError('InternalError', `${subject}: statusCode ${answer.status}, response not JSON`);
-  }
+  if (json === undefined) throw notJson(answer.status, subject);
   return json;
 }
 
@@ -61,15 +59,27 @@ export function contentMd5(body: Buffer): string {
 
 /** Throws `BadDigest` when the body is not the one its `Content-MD5` speaks of. */
 export function checkDigest(answer: Answer, subject: string): void {
-  const stated = answer.headers['content-md5'];
-  if (typeof stated !== 'string') return;
-  const actual = contentMd5(answer.encodedBody);
+  if (typeof answer.headers['content-md5'] === 'string')
+    checkStatedMd5(answer, contentMd5(answer.encodedBody), subject);
+}
+
+/** The same for a body that was not collected. */
+export function checkStatedMd5(
+  {status, headers}: Pick<Answer, 'status' | 'headers'>,
+  actual: string,
+  subject: string,
+): void {
+  const stated = String(headers['content-md5']);
   if (stated === actual) return;
   throw new ServerError(
     `${subject}: Content-MD5 expected to be ${stated.slice(0, 64)}, but was ${actual}`,
-    {serverCode: 'BadDigest', statusCode: answer.status},
+    {serverCode: 'BadDigest', statusCode: status},
     {retryable: true},
   );
+}
+
+export function notJson(status: number, subject: string): ImgctlError {
+  return new ImgctlError('InternalError', `${subject}: statusCode ${status}, response not JSON`);
 }
 
 function errorFields(json: unknown): {code: string | undefined; message: string; errors: ServerErrorItem[]} {

@@ -36,6 +36,8 @@ export interface UnchangedListing {
 export interface ListCallOptions extends CallOptions {
   /** The validator of an earlier listing by the same query. */
   validator?: string;
+  /** Takes manifests as they come, some at a time, which the listing then lacks; void if the listing fails. */
+  take?: (manifests: ImageManifest[]) => void;
 }
 
 export interface OpenFileCallOptions extends CallOptions {

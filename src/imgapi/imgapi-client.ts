@@ -17,7 +17,7 @@ import type {
   UnchangedListing,
 } from './client-types.ts';
 import {defaultLimits, type ImgapiLimits} from './limits.ts';
-import {bringsNothing, collectPages, pageSize, parseValidator, validatorFor} from './list-pages.ts';
+import {listAllImages} from './list-images.ts';
 import {pingError, pingProblem} from './ping.ts';
 import {parseSourceUrl, type SourceUrl} from './source-url.ts';
 
@@ -63,27 +63,21 @@ export class ImgapiClient {
     query: Query = {},
     options: ListCallOptions = {},
   ): Promise<ImageListing | UnchangedListing> {
-    const {validator, signal} = options;
-    let budgetBytes = this.#limits.listingBytes;
-    const fetch = async (page: Query, headers?: Record<string, string>): Promise<HttpAnswer> => {
-      const call = {limitBytes: budgetBytes, ...(headers && {headers}), ...(signal && {signal})};
-      const answer = await this.#get('/images', {...query, ...page}, call);
-      budgetBytes -= answer.body.length;
-      return answer;
-    };
-    const fetchPage = async (marker: string): Promise<unknown[]> =>
-      this.#listIn(await fetch({limit: String(pageSize), marker}));
-    const {etag: known, cutAfter} = parseValidator(validator);
-    let first = await fetch({}, known === undefined ? {} : {'if-none-match': known});
-    if (first.status === 304 && validator !== undefined) {
-      if (cutAfter === undefined || bringsNothing(await fetchPage(cutAfter), cutAfter))
-        return {isUnchanged: true, validator};
-      budgetBytes = this.#limits.listingBytes;
-      first = await fetch({});
-    }
-    const pages = await collectPages(this.#listIn(first), {fetchPage, maxImages: this.#limits.images});
-    const next = validatorFor(first.headers.etag, pages);
-    return {isUnchanged: false, manifests: pages.manifests, warnings: pages.warnings, validator: next};
+    const {signal} = options;
+    return listAllImages(
+      {
+        limits: this.#limits,
+        subject: this.#shownUrl,
+        open: (page, headers) =>
+          this.#http.requestStream(this.#urlOf('/images', {...query, ...page}), {
+            headers: {...readHeaders, ...headers},
+            shownUrl: this.#shownUrl,
+            authorize: this.#authorize,
+            ...(signal && {signal}),
+          }),
+      },
+      options,
+    );
   }
 
   /** The raw manifest in any state; undefined when the server does not have the image. */
@@ -236,7 +230,7 @@ export class ImgapiClient {
     query: Query,
     call: CallOptions & {limitBytes: number; headers?: Record<string, string>},
   ): Promise<HttpAnswer> {
-    const headers = {accept: 'application/json', 'accept-version': '~2', ...call.headers};
+    const headers = {...readHeaders, ...call.headers};
     return this.#http.request(this.#urlOf(path, query), {
       ...call,
       headers,
@@ -271,12 +265,6 @@ export class ImgapiClient {
     throw new ImgctlError('InternalError', `${this.#shownUrl}: the answer is not a manifest`);
   }
 
-  #listIn(answer: HttpAnswer): unknown[] {
-    const json = successJson(answer, this.#shownUrl);
-    if (Array.isArray(json)) return json;
-    throw new ImgctlError('InternalError', `${this.#shownUrl}: the answer is not a list of images`);
-  }
-
   #urlOf(path: string, query: Query = {}): string {
     const {channel} = this.#url;
     const all = [...this.#url.query, ...Object.entries(channel === undefined ? query : {...query, channel})];
@@ -284,6 +272,7 @@ export class ImgapiClient {
   }
 }
 
+const readHeaders = {accept: 'application/json', 'accept-version': '~2'};
 const writeHeaders = {accept: 'application/json', 'accept-version': '*'};
 
 function imagePath(uuid: string): string {

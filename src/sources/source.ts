@@ -36,9 +36,12 @@ export interface ListOptions {
   signal?: AbortSignal;
   /** Validator of an earlier listing; an unchanged listing is then answered with undefined. */
   validator?: string;
+  /** Takes manifests as they come, some at a time, which the listing then lacks; void if the listing fails. */
+  take?: (manifests: ImageManifest[]) => void;
 }
 
 export interface SourceListing {
+  /** Those that were not taken while they came. */
   manifests: ImageManifest[];
   /** What a later conditional request sends to learn that nothing changed; undefined if not offered. */
   validator: string | undefined;

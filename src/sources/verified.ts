@@ -45,18 +45,29 @@ class Verified implements VerifiedSource {
   }
 
   async listImages(options?: ListOptions): Promise<SourceListing | undefined> {
-    const listing = await this.#source.listImages(options);
-    if (!listing) return undefined;
     const manifests: ImageManifest[] = [];
-    const warnings = [...listing.warnings];
-    for (const raw of listing.manifests) {
+    const refused: string[] = [];
+    const take = (raw: readonly unknown[]): void => {
+      const valid = this.#validAmong(raw, refused);
+      if (options?.take) options.take(valid);
+      else for (const manifest of valid) manifests.push(manifest);
+    };
+    const listing = await this.#source.listImages({...options, take});
+    if (!listing) return undefined;
+    take(listing.manifests);
+    return {manifests, validator: listing.validator, warnings: [...listing.warnings, ...refused]};
+  }
+
+  #validAmong(raw: readonly unknown[], refused: string[]): ImageManifest[] {
+    return raw.flatMap((entry) => {
       try {
-        manifests.push(checked(raw));
+        return [checked(entry)];
       } catch (error) {
-        warnings.push(`image "${uuidText(raw)}" of source "${this.#shownUrl}" left out: ${messageOf(error)}`);
+        const text = `image "${uuidText(entry)}" of source "${this.#shownUrl}" left out: ${messageOf(error)}`;
+        refused.push(text);
+        return [];
       }
-    }
-    return {manifests, validator: listing.validator, warnings};
+    });
   }
 
   async findImage(uuid: string, options?: ListOptions): Promise<ImageManifest | undefined> {

@@ -1,10 +1,14 @@
+import {once} from 'node:events';
+import {createServer} from 'node:http';
+import type {AddressInfo} from 'node:net';
+import {gzipSync} from 'node:zlib';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {listAvailable} from '../../../src/actions/avail.ts';
 import {showImage} from '../../../src/actions/show.ts';
 import {ImgctlError} from '../../../src/errors.ts';
 import {ActionWorld} from '../../support/action-world.ts';
 import {type BareServer, bareImage, startBareServer} from '../../support/bare-imgapi.ts';
-import {uuidFor} from '../../support/catalogs.ts';
+import {manifestFor, uuidFor} from '../../support/catalogs.ts';
 
 let world: ActionWorld;
 let one: BareServer;
@@ -62,6 +66,61 @@ describe('avail', () => {
       ['c1.0.0', two.url],
     ]);
     expect(world.warnings).toContain(`what "${one.url}" offers is not kept: the disk is full`);
+  });
+
+  test.each<[string, (text: string) => [body: Buffer, headers?: Record<string, string>], RegExp]>([
+    [
+      'is cut off',
+      (text) => [Buffer.from(text.slice(0, -200)), {'content-length': `${text.length}`}],
+      /^http:/,
+    ],
+    ['ends too early', (text) => [Buffer.from(text.slice(0, -1))], /response not JSON/],
+    ['is broken at its end', (text) => [Buffer.from(text.replace(/\]$/, ',]'))], /response not JSON/],
+    [
+      'has another digest',
+      (text) => [Buffer.from(text), {'content-md5': 'AAAA'}],
+      /Content-MD5 expected to be AAAA/,
+    ],
+    [
+      'is broken and has another digest',
+      (text) => [Buffer.from(`${text}x`), {'content-md5': 'AAAA'}],
+      /Content-MD5/,
+    ],
+    [
+      'is cut within its encoding',
+      (text) => [gzipSync(text).subarray(0, -50), {'content-encoding': 'gzip'}],
+      /gzip/,
+    ],
+    [
+      'is larger than it may be',
+      (text) => [gzipSync(`${text}${' '.repeat(2 ** 27)}`), {'content-encoding': 'gzip'}],
+      /limit/,
+    ],
+  ])('keeps what it knew of a source whose listing %s', async (_what, answer, message) => {
+    const manifests = Array.from({length: 3000}, (_, index) => manifestFor(`image-${index}`));
+    let reply: [body: Buffer, headers?: Record<string, string>] = [
+      Buffer.from(JSON.stringify(manifests.slice(5))),
+    ];
+    const server = createServer((_request, response) => {
+      const [body, headers] = reply;
+      response.writeHead(200, headers);
+      response.write(body, () => (headers?.['content-length'] ? response.destroy() : response.end()));
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    try {
+      const {port} = server.address() as AddressInfo;
+      const context = await world.context([`http://127.0.0.1:${port}`]);
+      expect((await listAvailable(context)).rows).toHaveLength(2995);
+      reply = answer(JSON.stringify(manifests));
+      expect((await listAvailable(context)).failure?.message).toMatch(message);
+      expect((await listAvailable({...context, offline: true})).rows).toHaveLength(2995);
+      reply = [gzipSync(JSON.stringify(manifests)), {'content-encoding': 'gzip'}];
+      expect((await listAvailable(context)).rows.map(({manifest}) => manifest.name)).toEqual(
+        manifests.map(({name}) => name),
+      );
+    } finally {
+      server.close();
+    }
   });
 
   test('forgets sources that are no longer configured', async () => {

@@ -206,12 +206,12 @@ describe('a damaged file', () => {
 });
 
 describe('offers', () => {
-  test('ten thousand are replaced by one statement, in order', async () => {
+  test('ten thousand are replaced by a few statements, in order', async () => {
     const {offers} = await open();
     const manifests = Array.from({length: 10_000}, (_, index) => manifestFor(`image ${index}`));
     await offers.replace('s', [manifestFor('before')], listing);
     const statements = await countInserts(() => offers.replace('s', manifests, listing));
-    expect(statements).toBe(1);
+    expect(statements).toBeLessThan(10);
     const listed = await offers.list(['s']);
     expect(listed.map((offer) => offer.manifest.name)).toEqual(manifests.map((manifest) => manifest.name));
   });
