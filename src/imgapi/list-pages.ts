@@ -1,5 +1,6 @@
 import {ImgctlError} from '../errors.ts';
 import type {ImageManifest} from '../manifest/manifest.ts';
+import {UuidSet} from './uuid-set.ts';
 
 /** The size of a page a server with a limit answers with (spec/imgapi.md §3.2). */
 export const pageSize = 1000;
@@ -106,7 +107,7 @@ interface PageFacts {
 
 class Collector {
   readonly warnings: string[] = [];
-  readonly #seen = new Set<string>();
+  readonly #seen = new UuidSet();
   readonly #maxImages: number;
   readonly #take: (manifests: ImageManifest[]) => void;
 
