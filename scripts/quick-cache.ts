@@ -19,8 +19,14 @@ const url = 'http://images.invalid';
 const dist = path.resolve(process.argv[2] ?? 'dist');
 const root = mkdtempSync(path.join(tmpdir(), 'imgctl-build-'));
 
-async function makeWorld(): Promise<string[]> {
-  const uuids = ['aaaaaaaa-0000-4000-8000-000000000001', 'aaaaaaaa-0000-4000-8000-000000000002'];
+/** From so many on, lists go another way. */
+const many = 501;
+
+async function makeWorld(count: number): Promise<string[]> {
+  const uuids = Array.from(
+    {length: count},
+    (_, index) => `aaaaaaaa-0000-4000-8000-${String(index + 1).padStart(12, '0')}`,
+  );
   const records = uuids.map((uuid, index): ImageRecord => {
     const manifest = {
       ...{v: 2, uuid, owner: uuid, name: 'base', version: `1.${index}`, state: 'active', disabled: false},
@@ -60,7 +66,7 @@ async function makeWorld(): Promise<string[]> {
 }
 
 try {
-  const [uuid = ''] = await makeWorld();
+  const [uuid = ''] = await makeWorld(2);
   process.env.IMGCTL_ROOT = root;
   const quick = (createRequire(import.meta.url)(path.join(dist, 'start.cjs')) as Load)('quick');
   const lines = [
@@ -85,8 +91,10 @@ try {
     ],
   ];
   for (const line of lines)
-    if (!(await quick.exports.runQuick('imgctl', line)))
-      throw new Error(`no quick command: ${line.join(' ')}`);
+    if (!(await quick.run('imgctl', line))) throw new Error(`no quick command: ${line.join(' ')}`);
+  await makeWorld(many);
+  for (const line of [['list'], ['--offline', 'avail']])
+    if (!(await quick.run('imgctl', line))) throw new Error(`no quick command: ${line.join(' ')}`);
   const target = path.join(dist, 'quick.cache');
   writeFileSync(`${target}.new`, quick.script.createCachedData());
   renameSync(`${target}.new`, target);
