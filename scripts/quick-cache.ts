@@ -91,10 +91,12 @@ try {
     ],
   ];
   for (const line of lines)
-    if (!(await quick.run('imgctl', line))) throw new Error(`no quick command: ${line.join(' ')}`);
+    if (!(await quick.exports.runQuick('imgctl', line)))
+      throw new Error(`no quick command: ${line.join(' ')}`);
   await makeWorld(many);
   for (const line of [['list'], ['--offline', 'avail']])
-    if (!(await quick.run('imgctl', line))) throw new Error(`no quick command: ${line.join(' ')}`);
+    if (!(await quick.exports.runQuick('imgctl', line)))
+      throw new Error(`no quick command: ${line.join(' ')}`);
   const target = path.join(dist, 'quick.cache');
   writeFileSync(`${target}.new`, quick.script.createCachedData());
   renameSync(`${target}.new`, target);

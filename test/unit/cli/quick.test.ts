@@ -142,8 +142,8 @@ describe('a command that only reads', () => {
 });
 
 test.each([['list'], ['--offline', 'avail']])('--json means the same before %s as behind it', (...words) => {
-  const before = start(path.join(repository, 'dist/start.cjs'), 'imgctl', ['--json', ...words]);
-  const behind = start(path.join(repository, 'dist/start.cjs'), 'imgctl', [...words, '--json']);
+  const before = start([path.join(repository, 'dist/start.cjs')], 'imgctl', ['--json', ...words]);
+  const behind = start([path.join(repository, 'dist/start.cjs')], 'imgctl', [...words, '--json']);
   expect(before.stdout).toContain('"owner"');
   expect(before).toEqual(behind);
 });
