@@ -1,64 +1,39 @@
 /*
- * Single blocks of bzip2 by libbz2 of the system, on other threads, for src/sys/bzip2-decoder.ts only. Blocks depend on
- * nothing before them, but begin at any bit: they are found by their mark and wrapped as streams of one block. What is
- * needed of the library's interface (the same since 1.0) is declared here, as in xz-decoder.c.
+ * Blocks of bzip2 on other threads, for src/sys/bzip2-decoder.ts only. Blocks depend on nothing before them, but begin at
+ * any bit: they are found by their mark, and several are decoded in one step (bzip2-block.h says why).
  */
 #define _GNU_SOURCE
-#define NAPI_VERSION 9
-#include <dlfcn.h>
-#include <node_api.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "bzip2-block.h"
+
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-/* bz_stream of bzlib.h. */
-struct stream {
-  char *next_in;
-  unsigned avail_in, total_in[2];
-  char *next_out;
-  unsigned avail_out, total_out[2];
-  void *state, *alloc, *free, *opaque;
-};
+#include "step.h"
 
-enum { BZ_OK = 0, BZ_IO_ERROR = -6, MARK_BITS = 48, CRC_BITS = 32, HEAD_BYTES = 4 };
+enum { HUGE_PAGE = 2 << 20 };
 
 static const uint64_t block_mark = 0x314159265359, end_mark = 0x177245385090;
 
-static struct {
-  int (*init)(struct stream *, int verbosity, int small);
-  int (*decompress)(struct stream *);
-  int (*end)(struct stream *);
-} bz;
+/* Where the texts of a group are made; one for each thread that does it, and good for all groups. */
+struct room {
+  uint32_t *links;
+  size_t count;
+};
 
-enum { OUTPUT, REPORT, BUFFERS };
-
-/* One block, and the one step of it that may run at a time. */
-struct decoder {
-  struct stream stream;
-  napi_async_work work;
-  napi_deferred deferred;
-  napi_ref references[BUFFERS + 1]; /* keep buffers and decoder until the end of the step */
-  uint32_t *report;                 /* bytes made */
-  unsigned out;
-  int result;
-  char *packed; /* gone once the block has ended: memory is not left until somebody collects what is not used */
+/* Blocks that are decoded in one step, and then expanded one after the other. */
+struct group {
+  struct step step;
+  struct bzip2_block blocks[BZIP2_BESIDE];
+  size_t count;
+  uint32_t most;
+  int64_t bits[BZIP2_BESIDE * 2];
+  const uint8_t *bytes;
+  const struct room *room;
 };
 
 void register_bzip2_decoder(napi_env env, napi_value exports);
-
-static bool open_library(void) {
-  static bool isOpen;
-  if (isOpen) return true;
-  void *library = dlopen("libbz2.so.1.0", RTLD_NOW | RTLD_LOCAL);
-  if (!library) library = dlopen("libbz2.so.1", RTLD_NOW | RTLD_LOCAL);
-  if (!library) return false;
-  *(void **)&bz.init = dlsym(library, "BZ2_bzDecompressInit");
-  *(void **)&bz.decompress = dlsym(library, "BZ2_bzDecompress");
-  *(void **)&bz.end = dlsym(library, "BZ2_bzDecompressEnd");
-  isOpen = bz.init && bz.decompress && bz.end;
-  return isOpen;
-}
 
 static napi_value number_of(napi_env env, int64_t value) {
   napi_value result = NULL;
@@ -103,144 +78,160 @@ static napi_value sys_bzip2_find(napi_env env, napi_callback_info info) {
     unsigned shifts = table[bytes[offset]];
     for (int shift = 0; shifts >> shift; shift++) {
       int64_t bit = ((int64_t)offset - 2) * 8 + shift;
-      if (!(shifts >> shift & 1) || bit < from || bit + MARK_BITS > (int64_t)length * 8) continue;
-      uint64_t found = bits_at(bytes, length, bit, MARK_BITS);
+      if (!(shifts >> shift & 1) || bit < from || bit + BZIP2_MARK_BITS > (int64_t)length * 8) continue;
+      uint64_t found = bits_at(bytes, length, bit, BZIP2_MARK_BITS);
       if (found == block_mark || found == end_mark) return number_of(env, bit * 2 + (found == end_mark));
     }
   }
   return number_of(env, -1);
 }
 
-/* The bits from one to another as a stream of one block: behind a head, and before the mark of the end and the block's
-   own checksum, which is that of the stream too. */
-static void wrap(char *packed, const uint8_t *bytes, size_t length, int64_t from, int64_t to) {
-  uint8_t *out = (uint8_t *)memcpy(packed, "BZh9", HEAD_BYTES) + HEAD_BYTES;
-  int64_t bit = from;
-  for (; bit + 8 <= to; bit += 8) {
-    const uint8_t *byte = bytes + bit / 8;
-    int shift = bit % 8;
-    *out++ = shift ? (uint8_t)(byte[0] << shift | byte[1] >> (8 - shift)) : byte[0];
-  }
-  int rest = to - bit;
-  uint64_t window = rest ? bits_at(bytes, length, bit, rest) : 0;
-  uint64_t tail[2] = {end_mark, bits_at(bytes, length, from + MARK_BITS, CRC_BITS)};
-  int widths[2] = {MARK_BITS, CRC_BITS};
-  for (int part = 0; part < 2; part++)
-    for (int index = widths[part] - 1; index >= 0; index--) {
-      window = window << 1 | (tail[part] >> index & 1);
-      if (++rest == 8) *out++ = window, rest = 0;
-    }
-  if (rest) *out = window << (8 - rest);
-}
-
-static void release(struct decoder *decoder) {
-  if (decoder->packed) bz.end(&decoder->stream);
-  free(decoder->packed);
-  decoder->packed = NULL;
-}
-
-static void finalize(napi_env env, void *data, void *hint) {
+static void finalize_room(napi_env env, void *data, void *hint) {
   (void)env, (void)hint;
-  release(data);
-  free(data);
+  struct room *room = data;
+  free(room->links);
+  free(room);
 }
 
-/* bzip2Open(bytes, from, to): a decoder of the block between two marks; undefined where there is no library or memory. */
-static napi_value sys_bzip2_open(napi_env env, napi_callback_info info) {
-  napi_value values[3], result = NULL;
-  size_t count = 3, length = 0;
-  void *bytes = NULL;
-  int64_t from = 0, to = 0;
+/* bzip2Room(count): room for so many blocks of a group; undefined where there is no memory. The accesses are scattered
+   over all of it, which large pages make cheaper. */
+static napi_value sys_bzip2_room(napi_env env, napi_callback_info info) {
+  napi_value values[1], result = NULL;
+  size_t count = 1;
+  uint32_t blocks = 0;
   napi_get_undefined(env, &result);
-  if (napi_get_cb_info(env, info, &count, values, NULL, NULL) != napi_ok || count != 3 ||
-      napi_get_buffer_info(env, values[0], &bytes, &length) != napi_ok ||
-      napi_get_value_int64(env, values[1], &from) != napi_ok || napi_get_value_int64(env, values[2], &to) != napi_ok ||
-      from < 0 || to < from || to > (int64_t)length * 8 || !open_library())
+  if (napi_get_cb_info(env, info, &count, values, NULL, NULL) != napi_ok || count != 1 ||
+      napi_get_value_uint32(env, values[0], &blocks) != napi_ok || blocks < 1 || blocks > BZIP2_BESIDE)
     return result;
-  size_t size = HEAD_BYTES + (to - from + MARK_BITS + CRC_BITS + 7) / 8;
-  struct decoder *decoder = calloc(1, sizeof *decoder);
-  char *packed = size > UINT32_MAX ? NULL : malloc(size);
-  if (!decoder || !packed || bz.init(&decoder->stream, 0, 0) != 0) {
-    free(decoder);
-    free(packed);
+  size_t size = (blocks * sizeof(uint32_t) * BZIP2_MAX_TEXT + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+  struct room *room = calloc(1, sizeof *room);
+  if (room) room->links = aligned_alloc(HUGE_PAGE, size);
+  if (!room || !room->links) {
+    free(room);
     return result;
   }
-  decoder->packed = packed;
-  wrap(decoder->packed, bytes, length, from, to);
-  decoder->stream.next_in = decoder->packed;
-  decoder->stream.avail_in = size;
-  napi_create_external(env, decoder, finalize, NULL, &result);
+  madvise(room->links, size, MADV_HUGEPAGE);
+  room->count = blocks;
+  napi_create_external(env, room, finalize_room, NULL, &result);
   return result;
 }
 
-static void execute(napi_env env, void *data) {
-  (void)env;
-  struct decoder *decoder = data;
-  decoder->result = bz.decompress(&decoder->stream);
-  if (decoder->result != BZ_OK) release(decoder);
+/* bzip2RoomEnd(room): gives its memory back, before somebody collects what is not used. */
+static napi_value sys_bzip2_room_end(napi_env env, napi_callback_info info) {
+  napi_value value = NULL;
+  size_t count = 1;
+  void *data = NULL;
+  if (napi_get_cb_info(env, info, &count, &value, NULL, NULL) != napi_ok || count != 1 ||
+      napi_get_value_external(env, value, &data) != napi_ok)
+    return NULL;
+  struct room *room = data;
+  free(room->links);
+  *room = (struct room){0};
+  return NULL;
 }
 
-static void complete(napi_env env, napi_status status, void *data) {
-  struct decoder *decoder = data;
-  napi_value result = NULL;
-  decoder->report[0] = decoder->out - decoder->stream.avail_out;
-  napi_create_int32(env, status == napi_ok ? decoder->result : BZ_IO_ERROR, &result);
-  napi_deferred deferred = decoder->deferred;
-  napi_ref references[BUFFERS + 1];
-  memcpy(references, decoder->references, sizeof references);
-  napi_delete_async_work(env, decoder->work);
-  decoder->work = NULL;
-  napi_resolve_deferred(env, deferred, result);
-  for (int index = 0; index <= BUFFERS; index++) napi_delete_reference(env, references[index]);
+static void drop_text(struct bzip2_block *block) {
+  free(block->text);
+  block->text = NULL;
 }
 
-/* bzip2Step(decoder, output, report): a promise of libbz2's result. One step at a time. */
-static napi_value sys_bzip2_step(napi_env env, napi_callback_info info) {
-  napi_value values[BUFFERS + 1], name = NULL, promise = NULL;
-  size_t count = BUFFERS + 1, lengths[BUFFERS];
-  void *data = NULL, *starts[BUFFERS];
-  bool isGood = napi_get_cb_info(env, info, &count, values, NULL, NULL) == napi_ok && count == BUFFERS + 1 &&
-                napi_get_value_external(env, values[0], &data) == napi_ok;
-  struct decoder *decoder = data;
-  for (int index = 0; isGood && index < BUFFERS; index++)
-    isGood = napi_get_buffer_info(env, values[1 + index], &starts[index], &lengths[index]) == napi_ok;
-  isGood = isGood && !decoder->work && decoder->packed && lengths[REPORT] >= sizeof *decoder->report &&
-           (uintptr_t)starts[REPORT] % _Alignof(uint32_t) == 0 && lengths[OUTPUT] <= UINT32_MAX;
-  if (!isGood) {
-    napi_throw_type_error(env, NULL, "bzip2Step takes an idle decoder that has not ended and two buffers");
+static void finalize_group(napi_env env, void *data, void *hint) {
+  (void)env, (void)hint;
+  struct group *group = data;
+  for (size_t index = 0; index < group->count; index++) drop_text(&group->blocks[index]);
+  free(group);
+}
+
+/* How many blocks, from the first on, can be expanded; the one behind them is none. */
+static int64_t decode(struct step *step) {
+  struct group *group = (struct group *)step;
+  struct bzip2_block *blocks[BZIP2_BESIDE];
+  uint32_t *links[BZIP2_BESIDE];
+  size_t good = 0;
+  for (; good < group->count; good++) {
+    struct bzip2_block *block = &group->blocks[good];
+    block->text = malloc(group->most);
+    if (!block->text) return -ENOMEM;
+    if (!bzip2_read_block(block, group->bytes, group->bits[good * 2], group->bits[good * 2 + 1], group->most)) break;
+    blocks[good] = block;
+    links[good] = group->room->links + good * BZIP2_MAX_TEXT;
+  }
+  bzip2_invert_blocks(blocks, good, links);
+  for (size_t index = good; index < group->count; index++) drop_text(&group->blocks[index]);
+  return good;
+}
+
+/* Pairs of bits, in doubles, of blocks that lie inside and have the length of a head at least. */
+static bool take_bits(struct group *group, const void *data, size_t size, size_t length) {
+  double pairs[BZIP2_BESIDE * 2];
+  group->count = size / sizeof *pairs / 2;
+  if (size == 0 || size > sizeof pairs || size != group->count * 2 * sizeof *pairs) return false;
+  memcpy(pairs, data, size);
+  for (size_t index = 0; index < group->count; index++) {
+    double from = pairs[index * 2], to = pairs[index * 2 + 1];
+    if (!(from >= 0 && from + BZIP2_MARK_BITS + BZIP2_CRC_BITS <= to && to <= length * 8.0)) return false;
+    group->bits[index * 2] = from;
+    group->bits[index * 2 + 1] = to;
+  }
+  return true;
+}
+
+/* bzip2Decode(room, bytes, pairs, most): a group, and a promise of how many of its blocks, each between a pair of bits
+   and of no more bytes before it is expanded, are good. The room does for one at a time. */
+static napi_value sys_bzip2_decode(napi_env env, napi_callback_info info) {
+  enum { ROOM, BYTES, PAIRS, MOST, ALL };
+  napi_value values[ALL], handle = NULL, result = NULL;
+  size_t count = ALL, length = 0, size = 0;
+  void *room = NULL, *bytes = NULL, *pairs = NULL;
+  struct group *group = calloc(1, sizeof *group);
+  bool isGood = group && napi_get_cb_info(env, info, &count, values, NULL, NULL) == napi_ok && count == ALL &&
+                napi_get_value_external(env, values[ROOM], &room) == napi_ok &&
+                napi_get_buffer_info(env, values[BYTES], &bytes, &length) == napi_ok &&
+                napi_get_buffer_info(env, values[PAIRS], &pairs, &size) == napi_ok &&
+                napi_get_value_uint32(env, values[MOST], &group->most) == napi_ok && group->most >= 1 &&
+                group->most <= BZIP2_MAX_TEXT && take_bits(group, pairs, size, length);
+  if (!isGood || group->count > ((struct room *)room)->count) {
+    free(group);
+    napi_throw_type_error(env, NULL, "bzip2Decode takes a room, bytes, bits of as many blocks, and a size");
     return NULL;
   }
-  decoder->stream.next_out = starts[OUTPUT];
-  decoder->stream.avail_out = decoder->out = lengths[OUTPUT];
-  decoder->report = starts[REPORT];
-  for (int index = 0; index <= BUFFERS; index++)
-    napi_create_reference(env, values[index], 1, &decoder->references[index]);
-  napi_create_string_utf8(env, "imgctl:bzip2Step", NAPI_AUTO_LENGTH, &name);
-  napi_create_promise(env, &decoder->deferred, &promise);
-  napi_create_async_work(env, NULL, name, execute, complete, decoder, &decoder->work);
-  napi_queue_async_work(env, decoder->work);
-  return promise;
+  group->bytes = bytes;
+  group->room = room;
+  group->step.run = decode;
+  napi_create_external(env, group, finalize_group, NULL, &handle);
+  napi_value kept[] = {handle, values[ROOM], values[BYTES]};
+  napi_create_array_with_length(env, 2, &result);
+  napi_set_element(env, result, 0, handle);
+  napi_set_element(env, result, 1, start_step(env, &group->step, "imgctl:bzip2Decode", kept, 3));
+  return result;
 }
 
-/* bzip2Library(): whether there is one. */
-static napi_value sys_bzip2_library(napi_env env, napi_callback_info info) {
-  (void)info;
-  napi_value result = NULL;
-  napi_get_boolean(env, open_library(), &result);
-  return result;
+/* bzip2Expand(group, index, output): the next bytes of a block, as many as there is room for; fewer are the last, and a
+   negative errno says that they are not those that were packed. */
+static napi_value sys_bzip2_expand(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  size_t count = 3, room = 0;
+  void *data = NULL, *output = NULL;
+  uint32_t index = 0;
+  if (napi_get_cb_info(env, info, &count, values, NULL, NULL) != napi_ok || count != 3 ||
+      napi_get_value_external(env, values[0], &data) != napi_ok ||
+      napi_get_value_uint32(env, values[1], &index) != napi_ok ||
+      napi_get_buffer_info(env, values[2], &output, &room) != napi_ok)
+    return number_of(env, -EINVAL);
+  struct group *group = data;
+  if (group->step.work || index >= group->count || !group->blocks[index].text) return number_of(env, -EINVAL);
+  struct bzip2_block *block = &group->blocks[index];
+  size_t made = bzip2_expand(block, output, room);
+  if (made == room) return number_of(env, made);
+  drop_text(block);
+  return number_of(env, bzip2_is_sound(block) ? (int64_t)made : -EBADMSG);
 }
 
 void register_bzip2_decoder(napi_env env, napi_value exports) {
-  static const struct {
-    const char *name;
-    napi_callback call;
-  } functions[] = {{"bzip2Library", sys_bzip2_library},
-                   {"bzip2Find", sys_bzip2_find},
-                   {"bzip2Open", sys_bzip2_open},
-                   {"bzip2Step", sys_bzip2_step}};
-  for (size_t index = 0; index < sizeof functions / sizeof *functions; index++) {
-    napi_value function = NULL;
-    napi_create_function(env, functions[index].name, NAPI_AUTO_LENGTH, functions[index].call, NULL, &function);
-    napi_set_named_property(env, exports, functions[index].name, function);
-  }
+  static const struct export calls[] = {{"bzip2Find", sys_bzip2_find},
+                                        {"bzip2Room", sys_bzip2_room},
+                                        {"bzip2RoomEnd", sys_bzip2_room_end},
+                                        {"bzip2Decode", sys_bzip2_decode},
+                                        {"bzip2Expand", sys_bzip2_expand}};
+  export_calls(env, exports, calls, sizeof calls / sizeof *calls);
 }

@@ -1,8 +1,6 @@
-/** Blocks of bzip2, found at any bit and decoded by the system's libbz2, each on another thread. */
-import {type Bzip2Handle, native} from './native.ts';
-
-const streamEnd = 4; // BZ_STREAM_END of bzlib.h
-const more = 0; // BZ_OK
+/** Blocks of bzip2, found at any bit and decoded on other threads. */
+import {constants} from 'node:os';
+import {type Bzip2GroupHandle, type Bzip2RoomHandle, checked, native} from './native.ts';
 
 export interface Bzip2Mark {
   /** Where it begins. */
@@ -11,9 +9,10 @@ export interface Bzip2Mark {
   isEnd: boolean;
 }
 
-/** False where the library is not installed. */
-export function hasBzip2Library(): boolean {
-  return native().bzip2Library();
+/** From the bit of a block's mark to that of the next. */
+export interface Bzip2Span {
+  fromBit: number;
+  toBit: number;
 }
 
 /** The first thing that looks like a mark at or behind a bit and lies wholly inside. */
@@ -22,24 +21,46 @@ export function findBzip2Mark(bytes: Buffer, fromBit: number): Bzip2Mark | undef
   return found < 0 ? undefined : {bit: Math.floor(found / 2), isEnd: found % 2 === 1};
 }
 
-/** What lies between two marks, decoded. The bytes are copied. */
-export class Bzip2Block {
-  readonly #handle: Bzip2Handle;
-  readonly #report = Buffer.alloc(4);
+/** Memory to decode so many blocks side by side, 3.6 MB for each; for one group at a time. */
+export class Bzip2Room {
+  readonly handle: Bzip2RoomHandle;
 
-  constructor(bytes: Buffer, fromBit: number, toBit: number) {
-    const handle = native().bzip2Open(bytes, fromBit, toBit);
-    if (!handle) throw new Error('There is no memory to decode bzip2');
+  constructor(blocks: number) {
+    const handle = native().bzip2Room(blocks);
+    if (!handle) throw noMemory();
+    this.handle = handle;
+  }
+
+  /** Nothing may use it any more. */
+  close(): void {
+    native().bzip2RoomEnd(this.handle);
+  }
+}
+
+/** Blocks that follow each other, decoded together. The bytes stay as they are until that is done. */
+export class Bzip2Group {
+  /** How many from the first on are blocks that end where they should. */
+  readonly good: Promise<number>;
+  readonly #handle: Bzip2GroupHandle;
+
+  /** A block has no more bytes than `maxTextBytes` before runs are expanded, by the level of its stream. */
+  constructor(room: Bzip2Room, bytes: Buffer, spans: readonly Bzip2Span[], maxTextBytes: number) {
+    const pairs = Buffer.from(new Float64Array(spans.flatMap(({fromBit, toBit}) => [fromBit, toBit])).buffer);
+    const [handle, good] = native().bzip2Decode(room.handle, bytes, pairs, maxTextBytes);
     this.#handle = handle;
+    this.good = good.then((count) => {
+      if (count < 0) throw noMemory();
+      return count;
+    });
   }
 
-  /** Fills the output, or ends; what is no whole block is damaged. One step at a time. */
-  async step(output: Buffer): Promise<{made: number; state: 'more' | 'end' | 'damaged'}> {
-    const result = await native().bzip2Step(this.#handle, output, this.#report);
-    const made = this.#report.readUInt32LE(0);
-    if (result === streamEnd) return {made, state: 'end'};
-    // It wants input where there is none.
-    const isStuck = made < output.length;
-    return {made, state: result === more && !isStuck ? 'more' : 'damaged'};
+  /** Goes on with a good block: fills the output, or ends with less; undefined if its checksum was wrong. */
+  expand(index: number, output: Buffer): number | undefined {
+    const made = native().bzip2Expand(this.#handle, index, output);
+    return made === -constants.errno.EBADMSG ? undefined : checked(made, 'bzip2Expand');
   }
+}
+
+function noMemory(): Error {
+  return new Error('There is no memory to decode bzip2');
 }

@@ -19,9 +19,14 @@ export interface XzHandle {
   readonly xz: unique symbol;
 }
 
-/** A decoder of bzip2-decoder.c; opaque. */
-export interface Bzip2Handle {
-  readonly bzip2: unique symbol;
+/** Blocks of bzip2-decoder.c; opaque. */
+export interface Bzip2GroupHandle {
+  readonly bzip2Group: unique symbol;
+}
+
+/** Memory of bzip2-decoder.c; opaque. */
+export interface Bzip2RoomHandle {
+  readonly bzip2Room: unique symbol;
 }
 
 /** A decoder of gzip-decoder.c; opaque. */
@@ -100,10 +105,16 @@ export interface NativeBinding {
   listXattrs(file: number | PathBytes): number | Buffer;
   xzOpen(maxMemoryBytes: number, threads: number): XzHandle | undefined;
   xzStep(handle: XzHandle, input: Buffer, output: Buffer, report: Buffer, isLast: boolean): Promise<number>;
-  bzip2Library(): boolean;
   bzip2Find(bytes: Buffer, fromBit: number): number;
-  bzip2Open(bytes: Buffer, fromBit: number, toBit: number): Bzip2Handle | undefined;
-  bzip2Step(handle: Bzip2Handle, output: Buffer, report: Buffer): Promise<number>;
+  bzip2Room(blocks: number): Bzip2RoomHandle | undefined;
+  bzip2RoomEnd(room: Bzip2RoomHandle): void;
+  bzip2Decode(
+    room: Bzip2RoomHandle,
+    bytes: Buffer,
+    pairs: Buffer,
+    maxTextBytes: number,
+  ): [group: Bzip2GroupHandle, good: Promise<number>];
+  bzip2Expand(group: Bzip2GroupHandle, index: number, output: Buffer): number;
   gzipDecoder(): GzipHandle | undefined;
   gzipDecode(handle: GzipHandle, input: Buffer, output: Buffer, report: Buffer): Promise<number>;
   zstdDecoder(windowLog: number): ZstdDecoderHandle | undefined;

@@ -1,7 +1,10 @@
 /** The part of a stream that is needed, addressed by bits from its start. */
 export class BitWindow {
   readonly #chunks: AsyncIterator<Buffer>;
-  #bytes: Buffer = Buffer.alloc(0);
+  /** What is at hand is a part of it; there is room behind for more. */
+  #room: Buffer = Buffer.alloc(0);
+  #start = 0;
+  #end = 0;
   /** Bytes of the stream before the window. */
   #dropped = 0;
 
@@ -10,19 +13,20 @@ export class BitWindow {
   }
 
   get endBit(): number {
-    return (this.#dropped + this.#bytes.length) * 8;
+    return (this.#dropped + this.#end - this.#start) * 8;
   }
 
-  /** The bytes at hand, and the bit of the stream that they begin with. */
+  /** The bytes at hand, which stay as they are, and the bit of the stream that they begin with. */
   get part(): {bytes: Buffer; firstBit: number} {
-    return {bytes: this.#bytes, firstBit: this.#dropped * 8};
+    return {bytes: this.#room.subarray(this.#start, this.#end), firstBit: this.#dropped * 8};
   }
 
   /** Takes the next chunk; false at the end of the stream. */
   async grow(): Promise<boolean> {
     const next = await this.#chunks.next();
     if (next.done) return false;
-    this.#bytes = Buffer.concat([this.#bytes, next.value]);
+    if (this.#end + next.value.length > this.#room.length) this.#move(next.value.length);
+    this.#end += next.value.copy(this.#room, this.#end);
     return true;
   }
 
@@ -30,7 +34,7 @@ export class BitWindow {
   async bytesAt(bit: number, length: number): Promise<Buffer> {
     while (this.endBit < bit + length * 8 && (await this.grow()));
     const start = bit / 8 - this.#dropped;
-    return this.#bytes.subarray(start, start + length);
+    return this.part.bytes.subarray(start, start + length);
   }
 
   /** 32 bits as a number; undefined where the stream ends before. */
@@ -44,8 +48,17 @@ export class BitWindow {
 
   dropBefore(bit: number): void {
     const count = Math.floor(bit / 8) - this.#dropped;
-    this.#bytes = this.#bytes.subarray(count);
+    this.#start += count;
     this.#dropped += count;
+  }
+
+  /** To room for as much again, so that each byte is moved once on average. */
+  #move(count: number): void {
+    const {bytes} = this.part;
+    const room = Buffer.allocUnsafeSlow(2 * (bytes.length + count));
+    this.#end = bytes.copy(room);
+    this.#start = 0;
+    this.#room = room;
   }
 
   async close(): Promise<void> {
