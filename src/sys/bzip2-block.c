@@ -1,6 +1,7 @@
 /* Symbols of a block of bzip2, from bits to the last column: see bzip2-block.h. */
 #include "bzip2-block.h"
 
+#include <endian.h>
 #include <string.h>
 
 enum {
@@ -39,13 +40,10 @@ struct reader {
   uint8_t values[256];
 };
 
-static uint64_t word_at(const uint8_t *bytes) {
+static inline uint64_t word_at(const uint8_t *bytes) {
   uint64_t word;
   memcpy(&word, bytes, sizeof word);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-  word = __builtin_bswap64(word);
-#endif
-  return word;
+  return be64toh(word);
 }
 
 static inline void fill(struct bits *bits) {

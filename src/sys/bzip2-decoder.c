@@ -12,14 +12,13 @@
 
 #include "step.h"
 
-enum { HUGE_PAGE = 2 << 20 };
+enum { HUGE_PAGE = 2 << 20, WAYS = 32 };
 
 static const uint64_t block_mark = 0x314159265359, end_mark = 0x177245385090;
 
-/* Where the texts of a group are made; one for each thread that does it, and good for all groups. */
+/* One for each thread that makes texts, good for all groups. */
 struct room {
-  uint32_t *links;
-  size_t count;
+  struct bzip2_room *memory;
 };
 
 /* Blocks that are decoded in one step, and then expanded one after the other. */
@@ -30,7 +29,7 @@ struct group {
   uint32_t most;
   int64_t bits[BZIP2_BESIDE * 2];
   const uint8_t *bytes;
-  const struct room *room;
+  struct room *room;
 };
 
 void register_bzip2_decoder(napi_env env, napi_value exports);
@@ -41,17 +40,15 @@ static napi_value number_of(napi_env env, int64_t value) {
   return result;
 }
 
-/* For every byte the alignments, a bit each, at which it can be the third of a mark: for most there are none. A mark
-   at bit 8q + r has of its bits 16 - r to 24 - r in byte q + 2. */
-static const uint8_t *alignments(void) {
-  static uint8_t table[256];
-  static bool isMade;
-  for (int shift = 0; !isMade && shift < 8; shift++) {
-    table[block_mark >> (24 + shift) & 0xff] |= 1 << shift;
-    table[end_mark >> (24 + shift) & 0xff] |= 1 << shift;
-  }
-  isMade = true;
-  return table;
+/* Two bytes that lie inside of a mark, in every way that they can: a bit for each pair. */
+static uint8_t inside[(1 << 16) / 8];
+
+__attribute__((constructor)) static void make_inside(void) {
+  for (int shift = 0; shift < WAYS; shift++)
+    for (int index = 0; index < 2; index++) {
+      uint16_t pair = (index ? end_mark : block_mark) >> shift;
+      inside[pair / 8] |= 1 << pair % 8;
+    }
 }
 
 static uint64_t bits_at(const uint8_t *bytes, size_t length, int64_t bit, int count) {
@@ -60,6 +57,21 @@ static uint64_t bits_at(const uint8_t *bytes, size_t length, int64_t bit, int co
     value = value << 8 | (index < (int64_t)length ? bytes[index] : 0);
   int behind = 7 - (bit + count - 1) % 8;
   return value >> behind & ((UINT64_C(1) << count) - 1);
+}
+
+/* A mark has five whole bytes at least, so one of every four pairs lies inside of it. */
+static int64_t find_mark(const uint8_t *bytes, size_t length, int64_t from) {
+  for (int64_t offset = from / 8 + 1; offset + 1 < (int64_t)length; offset += 4) {
+    uint16_t pair = bytes[offset] << 8 | bytes[offset + 1];
+    if (!(inside[pair / 8] >> pair % 8 & 1)) continue;
+    for (int shift = 0; shift < WAYS; shift++) {
+      int64_t bit = (offset - 4 + shift / 8) * 8 + shift % 8;
+      if (bit < from || bit + BZIP2_MARK_BITS > (int64_t)length * 8) continue;
+      uint64_t found = bits_at(bytes, length, bit, BZIP2_MARK_BITS);
+      if (found == block_mark || found == end_mark) return bit * 2 + (found == end_mark);
+    }
+  }
+  return -1;
 }
 
 /* bzip2Find(bytes, from): the first mark at or behind that bit that lies wholly inside, as its bit times two, and one
@@ -73,45 +85,30 @@ static napi_value sys_bzip2_find(napi_env env, napi_callback_info info) {
       napi_get_buffer_info(env, values[0], &data, &length) != napi_ok ||
       napi_get_value_int64(env, values[1], &from) != napi_ok || from < 0)
     return number_of(env, -1);
-  const uint8_t *bytes = data, *table = alignments();
-  for (size_t offset = from / 8 + 2; offset < length; offset++) {
-    unsigned shifts = table[bytes[offset]];
-    for (int shift = 0; shifts >> shift; shift++) {
-      int64_t bit = ((int64_t)offset - 2) * 8 + shift;
-      if (!(shifts >> shift & 1) || bit < from || bit + BZIP2_MARK_BITS > (int64_t)length * 8) continue;
-      uint64_t found = bits_at(bytes, length, bit, BZIP2_MARK_BITS);
-      if (found == block_mark || found == end_mark) return number_of(env, bit * 2 + (found == end_mark));
-    }
-  }
-  return number_of(env, -1);
+  return number_of(env, find_mark(data, length, from));
 }
 
 static void finalize_room(napi_env env, void *data, void *hint) {
   (void)env, (void)hint;
   struct room *room = data;
-  free(room->links);
+  free(room->memory);
   free(room);
 }
 
-/* bzip2Room(count): room for so many blocks of a group; undefined where there is no memory. The accesses are scattered
-   over all of it, which large pages make cheaper. */
+/* bzip2Room(): room for a group; undefined where there is no memory. The accesses are scattered over all of it, which
+   large pages make cheaper. */
 static napi_value sys_bzip2_room(napi_env env, napi_callback_info info) {
-  napi_value values[1], result = NULL;
-  size_t count = 1;
-  uint32_t blocks = 0;
+  (void)info;
+  napi_value result = NULL;
   napi_get_undefined(env, &result);
-  if (napi_get_cb_info(env, info, &count, values, NULL, NULL) != napi_ok || count != 1 ||
-      napi_get_value_uint32(env, values[0], &blocks) != napi_ok || blocks < 1 || blocks > BZIP2_BESIDE)
-    return result;
-  size_t size = (blocks * sizeof(uint32_t) * BZIP2_MAX_TEXT + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+  size_t size = (sizeof(struct bzip2_room) + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
   struct room *room = calloc(1, sizeof *room);
-  if (room) room->links = aligned_alloc(HUGE_PAGE, size);
-  if (!room || !room->links) {
+  if (room) room->memory = aligned_alloc(HUGE_PAGE, size);
+  if (!room || !room->memory) {
     free(room);
     return result;
   }
-  madvise(room->links, size, MADV_HUGEPAGE);
-  room->count = blocks;
+  madvise(room->memory, size, MADV_HUGEPAGE);
   napi_create_external(env, room, finalize_room, NULL, &result);
   return result;
 }
@@ -125,8 +122,8 @@ static napi_value sys_bzip2_room_end(napi_env env, napi_callback_info info) {
       napi_get_value_external(env, value, &data) != napi_ok)
     return NULL;
   struct room *room = data;
-  free(room->links);
-  *room = (struct room){0};
+  free(room->memory);
+  room->memory = NULL;
   return NULL;
 }
 
@@ -146,7 +143,6 @@ static void finalize_group(napi_env env, void *data, void *hint) {
 static int64_t decode(struct step *step) {
   struct group *group = (struct group *)step;
   struct bzip2_block *blocks[BZIP2_BESIDE];
-  uint32_t *links[BZIP2_BESIDE];
   size_t good = 0;
   for (; good < group->count; good++) {
     struct bzip2_block *block = &group->blocks[good];
@@ -154,9 +150,8 @@ static int64_t decode(struct step *step) {
     if (!block->text) return -ENOMEM;
     if (!bzip2_read_block(block, group->bytes, group->bits[good * 2], group->bits[good * 2 + 1], group->most)) break;
     blocks[good] = block;
-    links[good] = group->room->links + good * BZIP2_MAX_TEXT;
   }
-  bzip2_invert_blocks(blocks, good, links);
+  bzip2_invert_blocks(blocks, good, group->room->memory);
   for (size_t index = good; index < group->count; index++) drop_text(&group->blocks[index]);
   return good;
 }
@@ -190,9 +185,9 @@ static napi_value sys_bzip2_decode(napi_env env, napi_callback_info info) {
                 napi_get_buffer_info(env, values[PAIRS], &pairs, &size) == napi_ok &&
                 napi_get_value_uint32(env, values[MOST], &group->most) == napi_ok && group->most >= 1 &&
                 group->most <= BZIP2_MAX_TEXT && take_bits(group, pairs, size, length);
-  if (!isGood || group->count > ((struct room *)room)->count) {
+  if (!isGood || !((struct room *)room)->memory) {
     free(group);
-    napi_throw_type_error(env, NULL, "bzip2Decode takes a room, bytes, bits of as many blocks, and a size");
+    napi_throw_type_error(env, NULL, "bzip2Decode takes a room, bytes, bits of one or two blocks, and a size");
     return NULL;
   }
   group->bytes = bytes;

@@ -21,12 +21,15 @@ export function findBzip2Mark(bytes: Buffer, fromBit: number): Bzip2Mark | undef
   return found < 0 ? undefined : {bit: Math.floor(found / 2), isEnd: found % 2 === 1};
 }
 
-/** Memory to decode so many blocks side by side, 3.6 MB for each; for one group at a time. */
+/** How many blocks a group has at most. */
+export const bzip2Beside = 2;
+
+/** 10 MiB to decode in, for one group at a time. */
 export class Bzip2Room {
   readonly handle: Bzip2RoomHandle;
 
-  constructor(blocks: number) {
-    const handle = native().bzip2Room(blocks);
+  constructor() {
+    const handle = native().bzip2Room();
     if (!handle) throw noMemory();
     this.handle = handle;
   }

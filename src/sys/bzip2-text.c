@@ -1,4 +1,5 @@
 /* Texts of blocks of bzip2, from the last columns of their rotations to the bytes: see bzip2-block.h. */
+#include <endian.h>
 #include <string.h>
 
 #include "bzip2-block.h"
@@ -22,47 +23,56 @@ static void link_rotations(const struct bzip2_block *block, uint32_t *links) {
   }
 }
 
+/* Makes of them those of pairs, for two bytes in one step. Places are sorted by what they begin with, so pairs are numbered
+   as they come: a link holds how many are new since the beginning of its page, and above that the place behind the pair.
+   It is as small as can be: all links together are hardly as large as the caches of a core. */
+static void link_pairs(const uint32_t *links, uint32_t length, struct bzip2_pairs *pairs) {
+  uint32_t number = 0, page = 0;
+  uint16_t before = 0;
+  for (uint32_t place = 0; place < length; place++) {
+    uint32_t first = links[place], second = links[first >> 8];
+    uint16_t value = (first & 0xff) << 8 | (second & 0xff);
+    if (value != before || place == 0) {
+      number += place > 0;
+      before = value;
+      pairs->values[number] = htobe16(value);
+    }
+    if (place % BZIP2_PAGE == 0) pairs->pages[place / BZIP2_PAGE] = page = number;
+    uint32_t link = htole32(second >> 8 << BZIP2_PAGE_BITS | (number - page));
+    memcpy(pairs->links + (size_t)place * BZIP2_LINK_BYTES, &link, sizeof link);
+  }
+}
+
 struct walk {
   uint8_t *out;
-  const uint32_t *links;
+  const struct bzip2_pairs *pairs;
   uint32_t place, left;
 };
 
-static inline void step(struct walk *walk) {
-  uint32_t link = walk->links[walk->place];
-  *walk->out++ = link;
-  walk->place = link >> 8;
+static inline const uint16_t *pair_at(const struct walk *walk, uint32_t link) {
+  return &walk->pairs->values[walk->pairs->pages[walk->place / BZIP2_PAGE] + link % BZIP2_PAGE];
 }
 
-/* Every step waits for the memory of the one before, so several walks are done in turns. */
-static void walk_all(struct walk *walks, size_t count) {
-  while (count > 0) {
-    uint32_t least = walks[0].left;
-    for (size_t index = 1; index < count; index++)
-      if (walks[index].left < least) least = walks[index].left;
-    if (count == 4) {
-      struct walk a = walks[0], b = walks[1], c = walks[2], d = walks[3];
-      for (uint32_t left = least; left > 0; left--) step(&a), step(&b), step(&c), step(&d);
-      walks[0] = a, walks[1] = b, walks[2] = c, walks[3] = d;
-    } else if (count == 3) {
-      struct walk a = walks[0], b = walks[1], c = walks[2];
-      for (uint32_t left = least; left > 0; left--) step(&a), step(&b), step(&c);
-      walks[0] = a, walks[1] = b, walks[2] = c;
-    } else if (count == 2) {
-      struct walk a = walks[0], b = walks[1];
-      for (uint32_t left = least; left > 0; left--) step(&a), step(&b);
-      walks[0] = a, walks[1] = b;
-    } else {
-      struct walk a = walks[0];
-      for (uint32_t left = least; left > 0; left--) step(&a);
-    }
-    size_t going = 0;
-    for (size_t index = 0; index < count; index++) {
-      walks[index].left -= least;
-      if (walks[index].left > 0) walks[going++] = walks[index];
-    }
-    count = going;
-  }
+static inline uint32_t link_at(const struct walk *walk) {
+  uint32_t link;
+  memcpy(&link, walk->pairs->links + (size_t)walk->place * BZIP2_LINK_BYTES, sizeof link);
+  return le32toh(link) & 0xffffff;
+}
+
+static inline void step(struct walk *walk) {
+  uint32_t link = link_at(walk);
+  memcpy(walk->out, pair_at(walk, link), 2);
+  walk->out += 2;
+  walk->place = link >> BZIP2_PAGE_BITS;
+}
+
+/* Every step waits for the memory of the one before, so two walks are done in turns. */
+static void walk_beside(struct walk *first, struct walk *second) {
+  struct walk a = *first, b = *second;
+  uint32_t least = a.left < b.left ? a.left : b.left;
+  a.left -= least, b.left -= least;
+  while (least-- > 0) step(&a), step(&b);
+  *first = a, *second = b;
 }
 
 /* The last byte but one of every distance. */
@@ -76,15 +86,23 @@ static void turn_bits(struct bzip2_block *block) {
   }
 }
 
-void bzip2_invert_blocks(struct bzip2_block *const *blocks, size_t count, uint32_t *const *links) {
+static void end_walk(struct walk *walk, struct bzip2_block *block) {
+  struct walk last = *walk;
+  while (last.left-- > 0) step(&last);
+  if (block->length % 2) memcpy(last.out, pair_at(&last, link_at(&last)), 1);
+  if (block->isRandomised) turn_bits(block);
+}
+
+void bzip2_invert_blocks(struct bzip2_block *const *blocks, size_t count, struct bzip2_room *room) {
   struct walk walks[BZIP2_BESIDE];
   for (size_t index = 0; index < count; index++) {
-    link_rotations(blocks[index], links[index]);
-    walks[index] = (struct walk){blocks[index]->text, links[index], blocks[index]->origin, blocks[index]->length};
+    struct bzip2_block *block = blocks[index];
+    link_rotations(block, room->links);
+    link_pairs(room->links, block->length, &room->pairs[index]);
+    walks[index] = (struct walk){block->text, &room->pairs[index], block->origin, block->length / 2};
   }
-  walk_all(walks, count);
-  for (size_t index = 0; index < count; index++)
-    if (blocks[index]->isRandomised) turn_bits(blocks[index]);
+  if (count == 2) walk_beside(&walks[0], &walks[1]);
+  for (size_t index = 0; index < count; index++) end_walk(&walks[index], blocks[index]);
 }
 
 /* Where the next four equal bytes begin, or the end. */

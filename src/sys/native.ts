@@ -106,7 +106,7 @@ export interface NativeBinding {
   xzOpen(maxMemoryBytes: number, threads: number): XzHandle | undefined;
   xzStep(handle: XzHandle, input: Buffer, output: Buffer, report: Buffer, isLast: boolean): Promise<number>;
   bzip2Find(bytes: Buffer, fromBit: number): number;
-  bzip2Room(blocks: number): Bzip2RoomHandle | undefined;
+  bzip2Room(): Bzip2RoomHandle | undefined;
   bzip2RoomEnd(room: Bzip2RoomHandle): void;
   bzip2Decode(
     room: Bzip2RoomHandle,

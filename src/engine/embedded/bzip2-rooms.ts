@@ -2,17 +2,14 @@
 import {availableParallelism} from 'node:os';
 import {Bzip2Room} from '../../sys/bzip2-decoder.ts';
 
-/** At once; more than cores were no faster. */
-const maxRunning = Math.min(availableParallelism(), 8);
-/** 3.6 MB each. Making a text waits for memory at every byte, and three wait together; a fourth gained nothing. */
-const maxBlocks = 16;
-const besideAtMost = 3;
+/** At once; more than cores were no faster. Each takes 10 MiB. */
+const maxRunning = Math.min(availableParallelism(), 6);
+/** So many groups are there at their turn, or nearly: what they hold is 2 MB each. */
+const ahead = 2;
 
 export class Bzip2Rooms {
-  /** Blocks of one group. */
-  readonly beside = Math.max(1, Math.min(besideAtMost, Math.floor(maxBlocks / maxRunning)));
-  /** Groups that run, wait for a room, or for their turn; of each block 0.9 MB are kept. */
-  readonly waiting = maxRunning * 2;
+  /** Groups that run, wait for a room, or for their turn. */
+  readonly groups = maxRunning + ahead;
   readonly #free: Bzip2Room[] = [];
   readonly #waiting: ((room: Bzip2Room) => void)[] = [];
   #made = 0;
@@ -38,7 +35,7 @@ export class Bzip2Rooms {
     const room = this.#free.pop();
     if (room) return room;
     if (this.#made === maxRunning) return new Promise((resolve) => this.#waiting.push(resolve));
-    const made = new Bzip2Room(this.beside);
+    const made = new Bzip2Room();
     this.#made++;
     return made;
   }

@@ -3,7 +3,13 @@
  * there: then what lies before it is no block, and is tried again up to the next mark.
  */
 import {setImmediate} from 'node:timers/promises';
-import {Bzip2Group, type Bzip2Mark, type Bzip2Span, findBzip2Mark} from '../../sys/bzip2-decoder.ts';
+import {
+  Bzip2Group,
+  type Bzip2Mark,
+  type Bzip2Span,
+  bzip2Beside,
+  findBzip2Mark,
+} from '../../sys/bzip2-decoder.ts';
 import {BitWindow} from './bit-window.ts';
 import {Bzip2Rooms} from './bzip2-rooms.ts';
 import type {OutputBuffers} from './output-buffers.ts';
@@ -125,11 +131,10 @@ class Stream {
   }
 
   async #fill(): Promise<void> {
-    const {waiting, beside} = this.#options.rooms;
-    while (this.#running.length < waiting && !this.#frontier.isEnd && !this.#failure) {
+    while (this.#running.length < this.#options.rooms.groups && !this.#frontier.isEnd && !this.#failure) {
       const spans: Bzip2Span[] = [];
       try {
-        while (spans.length < beside && !this.#frontier.isEnd) {
+        while (spans.length < bzip2Beside && !this.#frontier.isEnd) {
           const fromBit = this.#frontier.bit;
           const to = await this.#nextMark(fromBit + markBits + checksumBits, fromBit + maxBlockBits);
           spans.push({fromBit, toBit: to.bit});
