@@ -5,6 +5,8 @@ export class BitWindow {
   #room: Buffer = Buffer.alloc(0);
   #start = 0;
   #end = 0;
+  /** The one before, and where in the stream that ended: new memory costs as much as the moving. */
+  #spare: {room: Buffer; endByte: number} = {room: this.#room, endByte: 0};
   /** Bytes of the stream before the window. */
   #dropped = 0;
 
@@ -55,7 +57,13 @@ export class BitWindow {
   /** To room for as much again, so that each byte is moved once on average. */
   #move(count: number): void {
     const {bytes} = this.part;
-    const room = Buffer.allocUnsafeSlow(2 * (bytes.length + count));
+    const left = {room: this.#room, endByte: this.#dropped + bytes.length};
+    const size = 2 * (bytes.length + count);
+    const spare = this.#spare;
+    // What was in it may be read until it is dropped.
+    const isFree = spare.endByte <= this.#dropped && spare.room.length >= size;
+    const room = isFree ? spare.room : Buffer.allocUnsafeSlow(Math.max(size, left.room.length));
+    this.#spare = left;
     this.#end = bytes.copy(room);
     this.#start = 0;
     this.#room = room;
