@@ -20,6 +20,22 @@ export class ByteReader {
     return bytes;
   }
 
+  /** How many bytes are there without waiting. */
+  get ready(): number {
+    return this.#current.length;
+  }
+
+  /** As `peekSome`, of what is ready. */
+  get readyBytes(): Buffer {
+    return this.#current;
+  }
+
+  /** Drops bytes that are ready. */
+  drop(length: number): void {
+    this.#current = this.#current.subarray(length);
+    this.position += length;
+  }
+
   /** Copies what lies in several chunks, and only that. */
   async #gather(length: number): Promise<Buffer> {
     const parts = [this.#current];

@@ -23,48 +23,59 @@ const magicOffset = 257;
 const posixMagic = Buffer.from('ustar\0');
 const gnuMagic = Buffer.from('ustar  \0');
 const starTrailer = Buffer.from('tar\0');
+const noText = Buffer.alloc(0);
 
-/** True for bytes that begin with a tar header: a right checksum, which no zero block has. */
-export function isTarHeader(bytes: Buffer): boolean {
-  if (bytes.length < blockSize) return false;
-  const recorded = parseOctal(bytes.subarray(checksumOffset, checksumOffset + checksumLength));
+/** True for bytes that have a tar header at `start`: a right checksum, which no zero block has. */
+export function isTarHeader(bytes: Buffer, start = 0): boolean {
+  if (bytes.length < start + blockSize) return false;
+  const recorded = parseOctal(bytes, start + checksumOffset, checksumLength);
   if (recorded === undefined || recorded === 0) return false;
-  let unsigned = 0;
-  let signed = 0;
-  for (let index = 0; index < blockSize; index++) {
-    const isChecksum = index >= checksumOffset && index < checksumOffset + checksumLength;
-    const byte = isChecksum ? 0x20 : (bytes[index] ?? 0);
-    unsigned += byte;
-    signed += byte > 127 ? byte - 256 : byte; // some old writers summed signed characters
-  }
-  return recorded === unsigned || recorded === signed;
+  return recorded === sumOf(bytes, start, 0) || recorded === sumOf(bytes, start, 0x80);
 }
 
-/** Reads a header whose checksum is right. */
-export function parseTarHeader(block: Buffer): TarHeader {
-  const isPosix = block.subarray(magicOffset, magicOffset + posixMagic.length).equals(posixMagic);
-  const isGnu = block.subarray(magicOffset, magicOffset + gnuMagic.length).equals(gnuMagic);
-  const name = textField(block, 0, 100);
+/** The checksum counts itself as blanks. Some old writers summed signed characters: those from `signBit` on are negative. */
+function sumOf(bytes: Buffer, start: number, signBit: number): number {
+  let sum = checksumLength * 0x20;
+  for (let index = start; index < start + blockSize; index++) sum += bytes[index] ?? 0;
+  for (let index = 0; index < checksumLength; index++) sum -= bytes[start + checksumOffset + index] ?? 0;
+  if (signBit === 0) return sum;
+  for (let index = 0; index < blockSize; index++) {
+    const isChecksum = index >= checksumOffset && index < checksumOffset + checksumLength;
+    if (!isChecksum && (bytes[start + index] ?? 0) >= signBit) sum -= 256;
+  }
+  return sum;
+}
+
+/** Reads the header at `start`, whose checksum is right. */
+export function parseTarHeader(block: Buffer, start = 0): TarHeader {
+  const isPosix = begins(block, start + magicOffset, posixMagic);
+  const isGnu = !isPosix && begins(block, start + magicOffset, gnuMagic);
+  const name = textField(block, start, 100);
   return {
-    name: isPosix ? withPrefix(block, name) : name,
-    mode: numberField(block, 100, 8, 'mode') & 0o7777,
-    uid: numberField(block, 108, 8, 'owner'),
-    gid: numberField(block, 116, 8, 'group'),
-    size: numberField(block, 124, 12, 'size'),
-    mtime: signedField(block, 136, 12, 'time'),
-    type: String.fromCharCode(block[156] ?? 0),
-    linkName: textField(block, 157, 100),
+    name: isPosix ? withPrefix(block, start, name) : name,
+    mode: numberField(block, start + 100, 8, 'mode') & 0o7777,
+    uid: numberField(block, start + 108, 8, 'owner'),
+    gid: numberField(block, start + 116, 8, 'group'),
+    size: numberField(block, start + 124, 12, 'size'),
+    mtime: signedField(block, start + 136, 12, 'time'),
+    type: String.fromCharCode(block[start + 156] ?? 0),
+    linkName: textField(block, start + 157, 100),
     // Old tars left rubbish where the others keep device numbers.
-    major: isPosix || isGnu ? numberField(block, 329, 8, 'device number') : 0,
-    minor: isPosix || isGnu ? numberField(block, 337, 8, 'device number') : 0,
+    major: isPosix || isGnu ? numberField(block, start + 329, 8, 'device number') : 0,
+    minor: isPosix || isGnu ? numberField(block, start + 337, 8, 'device number') : 0,
   };
+}
+
+function begins(block: Buffer, offset: number, magic: Buffer): boolean {
+  for (let index = 0; index < magic.length; index++) if (block[offset + index] !== magic[index]) return false;
+  return true;
 }
 
 /** A field up to its first NUL. A copy, because headers share a buffer with what follows. */
 export function textField(block: Buffer, offset: number, length: number): Buffer {
-  const field = block.subarray(offset, offset + length);
-  const end = field.indexOf(0);
-  return Buffer.from(end < 0 ? field : field.subarray(0, end));
+  let end = offset;
+  while (end < offset + length && block[end] !== 0) end++;
+  return end === offset ? noText : Buffer.from(block.subarray(offset, end));
 }
 
 /** A field that cannot be negative: octal text, or base 256 when the top bit is set. */
@@ -75,21 +86,24 @@ export function numberField(block: Buffer, offset: number, length: number, what:
 }
 
 function signedField(block: Buffer, offset: number, length: number, what: string): number {
-  const field = block.subarray(offset, offset + length);
-  const isBase256 = ((field[0] ?? 0) & 0x80) !== 0;
-  const value = isBase256 ? parseBase256(field) : parseOctal(field);
+  const isBase256 = ((block[offset] ?? 0) & 0x80) !== 0;
+  const value = isBase256
+    ? parseBase256(block.subarray(offset, offset + length))
+    : parseOctal(block, offset, length);
   if (value === undefined || !Number.isSafeInteger(value)) throw invalidNumber(what);
   return value;
 }
 
 /** Digits between optional blanks, ended by a blank, a NUL or the end; an empty field is 0. */
-function parseOctal(field: Buffer): number | undefined {
+function parseOctal(block: Buffer, offset: number, length: number): number | undefined {
+  const end = offset + length;
   let value = 0;
-  let index = 0;
-  while (isBlank(field[index])) index++;
-  for (; isOctalDigit(field[index]); index++) value = value * 8 + (field[index] ?? 0) - zeroDigit;
-  while (isBlank(field[index])) index++;
-  return index === field.length || field[index] === 0 ? value : undefined;
+  let index = offset;
+  while (index < end && isBlank(block[index])) index++;
+  for (; index < end && isOctalDigit(block[index]); index++)
+    value = value * 8 + (block[index] ?? 0) - zeroDigit;
+  while (index < end && isBlank(block[index])) index++;
+  return index === end || block[index] === 0 ? value : undefined;
 }
 
 const zeroDigit = 0x30;
@@ -111,9 +125,9 @@ function parseBase256(field: Buffer): number {
   return Number(isNegative ? value - (1n << BigInt(field.length * 8 - 2)) : value);
 }
 
-function withPrefix(block: Buffer, name: Buffer): Buffer {
-  const isStar = block.subarray(508, 512).equals(starTrailer);
-  const prefix = textField(block, 345, isStar ? 131 : 155);
+function withPrefix(block: Buffer, start: number, name: Buffer): Buffer {
+  const isStar = begins(block, start + 508, starTrailer);
+  const prefix = textField(block, start + 345, isStar ? 131 : 155);
   return prefix.length === 0 ? name : Buffer.concat([prefix, Buffer.from('/'), name]);
 }
 

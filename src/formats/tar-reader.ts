@@ -5,40 +5,10 @@
 import {ImgctlError} from '../errors.ts';
 import {ByteReader} from './byte-reader.ts';
 import type {DataRun} from './sparse.ts';
+import type {PlainBody, TarEntry, TarEntryType} from './tar-entry.ts';
 import {blockSize, isTarHeader, parseTarHeader, type TarHeader} from './tar-header.ts';
 import {PaxAttributes, type PaxRecord, parsePaxRecords} from './tar-pax.ts';
 import {readOldGnuMap, readPaxMap, type SparseMap} from './tar-sparse.ts';
-
-export type TarEntryType = 'file' | 'directory' | 'symlink' | 'hardlink' | 'char' | 'block' | 'fifo';
-
-export interface TarEntry {
-  type: TarEntryType;
-  /** As stored: bytes, possibly absolute or with `..`. */
-  path: Buffer;
-  linkPath: Buffer;
-  /** The twelve permission bits. */
-  mode: number;
-  uid: number;
-  gid: number;
-  mtimeNs: bigint;
-  /** Size of the file, holes included; 0 for other types. */
-  size: number;
-  major: number;
-  minor: number;
-  xattrs: Map<string, Buffer>;
-  /** An access control list was left out, because it names users instead of numbers. */
-  hasForeignAcl: boolean;
-  /**
-   * The contents, in order; what lies between runs is a hole. May be read once and only until the next entry
-   * is asked for, which skips what was not read.
-   */
-  body(): AsyncGenerator<DataRun>;
-  /**
-   * The contents of a small file without holes in one piece, good until the next entry is asked for; undefined for
-   * others. Instead of `body`, not besides it.
-   */
-  small(): Promise<Buffer | undefined>;
-}
 
 export interface TarLimits {
   /** Of one extended header, and of all global ones together. */
@@ -62,24 +32,14 @@ const types: Record<string, TarEntryType> = {
   S: 'file', // GNU sparse
 };
 
-/** Nine of ten files of an operating system are smaller than this; a piece that lies in two chunks is copied together. */
-const smallBytes = 128 * 1024;
-
-/** Yields the entries of an archive; fails with `InvalidArchive` or `LimitExceeded`. */
-export async function* readTar(
-  source: AsyncIterable<Buffer>,
-  limits: Partial<TarLimits> = {},
-): AsyncGenerator<TarEntry> {
-  const reader = new TarReader(new ByteReader(source), {...defaultLimits, ...limits});
-  try {
-    for (let entry = await reader.next(); entry; entry = await reader.next()) {
-      yield entry;
-      await reader.skipBody();
-    }
-  } finally {
-    await reader.close();
-  }
+/** The entries of an archive; fails with `InvalidArchive` or `LimitExceeded`. */
+export function readTar(source: AsyncIterable<Buffer>, limits: Partial<TarLimits> = {}): TarReader {
+  return new TarReader(new ByteReader(source), {...defaultLimits, ...limits});
 }
+
+/** Files, directories and links: their headers say all about them. */
+const readyTypes = ['0', '\0', '1', '2', '5'];
+const none: PaxRecord[] = [];
 
 /** What extended headers before an entry said about it. */
 interface Extensions {
@@ -88,7 +48,8 @@ interface Extensions {
   longLink?: Buffer;
 }
 
-class TarReader {
+/** One loop at a time. Whoever leaves it closes the source. */
+export class TarReader {
   readonly #reader: ByteReader;
   readonly #limits: TarLimits;
   readonly #global = new Map<string, Buffer>();
@@ -96,18 +57,72 @@ class TarReader {
   #left = 0;
   #padding = 0;
   #entries = 0;
+  /** Of whichever entry is the last. */
+  readonly #plain: PlainBody = {
+    takeReady: () => {
+      const bytes = this.#reader.readyBytes.subarray(0, this.#left);
+      this.#reader.drop(bytes.length);
+      this.#left -= bytes.length;
+      return bytes;
+    },
+    more: async () => {
+      if ((await this.#reader.peekSome()).length === 0) throw this.#invalid('it ends too early');
+    },
+  };
 
   constructor(reader: ByteReader, limits: TarLimits) {
     this.#reader = reader;
     this.#limits = limits;
   }
 
+  async *[Symbol.asyncIterator](): AsyncGenerator<TarEntry> {
+    try {
+      for (;;) {
+        const entry = this.nextReady() ?? (await this.next());
+        if (!entry) return;
+        yield entry;
+      }
+    } finally {
+      await this.close();
+    }
+  }
+
   async close(): Promise<void> {
     await this.#reader.close();
   }
 
+  /**
+   * The next entry, if its headers have come already and are of the kinds that most have; otherwise `next` has to be asked,
+   * which waits. An operating system has so many small files that a promise or two for each are a tenth of the time.
+   */
+  nextReady(): TarEntry | undefined {
+    const reader = this.#reader;
+    const skipped = this.#left + this.#padding;
+    if (reader.ready < skipped + blockSize || this.#global.size > 0) return undefined;
+    const bytes = reader.readyBytes;
+    if (!isTarHeader(bytes, skipped)) return undefined;
+    let header = parseTarHeader(bytes, skipped);
+    let end = skipped + blockSize;
+    let records: PaxRecord[] = none;
+    if (header.type === 'x') {
+      const start = end;
+      end += header.size + paddingOf(header.size) + blockSize;
+      if (header.size > this.#limits.maxHeaderBytes || reader.ready < end) return undefined;
+      if (!isTarHeader(bytes, end - blockSize)) return undefined;
+      records = parsePaxRecords(bytes.subarray(start, start + header.size));
+      header = parseTarHeader(bytes, end - blockSize);
+    }
+    if (!readyTypes.includes(header.type) || records.some(([key]) => key.startsWith('GNU.')))
+      return undefined;
+    reader.drop(end);
+    this.#padding = 0;
+    this.#entries++;
+    return this.#entry(header, {records}, new PaxAttributes(this.#global, records));
+  }
+
   /** The next entry; undefined after the end mark, or where the archive ends without one. */
   async next(): Promise<TarEntry | undefined> {
+    await this.#skipBody();
     const extensions: Extensions = {records: []};
     for (;;) {
       const block = await this.#reader.read(blockSize);
@@ -118,7 +133,7 @@ class TarReader {
       this.#entries++;
       const header = parseTarHeader(block);
       if (!(await this.#readExtension(header, extensions))) {
-        return await this.#entry(header, block, extensions);
+        return await this.#waitedEntry(header, block, extensions);
       }
     }
   }
@@ -151,9 +166,20 @@ class TarReader {
     return Buffer.from(bytes.subarray(0, header.size));
   }
 
-  async #entry(header: TarHeader, block: Buffer, extensions: Extensions): Promise<TarEntry> {
-    if (header.type === 'M') throw this.#invalid('it is a later volume of a larger archive');
+  async #waitedEntry(header: TarHeader, block: Buffer, extensions: Extensions): Promise<TarEntry> {
+    // A copy, because reading on takes the block away.
+    const kept = header.type === 'S' ? Buffer.from(block) : undefined;
     const pax = new PaxAttributes(this.#global, extensions.records);
+    const entry = this.#entry(header, extensions, pax);
+    const sparse = entry.type === 'file' ? await this.#sparseMap(kept, pax) : undefined;
+    if (!sparse) return entry;
+    const {plain: _notInOnePiece, ...rest} = entry;
+    return {...rest, size: sparse.realSize, body: () => this.#sparseBody(sparse)};
+  }
+
+  /** Of a file as if it had no holes. */
+  #entry(header: TarHeader, extensions: Extensions, pax: PaxAttributes): TarEntry {
+    if (header.type === 'M') throw this.#invalid('it is a later volume of a larger archive');
     const path = pax.bytes('GNU.sparse.name') ?? pax.bytes('path') ?? extensions.longName ?? header.name;
     const linkPath = pax.bytes('linkpath') ?? extensions.longLink ?? header.linkName;
     const type = this.#typeOf(header, path);
@@ -162,9 +188,8 @@ class TarReader {
     const hasBody = type === 'file' || header.type === 'D';
     this.#left = hasBody ? (pax.number('size') ?? header.size) : 0;
     this.#padding = paddingOf(this.#left);
-    const sparse = type === 'file' ? await this.#sparseMap(header, block, pax) : undefined;
-    const isFile = type === 'file';
-    return {
+    const size = type === 'file' ? this.#left : 0;
+    const entry: TarEntry = {
       type,
       path,
       linkPath,
@@ -172,14 +197,15 @@ class TarReader {
       uid: this.#id(pax.number('uid') ?? header.uid),
       gid: this.#id(pax.number('gid') ?? header.gid),
       mtimeNs: pax.timeNs('mtime') ?? BigInt(header.mtime) * 1_000_000_000n,
-      size: isFile ? (sparse?.realSize ?? this.#left) : 0,
+      size,
       major: pax.number('SCHILY.devmajor') ?? header.major,
       minor: pax.number('SCHILY.devminor') ?? header.minor,
       xattrs: pax.xattrs(),
       hasForeignAcl: pax.hasForeignAcl(),
-      body: () => (sparse ? this.#sparseBody(sparse) : this.#body(0, this.#left)),
-      small: async () => (isFile && !sparse && this.#left <= smallBytes ? await this.#small() : undefined),
+      body: () => this.#body(0, this.#left),
     };
+    if (type === 'file') entry.plain = this.#plain;
+    return entry;
   }
 
   #typeOf(header: TarHeader, path: Buffer): TarEntryType {
@@ -192,12 +218,11 @@ class TarReader {
     return value;
   }
 
-  async #sparseMap(header: TarHeader, block: Buffer, pax: PaxAttributes): Promise<SparseMap | undefined> {
-    // A copy, because reading on takes the block away.
-    const map =
-      header.type === 'S'
-        ? await readOldGnuMap(Buffer.from(block), this.#reader)
-        : await readPaxMap(pax, this.#reader);
+  /** `oldHeader` is that of an entry in the old form of GNU. */
+  async #sparseMap(oldHeader: Buffer | undefined, pax: PaxAttributes): Promise<SparseMap | undefined> {
+    const map = oldHeader
+      ? await readOldGnuMap(oldHeader, this.#reader)
+      : await readPaxMap(pax, this.#reader);
     if (!map) return undefined;
     this.#left -= map.mapBytes;
     if (map.runs.reduce((sum, run) => sum + run.length, 0) !== this.#left) {
@@ -220,14 +245,7 @@ class TarReader {
     }
   }
 
-  async #small(): Promise<Buffer> {
-    const bytes = await this.#reader.read(this.#left);
-    if (bytes.length < this.#left) throw this.#invalid('it ends too early');
-    this.#left = 0;
-    return bytes;
-  }
-
-  async skipBody(): Promise<void> {
+  async #skipBody(): Promise<void> {
     const length = this.#left + this.#padding;
     this.#left = 0;
     this.#padding = 0;

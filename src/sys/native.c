@@ -328,7 +328,7 @@ static const struct {
 };
 
 void register_socket_calls(napi_env env, napi_value exports); /* socket.c */
-void register_file_batch(napi_env env, napi_value exports);   /* file-batch.c */
+void register_entry_batch(napi_env env, napi_value exports);  /* entry-batch.c */
 void register_quota_calls(napi_env env, napi_value exports);  /* btrfs-quota.c */
 void register_xz_decoder(napi_env env, napi_value exports);   /* xz-decoder.c */
 void register_bzip2_decoder(napi_env env, napi_value exports); /* bzip2-decoder.c */
@@ -348,7 +348,7 @@ NAPI_MODULE_INIT() {
     napi_set_named_property(env, exports, exported[index].name, function);
   }
   register_socket_calls(env, exports);
-  register_file_batch(env, exports);
+  register_entry_batch(env, exports);
   register_quota_calls(env, exports);
   register_xz_decoder(env, exports);
   register_bzip2_decoder(env, exports);

@@ -14,6 +14,11 @@ export interface Watch {
   readonly watch: unique symbol;
 }
 
+/** A maker of entry-batch.c; opaque. */
+export interface EntryMakerHandle {
+  readonly entries: unique symbol;
+}
+
 /** A decoder of xz-decoder.c; opaque. */
 export interface XzHandle {
   readonly xz: unique symbol;
@@ -68,7 +73,18 @@ export interface NativeBinding {
   fchmodat(dir: number, path: PathBytes, mode: number): number;
   renameat2(fromDir: number, from: PathBytes, toDir: number, to: PathBytes, flags: number): number;
   utimensat(dir: number, path: PathBytes, atimeNs: bigint, mtimeNs: bigint, flags: number): number;
-  makeFiles(table: Buffer, names: Buffer, contents: Buffer): Promise<number>;
+  entryMaker(top: number): EntryMakerHandle;
+  makeEntries(
+    handle: EntryMakerHandle,
+    table: Buffer,
+    names: Buffer,
+    contents: Buffer,
+    count: number,
+    from: number,
+  ): Promise<number>;
+  adoptFile(handle: EntryMakerHandle, fd: number, position: number): void;
+  releaseFile(handle: EntryMakerHandle): number;
+  closeMaker(handle: EntryMakerHandle): void;
   copyFile(fromDir: number, path: PathBytes, toDir: number): number;
   closeOnExec(): number;
   ficlone(target: number, source: number): number;

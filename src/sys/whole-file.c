@@ -21,11 +21,15 @@ static bool set_owner_and_mode(int fd, const struct stat *wanted) {
   return (now.st_mode & 07777) == (wanted->st_mode & 07777) || fchmod(fd, wanted->st_mode) == 0;
 }
 
+bool finish_file(int fd, const struct stat *wanted) {
+  struct timespec times[2] = {wanted->st_mtim, wanted->st_mtim};
+  return set_owner_and_mode(fd, wanted) && futimens(fd, times) == 0;
+}
+
 /* A new file with its contents, owner, mode and time: the six calls that make up most of an archive, as one. Where any
    of them fails nothing is left behind, and the caller goes step by step to learn which it was. The mode is that of the
    archive from the start, less what only counts for the right owner: nobody else gets into a staging directory. */
 int make_file(int dir, const char *path, const char *start, size_t length, const struct stat *wanted) {
-  struct timespec times[2] = {wanted->st_mtim, wanted->st_mtim};
   int fd = openat(dir, path, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, wanted->st_mode & 0777);
   if (fd < 0) return -1;
   bool made = true;
@@ -34,7 +38,7 @@ int make_file(int dir, const char *path, const char *start, size_t length, const
     made = count > 0;
     if (made) done += count;
   }
-  made = made && set_owner_and_mode(fd, wanted) && futimens(fd, times) == 0;
+  made = made && finish_file(fd, wanted);
   int error = errno;
   close(fd);
   if (made) return 0;
@@ -71,8 +75,7 @@ int copy_file(int from_dir, const char *path, int to_dir) {
     errno = error;
     return -1;
   }
-  struct timespec times[2] = {stats.st_mtim, stats.st_mtim};
-  bool made = copy_contents(from, to, stats.st_size) && set_owner_and_mode(to, &stats) && futimens(to, times) == 0;
+  bool made = copy_contents(from, to, stats.st_size) && finish_file(to, &stats);
   int error = errno;
   close(from);
   close(to);

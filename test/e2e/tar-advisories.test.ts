@@ -18,7 +18,8 @@ import * as tarStream from 'tar-stream';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {EmbeddedEngine} from '../../src/engine/embedded/embedded-engine.ts';
 import {ImgctlError} from '../../src/errors.ts';
-import {readTar, type TarEntry} from '../../src/formats/tar-reader.ts';
+import type {TarEntry} from '../../src/formats/tar-entry.ts';
+import {readTar} from '../../src/formats/tar-reader.ts';
 import {removeTree} from '../../src/sys/remove-tree.ts';
 
 const isRoot = process.geteuid?.() === 0;

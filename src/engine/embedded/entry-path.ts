@@ -24,6 +24,23 @@ export function entryParts(path: Buffer): string[] {
   return parts;
 }
 
+const oddPart = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;
+
+/** The parts joined; '' for the top. Most names need not be taken apart for that. */
+export function entryPath(path: Buffer): string {
+  return plainPath(path) ?? entryParts(path).join('/');
+}
+
+/** The same of a name that is as most are; undefined where `entryParts` has to look at it. */
+export function plainPath(path: Buffer): string | undefined {
+  const start = path[0] === 0x2e && path[1] === 0x2f ? 2 : 0;
+  const end = path.length - (path.length > start && path[path.length - 1] === 0x2f ? 1 : 0);
+  // So short a path has no part that is too long, nor too many.
+  if (end - start > longestName) return undefined;
+  const text = path.toString('latin1', start, end);
+  return oddPart.test(text) ? undefined : text;
+}
+
 /** Of a path that `entryParts` joined; '' is the top. */
 export function parentOf(path: string): string {
   return path.slice(0, Math.max(path.lastIndexOf('/'), 0));

@@ -1,12 +1,12 @@
-import type {TarEntry} from '../../formats/tar-reader.ts';
+import type {TarEntry} from '../../formats/tar-entry.ts';
 
 /** What a tree is made of; entries of tar archives are such. */
-export interface TreeEntry extends Omit<TarEntry, 'type' | 'body' | 'small' | 'xattrs'> {
+export interface TreeEntry extends Omit<TarEntry, 'type' | 'body' | 'plain' | 'xattrs'> {
   xattrs: ReadonlyMap<string, Buffer>;
   type: TarEntry['type'] | 'socket';
   /** Of a file: its contents, or the file itself. */
   body?: TarEntry['body'];
-  small?: TarEntry['small'];
+  plain?: TarEntry['plain'];
   place?: PlaceFile;
 }
 

@@ -6,7 +6,7 @@
 import {closeSync, constants, lstatSync} from 'node:fs';
 import {errnoOf, ImgctlError} from '../../errors.ts';
 import {writeFully} from '../../sys/copy-file.ts';
-import type {NewFile} from '../../sys/file-batch.ts';
+import {entryKind} from '../../sys/entry-batch.ts';
 import {
   linkAt,
   makeDirectoryAt,
@@ -19,11 +19,13 @@ import {
   unlinkAt,
 } from '../../sys/files.ts';
 import {Losses} from '../../sys/losses.ts';
-import {type Place as AnyPlace, type Metadata, setMetadata} from '../../sys/metadata.ts';
+import {type Place as AnyPlace, setMetadata} from '../../sys/metadata.ts';
+import {addPieces} from './add-pieces.ts';
 import {DirectoryCache} from './directory-cache.ts';
-import {entryParts, parentOf, refused} from './entry-path.ts';
-import {FileMaker, type LeftOver} from './file-maker.ts';
+import {entryParts, entryPath, parentOf, refused} from './entry-path.ts';
+import {EntryQueue, type Queued, queuedOf} from './entry-queue.ts';
 import {liftOsTree} from './lift.ts';
+import {MadeDirectories} from './made-directories.ts';
 import type {TreeEntry} from './tree-entry.ts';
 import {TrustedXattrs} from './trusted-xattrs.ts';
 import {devicesForbidden, writeBody} from './write-body.ts';
@@ -35,8 +37,6 @@ export interface TreeWriterOptions {
   needsDevices: boolean;
   /** The tree holds what the archive is put over; directories that the archive does not name stay as they are. */
   hasBase?: boolean;
-  /** Batches of small files that are made at a time. */
-  batches?: number;
 }
 
 type Place = AnyPlace & {name: Buffer};
@@ -44,14 +44,7 @@ type Place = AnyPlace & {name: Buffer};
 const fileFlags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
 const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-/** chown leaves an owner of -1 as it is: whoever runs this. */
-const madeUp = (): Metadata => ({
-  mode: 0o755,
-  uid: -1,
-  gid: -1,
-  mtimeNs: BigInt(Date.now()) * 1_000_000n,
-  xattrs: new Map(),
-});
+const noBytes = Buffer.alloc(0);
 
 export class TreeWriter {
   readonly losses = new Losses();
@@ -59,10 +52,9 @@ export class TreeWriter {
   readonly #options: TreeWriterOptions;
   readonly #cache: DirectoryCache;
   readonly #trusted = new TrustedXattrs();
-  /** What directories get at the end, by path; '' is the top. */
-  readonly #directories = new Map<string, Metadata>([['', madeUp()]]);
+  readonly #directories: MadeDirectories;
   /** Undefined for those who cannot give files away, so that no file comes out whole in one call. */
-  readonly #maker: FileMaker<TreeEntry> | undefined;
+  readonly #queue: EntryQueue | undefined;
   #entries = 0;
 
   /** `top` is an open directory, empty unless it has a base; the caller closes it. The umask must be 0. */
@@ -70,66 +62,106 @@ export class TreeWriter {
     this.#top = top;
     this.#options = options;
     this.#cache = new DirectoryCache(top);
-    if (options.hasBase) this.#directories.clear();
-    else if (process.geteuid?.() === 0)
-      this.#maker = new FileMaker((left) => this.#addSmall(left), options.batches);
+    this.#directories = new MadeDirectories(top, this.losses);
+    if (!options.hasBase) this.#directories.make('');
+    if (!options.hasBase && process.geteuid?.() === 0) {
+      this.#queue = new EntryQueue(top, {
+        remake: (left) => this.#remake(left),
+        made: (path, entry) => this.#directories.set(path, entry),
+      });
+    }
   }
 
-  async add(given: TreeEntry): Promise<void> {
+  /** The promise, if there is one, has to be waited for before the next. */
+  add(given: TreeEntry): Promise<void> | undefined {
+    if (given.plain && this.takesPieces(given))
+      return addPieces(given, (bytes, position) => this.addPiece(given, bytes, position));
+    const {entry, path} = this.#begin(given);
+    const item = this.#queue && queuedOf(entry, path);
+    if (item) return item.path === item.other ? undefined : this.#queue?.put(item);
+    return this.#addInSteps(entry, path);
+  }
+
+  /** Whether a file can be added piece by piece. */
+  takesPieces({type, plain, xattrs, hasForeignAcl}: TreeEntry): boolean {
+    const isPlain = type === 'file' && plain !== undefined && xattrs.size === 0 && !hasForeignAcl;
+    return isPlain && this.#queue !== undefined;
+  }
+
+  /** Adds a file by its pieces, in order and all of them; the promise is as that of `add`. */
+  addPiece(given: TreeEntry, bytes: Buffer, position: number): Promise<void> | undefined {
+    const {entry, path} = position === 0 ? this.#begin(given) : {entry: given, path: entryPath(given.path)};
+    if (path === '') return this.#addTop(entry);
+    const isLast = position + bytes.length === entry.size;
+    const inPieces = position === 0 ? entryKind.begin : isLast ? entryKind.end : entryKind.part;
+    const kind = position === 0 && isLast ? entryKind.whole : inPieces;
+    return this.#queue?.put({kind, path, entry, bytes, position});
+  }
+
+  #begin(given: TreeEntry): {entry: TreeEntry; path: string} {
     if (++this.#entries > this.#options.maxEntries) {
       throw new ImgctlError('LimitExceeded', `The archive has more than ${this.#options.maxEntries} entries`);
     }
-    const path = entryParts(given.path).join('/');
+    const path = entryPath(given.path);
     const xattrs = this.#trusted.takeFrom(given.xattrs, path);
-    const entry = xattrs === given.xattrs ? given : {...given, xattrs};
-    if (entry.hasForeignAcl) this.losses.add('acl', String(entry.path));
+    if (given.hasForeignAcl) this.losses.add('acl', String(given.path));
+    return {entry: xattrs === given.xattrs ? given : {...given, xattrs}, path};
+  }
+
+  async #addInSteps(entry: TreeEntry, path: string): Promise<void> {
+    if (this.#queue?.isEmpty === false) await this.#queue.drain();
     if (path === '') return this.#addTop(entry);
-    if (this.#disturbs(entry, path)) await this.settle();
-    const small = entry.type === 'file' ? await entry.small?.() : undefined;
-    if (small && entry.xattrs.size === 0 && this.#maker) {
-      await this.#maker.makeRoom(small.length);
-      return this.#maker.add(path, this.#newFile(path), small, entry);
-    }
     const place = this.#placeOf(path);
-    if (small) this.#addSmall({entry, path, bytes: small});
-    else if (entry.type === 'directory') this.#addDirectory(entry, place, path);
+    if (entry.type === 'directory') this.#addDirectory(entry, place, path);
     else if (entry.type === 'file') await this.#addFile(entry, place, path);
     else if (entry.type === 'hardlink') this.#addLink(entry, place, path);
     else this.#addSpecial(entry, place, path);
   }
 
-  /** Whether an entry has to do with files that may not be there yet. */
-  #disturbs({type}: TreeEntry, path: string): boolean {
-    if (!this.#maker) return false;
-    const replacesDirectory = type !== 'directory' && this.#directories.has(path);
-    return type === 'hardlink' || replacesDirectory || this.#maker.isPending(path);
+  /** What the queue could not make. */
+  #remake(left: Queued): void {
+    const {path, entry} = left;
+    if (!entry) return void this.#cache.get(path, this.#noteMade);
+    const place = this.#placeOf(path);
+    if (entry.type === 'directory') this.#addDirectory(entry, place, path);
+    else if (entry.type === 'hardlink') this.#addLink(entry, place, path);
+    else if (entry.type === 'symlink') this.#addSpecial(entry, place, path);
+    else this.#remakePiece(left, entry, place);
+  }
+
+  #remakePiece({kind, path, bytes = noBytes, position = 0}: Queued, entry: TreeEntry, place: Place): void {
+    const isNew = kind === entryKind.whole || kind === entryKind.begin;
+    const fd = isNew ? this.#openNew(entry, place, path) : (this.#queue?.releaseFile() ?? -1);
+    let isOpen = true;
+    try {
+      writeFully(fd, bytes, position);
+      if (kind === entryKind.whole || kind === entryKind.end) setMetadata({...place, fd}, entry, this.losses);
+      else isOpen = false;
+    } finally {
+      if (isOpen) closeSync(fd);
+    }
+    if (!isOpen) this.#queue?.adoptFile(fd, position + bytes.length);
   }
 
   /** Makes directories that are missing. The descriptor is good until the next call. */
   #placeOf(path: string): Place {
-    const {dir, name} = this.#newFile(path);
+    const dir = this.#cache.get(parentOf(path), this.#noteMade);
+    const name = Buffer.from(path.slice(path.lastIndexOf('/') + 1), 'latin1');
     return {dir, name, label: Buffer.from(path, 'latin1').toString()};
   }
 
-  /** The same with the path of the directory. */
-  #newFile(path: string): NewFile {
-    const parent = parentOf(path);
-    const dir = this.#cache.get(parent, this.#noteMade);
-    return {dir, path: parent, name: Buffer.from(path.slice(path.lastIndexOf('/') + 1), 'latin1')};
-  }
-
-  readonly #noteMade = (path: string): void => void this.#directories.set(path, madeUp());
+  readonly #noteMade = (path: string): void => this.#directories.make(path);
 
   /** Resolves when everything that was added is there; before directories are finished. */
   async settle(): Promise<void> {
-    await this.#maker?.drain();
+    await this.#queue?.drain();
   }
 
   /** Finishes directories and moves a lone OS tree up; returns the name of the directory it was in. */
   finish(): Buffer | undefined {
     this.#cache.clear();
     const lifted = liftOsTree(this.#top);
-    this.#setDirectories(this.#withoutLifted(lifted?.name));
+    this.#directories.finish(lifted?.name);
     this.#trusted.write(lifted?.name);
     return lifted?.name;
   }
@@ -137,50 +169,25 @@ export class TreeWriter {
   /** Finishes directories as they are; returns the paths of those that the archive named. */
   finishDirectories(): ReadonlySet<string> {
     this.#cache.clear();
-    this.#setDirectories(this.#directories);
+    this.#directories.finish();
     this.#trusted.write(undefined);
-    return new Set(this.#directories.keys());
+    return this.#directories.paths();
   }
 
   /** Forgets a directory, and all below it, that somebody else is about to remove. */
   forget(path: string): void {
     this.#cache.clear();
     this.#trusted.forget(path);
-    for (const known of this.#directories.keys())
-      if (known === path || known.startsWith(`${path}/`)) this.#directories.delete(known);
+    this.#directories.forget(path);
   }
 
-  #setDirectories(directories: ReadonlyMap<string, Metadata>): void {
-    // What lies in a directory comes before it.
-    for (const path of [...directories.keys()].sort().reverse()) {
-      const metadata = directories.get(path) ?? madeUp();
-      const fd = openBeneath(this.#top, path === '' ? '.' : Buffer.from(path, 'latin1'), directoryFlags);
-      try {
-        const label = path === '' ? '.' : Buffer.from(path, 'latin1').toString();
-        setMetadata({dir: fd, name: '.', fd, label}, metadata, this.losses);
-      } finally {
-        closeSync(fd);
-      }
-    }
-  }
-
-  /** Closes what was kept open; needed after a failure too. */
-  close(): void {
+  /** Closes what was kept open, once nothing is made any more; needed after a failure too. */
+  async close(): Promise<void> {
     this.#cache.clear();
+    await this.#queue?.close();
   }
 
-  #withoutLifted(lifted: Buffer | undefined): Map<string, Metadata> {
-    if (!lifted) return this.#directories;
-    const old = lifted.toString('latin1');
-    const moved = new Map<string, Metadata>();
-    for (const [path, metadata] of this.#directories) {
-      if (path === old) moved.set('', metadata);
-      else if (path !== '') moved.set(path.slice(old.length + 1), metadata);
-    }
-    return moved;
-  }
-
-  #addTop(entry: TreeEntry): void {
+  #addTop(entry: TreeEntry): undefined {
     if (entry.type !== 'directory') throw refused(entry.path, 'the top is not a directory');
     this.#directories.set('', entry);
   }
@@ -200,17 +207,6 @@ export class TreeWriter {
     const fd = this.#openNew(entry, place, path);
     try {
       if (entry.body) await writeBody(fd, entry.body(), entry.size);
-      setMetadata({...place, fd}, entry, this.losses);
-    } finally {
-      closeSync(fd);
-    }
-  }
-
-  #addSmall({entry, path, bytes}: LeftOver<TreeEntry>): void {
-    const place = this.#placeOf(path);
-    const fd = this.#openNew(entry, place, path);
-    try {
-      writeFully(fd, bytes, 0);
       setMetadata({...place, fd}, entry, this.losses);
     } finally {
       closeSync(fd);
@@ -293,7 +289,7 @@ export class TreeWriter {
           throw refused(path, 'it would replace a directory that is not empty');
         throw cause;
       }
-      this.#directories.delete(path);
+      this.#directories.remove(path);
       this.#cache.drop(path);
     }
   }

@@ -7,15 +7,13 @@ import {closeSync, constants} from 'node:fs';
 import {copyFileNow} from '../../sys/copy-file.ts';
 import {openAt, openBeneath} from '../../sys/files.ts';
 import type {Losses} from '../../sys/losses.ts';
+import {addPieces} from './add-pieces.ts';
 import {entryParts} from './entry-path.ts';
 import type {PlaceFile, TreeEntry} from './tree-entry.ts';
 import {TreeWriter, type TreeWriterOptions} from './tree-writer.ts';
 
 const fileFlags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
 const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-
-/** One batch of small files at a time for each tree: there are four threads, and decoder and sync need theirs. */
-const batches = 1;
 
 /** Used as a `TreeWriter` is. The caller closes both directories. */
 export class TwinWriter {
@@ -25,8 +23,8 @@ export class TwinWriter {
 
   constructor(tops: {first: number; second: number}, options: TreeWriterOptions) {
     this.#top = tops.first;
-    this.#first = new TreeWriter(tops.first, {...options, batches});
-    this.#second = new TreeWriter(tops.second, {...options, batches});
+    this.#first = new TreeWriter(tops.first, options);
+    this.#second = new TreeWriter(tops.second, options);
   }
 
   /** What one could not keep the other could not either. */
@@ -34,12 +32,20 @@ export class TwinWriter {
     return this.#first.losses;
   }
 
-  async add(given: TreeEntry): Promise<void> {
-    const {body, ...entry} = given;
-    const small = await given.small?.();
-    const bytes = async () => small;
-    await this.#first.add({...entry, small: bytes, ...(body && {body})});
-    await this.#second.add({...entry, small: bytes, place: this.#copyOf(entry.path)});
+  /** As that of a `TreeWriter`. */
+  add(given: TreeEntry): Promise<void> | undefined {
+    if (this.#first.takesPieces(given))
+      return addPieces(given, (bytes, position) =>
+        both(this.#first.addPiece(given, bytes, position), this.#second.addPiece(given, bytes, position)),
+      );
+    if (given.type === 'file') return this.#addFile(given);
+    return both(this.#first.add(given), this.#second.add(given));
+  }
+
+  async #addFile(given: TreeEntry): Promise<void> {
+    const {body, plain: _notTwice, ...entry} = given;
+    await this.#first.add({...entry, ...(body && {body})});
+    await this.#second.add({...entry, place: this.#copyOf(entry.path)});
   }
 
   async settle(): Promise<void> {
@@ -51,9 +57,9 @@ export class TwinWriter {
     return this.#first.finish();
   }
 
-  close(): void {
-    this.#first.close();
-    this.#second.close();
+  async close(): Promise<void> {
+    await this.#first.close();
+    await this.#second.close();
   }
 
   /** A body can be read once; but a file with one is whole in the first tree by now. */
@@ -74,4 +80,11 @@ export class TwinWriter {
       }
     };
   }
+}
+
+function both(
+  first: Promise<void> | undefined,
+  second: Promise<void> | undefined,
+): Promise<void> | undefined {
+  return first && second ? Promise.all([first, second]).then(() => undefined) : (first ?? second);
 }

@@ -8,13 +8,13 @@ import {closeSync, constants, existsSync, fstatSync, mkdirSync, openSync} from '
 import path from 'node:path';
 import {errnoOf, ImgctlError} from '../../errors.ts';
 import type {Payload} from '../../formats/sniff.ts';
-import {readTar} from '../../formats/tar-reader.ts';
 import {createSubvolumeAt, isBtrfs} from '../../sys/btrfs.ts';
-import {EarlySyncing, syncFileSystem} from '../../sys/contents.ts';
+import {syncFileSystem} from '../../sys/contents.ts';
 import {CopyBeside} from '../../sys/copy-beside.ts';
 import {Losses} from '../../sys/losses.ts';
 import {copyUserAttributes, setMetadata} from '../../sys/metadata.ts';
 import {stagedRaw, stagedTree, stagedTwin} from '../../sys/staging.ts';
+import {addArchive} from './add-archive.ts';
 import {Arrival} from './arrival.ts';
 import {errorMessage, type SourceDirectory, type StoredFormat, type UnpackTask} from './child-protocol.ts';
 import {log, progressOf, send} from './child-report.ts';
@@ -176,20 +176,14 @@ async function unpackTar(task: UnpackTask, bytes: AsyncIterable<Buffer>): Promis
   const twin = task.needsTwin && isRoot && !canShareBlocks('.') ? makeTwin() : undefined;
   const writer =
     twin === undefined ? new TreeWriter(top, options) : new TwinWriter({first: top, second: twin}, options);
-  const early = new EarlySyncing(top);
   try {
-    for await (const entry of readTar(bytes)) {
-      await writer.add(entry);
-      early.wrote(entry.size);
-    }
-    await writer.settle();
+    await addArchive(bytes, writer, top);
     const lifted = writer.finish();
     if (lifted !== undefined) reportLift(lifted.toString());
     syncs.fileSystem(top);
     return writer.losses.sentences();
   } finally {
-    writer.close();
-    await early.settle();
+    await writer.close();
     if (twin !== undefined) closeSync(twin);
   }
 }

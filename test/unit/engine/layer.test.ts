@@ -48,7 +48,7 @@ async function apply(...entries: (string | Named)[]): Promise<void> {
     for await (const entry of readTar(archive as AsyncIterable<Buffer>)) await writer.add(entry);
     writer.finish();
   } finally {
-    writer.close();
+    await writer.close();
     closeSync(top);
   }
 }

@@ -16,7 +16,8 @@ import {
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
-import {readTar, type TarEntry} from '../../../src/formats/tar-reader.ts';
+import type {TarEntry} from '../../../src/formats/tar-entry.ts';
+import {readTar} from '../../../src/formats/tar-reader.ts';
 
 let directory: string;
 const longName = `${'d'.repeat(120)}/${'n'.repeat(180)}`;

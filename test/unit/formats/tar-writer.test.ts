@@ -1,7 +1,8 @@
 import {spawnSync} from 'node:child_process';
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import {readTar, type TarEntry} from '../../../src/formats/tar-reader.ts';
+import type {TarEntry} from '../../../src/formats/tar-entry.ts';
+import {readTar} from '../../../src/formats/tar-reader.ts';
 import {encodeTarHeader, type NewTarEntry, tarEnd, tarPadding} from '../../../src/formats/tar-writer.ts';
 
 const plain: NewTarEntry = {

@@ -75,7 +75,7 @@ async function copyTar(input: Input, fd: number): Promise<void> {
     }
   }
   const entries = readTar(copied());
-  while (!(await entries.next()).done);
+  while (await entries.next());
 }
 
 async function writeDiskOf(

@@ -33,7 +33,7 @@ export async function applyLayer(
     syncFileSystem(top);
     return writer.losses.sentences();
   } finally {
-    writer.close();
+    await writer.close();
     closeSync(top);
   }
 }

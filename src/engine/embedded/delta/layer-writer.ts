@@ -5,7 +5,7 @@
  */
 import {closeSync, constants, fstatSync, lstatSync, readdirSync} from 'node:fs';
 import {errnoOf} from '../../../errors.ts';
-import type {TarEntry} from '../../../formats/tar-reader.ts';
+import type {TarEntry} from '../../../formats/tar-entry.ts';
 import {openBeneath, procPath, setTimesAt} from '../../../sys/files.ts';
 import type {Losses} from '../../../sys/losses.ts';
 import {removeTreeAt} from '../../../sys/remove-tree.ts';
@@ -68,8 +68,8 @@ export class LayerWriter {
     }
   }
 
-  close(): void {
-    this.#writer.close();
+  async close(): Promise<void> {
+    await this.#writer.close();
   }
 
   #keepTimes(parent: readonly string[]): void {

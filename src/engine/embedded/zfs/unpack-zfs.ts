@@ -176,7 +176,7 @@ async function writeTree({dataset, tree, contents}: FileSystem, options: TreeOpt
     syncFileSystem(top);
     return writer.losses.sentences();
   } finally {
-    writer.close();
+    await writer.close();
     closeSync(top);
   }
 }
