@@ -28,22 +28,43 @@ export interface ChildOptions {
 
 /** Resolves with the child's notices once it is done and gone; rejects with what it reported. */
 export async function runChild(options: ChildOptions): Promise<string[]> {
-  const {name, task, sandbox, wrap, descriptors, env = {}, signal, onMessage, onStart} = options;
+  const {name, task, sandbox, wrap, descriptors, env = {}, signal, onStart} = options;
   const command = [process.execPath, ...nodeOptions, findProgram(name), JSON.stringify(task)];
-  const child = await sandbox.start(command, wrap, {
+  const runOptions: RunOptions = {
     stdout: 'pipe',
     env,
     signal,
     graceMs: 0, // it has nothing to finish, and some wrappers ignore SIGTERM
     ...descriptors,
-  });
+  };
+  // One whose pipes somebody holds cannot be started a second time.
+  if (!onStart) {
+    const first = await listen(await sandbox.startAtOnce(command, wrap, runOptions), options);
+    if (first.hasSpoken) sandbox.confirm();
+    if (first.hasSpoken || signal.aborted || (await sandbox.isBestWorking(wrap.target)))
+      return noticesOf(first, name);
+  }
+  const child = await sandbox.start(command, wrap, runOptions);
   onStart?.(child);
+  return noticesOf(await listen(child, options), name);
+}
+
+interface Life {
+  hasSpoken: boolean;
   /** How it says that it ended; a decoder that was left behind may still tell how far it is after that. */
-  let verdict: (ChildMessage & {type: 'done' | 'error'}) | undefined;
+  verdict: (ChildMessage & {type: 'done' | 'error'}) | undefined;
+  end: PromiseSettledResult<ProcessEnd>;
+}
+
+/** Resolves when it is gone. */
+async function listen(child: RunningProcess, {name, onMessage}: ChildOptions): Promise<Life> {
+  const life: Pick<Life, 'hasSpoken' | 'verdict'> = {hasSpoken: false, verdict: undefined};
+  const ended = Promise.allSettled([child.ended]);
   try {
     if (child.stdout) {
       for await (const message of messages(child.stdout, name)) {
-        if (message.type === 'done' || message.type === 'error') verdict = message;
+        life.hasSpoken = true;
+        if (message.type === 'done' || message.type === 'error') life.verdict = message;
         onMessage(message);
       }
     }
@@ -52,10 +73,15 @@ export async function runChild(options: ChildOptions): Promise<string[]> {
     await child.ended;
     throw error;
   }
-  const end = await child.ended;
-  if (verdict?.type === 'done' && end.exitCode === 0) return verdict.notices;
+  const [end] = await ended;
+  return {...life, end};
+}
+
+function noticesOf({verdict, end}: Life, name: string): string[] {
+  if (end.status === 'rejected') throw end.reason;
+  if (verdict?.type === 'done' && end.value.exitCode === 0) return verdict.notices;
   if (verdict?.type === 'error') throw errorOf(verdict);
-  throw diedEarly(name, end);
+  throw diedEarly(name, end.value);
 }
 
 /** Line by line, with a bound on what is kept while a line is not complete. */
