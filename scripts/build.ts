@@ -129,8 +129,7 @@ function buildNative(): void {
       path.join(root, 'src/sys/cluster-batch.c'),
       path.join(root, 'src/sys/copy-beside.c'),
       path.join(root, 'src/sys/background-sync.c'),
-      path.join(root, 'src/sys/missing-names.c'),
-      path.join(root, 'src/sys/digest.c'),
+      path.join(root, 'src/sys/small-file.c'),
     ],
     {stdio: 'inherit'},
   );

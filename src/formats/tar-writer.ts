@@ -25,6 +25,7 @@ export interface NewTarEntry {
   xattrs: ReadonlyMap<string, Buffer>;
 }
 
+const noBytes = Buffer.alloc(0);
 /** Two blocks of zeros end an archive. */
 export const tarEnd = Buffer.alloc(2 * blockSize);
 
@@ -40,7 +41,8 @@ const aclKeys: Readonly<Record<string, string>> = {
 
 /** Everything that comes before an entry's body. The body is filled up with zeros to whole blocks. */
 export function encodeTarHeader(entry: NewTarEntry): Buffer {
-  const map = entry.runs ? sparseMap(entry.runs, entry.size) : Buffer.alloc(0);
+  if (isPlain(entry)) return ustarHeader(entry, typeFlags[entry.type]);
+  const map = entry.runs ? sparseMap(entry.runs, entry.size) : noBytes;
   const stored = entry.runs ? entry.runs.reduce((sum, run) => sum + run.length, 0) : entry.size;
   const size = map.length + stored;
   const name = entry.runs ? sparseName(entry.path) : entry.path;
@@ -56,6 +58,23 @@ export function encodeTarHeader(entry: NewTarEntry): Buffer {
     size: records.length,
   };
   return Buffer.concat([ustarHeader(extended, 'x'), padded(records), header, map]);
+}
+
+/** Whether the old header says it all; most entries are such, and an archive has many. */
+function isPlain({
+  path,
+  linkPath,
+  size,
+  uid,
+  gid,
+  mtimeNs,
+  major = 0,
+  minor = 0,
+  ...entry
+}: NewTarEntry): boolean {
+  const isShort = path.length <= nameLength && (linkPath === undefined || linkPath.length <= nameLength);
+  const isSmall = size <= maxSize && uid <= maxId && gid <= maxId && major <= maxId && minor <= maxId;
+  return isShort && isSmall && !entry.runs && entry.xattrs.size === 0 && isPlainTime(mtimeNs);
 }
 
 /** Zeros that fill a body of `size` bytes up to whole blocks. */
@@ -116,7 +135,7 @@ interface UstarFields {
 /** What does not fit is 0 or cut here, and stands in a record. */
 function ustarHeader(fields: UstarFields, type: string): Buffer {
   const block = Buffer.alloc(blockSize);
-  const [prefix, name] = split(fields.path) ?? [Buffer.alloc(0), fields.path.subarray(0, nameLength)];
+  const [prefix, name] = split(fields.path) ?? [noBytes, fields.path.subarray(0, nameLength)];
   name.copy(block, 0);
   prefix.copy(block, 345);
   octal(block, 100, 8, fields.mode);
@@ -130,18 +149,24 @@ function ustarHeader(fields: UstarFields, type: string): Buffer {
   octal(block, 329, 8, Math.min(fields.major ?? 0, maxId));
   octal(block, 337, 8, Math.min(fields.minor ?? 0, maxId));
   block.fill(' ', 148, 156);
-  const sum = block.reduce((total, byte) => total + byte, 0);
-  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  let sum = 0;
+  for (let index = 0; index < blockSize; index++) sum += block[index] ?? 0;
+  octal(block, 148, 7, sum);
   return block;
 }
 
 function octal(block: Buffer, offset: number, length: number, value: number): void {
-  block.write(`${value.toString(8).padStart(length - 1, '0')}\0`, offset);
+  let rest = value;
+  for (let index = offset + length - 2; index >= offset; index--) {
+    block[index] = 0x30 + (rest % 8);
+    rest = Math.floor(rest / 8);
+  }
+  block[offset + length - 1] = 0;
 }
 
 /** The name as prefix and rest, without record where it fits: readers then need no character set. */
 function split(path: Buffer): [prefix: Buffer, name: Buffer] | undefined {
-  if (path.length <= nameLength) return [Buffer.alloc(0), path];
+  if (path.length <= nameLength) return [noBytes, path];
   if (path.length > prefixLength + 1 + nameLength) return undefined;
   const slash = path.lastIndexOf(0x2f, Math.min(prefixLength, path.length - 2));
   if (slash <= 0 || path.length - slash - 1 > nameLength) return undefined;

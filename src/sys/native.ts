@@ -85,6 +85,7 @@ export interface NativeBinding {
   adoptFile(handle: EntryMakerHandle, fd: number, position: number): void;
   releaseFile(handle: EntryMakerHandle): number;
   closeMaker(handle: EntryMakerHandle): void;
+  readSmall(dir: number, name: Buffer, into: Buffer, facts: Buffer): number;
   copyFile(fromDir: number, path: PathBytes, toDir: number): number;
   closeOnExec(): number;
   ficlone(target: number, source: number): number;

@@ -8,6 +8,7 @@ import {errnoOf} from '../../../errors.ts';
 import {encodeTarHeader, type NewTarEntry, tarEnd, tarPadding} from '../../../formats/tar-writer.ts';
 import {procPath} from '../../../sys/files.ts';
 import type {Losses} from '../../../sys/losses.ts';
+import {SmallFiles} from './small-files.ts';
 import {
   deviceOf,
   directoryFlags,
@@ -25,29 +26,43 @@ const bodyBytes = 256 * 1024;
  * until the next is asked for: new memory costs as much as the reading.
  */
 export function* readTree(top: number, losses: Losses, {reuse = false} = {}): Generator<Buffer> {
-  const reader = new TreeReader(losses, reuse ? Buffer.allocUnsafeSlow(bodyBytes) : undefined);
+  const body = reuse ? Buffer.allocUnsafeSlow(bodyBytes) : undefined;
+  const reader = new TreeReader(losses, {body, small: new SmallFiles({reuse})});
   const stats = fstatSync(top, {bigint: true});
   yield encodeTarHeader({type: 'directory', path: Buffer.from('./'), size: 0, ...metadataOf(stats, top)});
   yield* reader.directory(top, Buffer.from('./'));
+  yield* reader.rest();
   yield tarEnd;
 }
 
 export class TreeReader {
   readonly #losses: Losses;
   readonly #body: Buffer | undefined;
+  readonly #small: SmallFiles | undefined;
   /** The first name of a file that has several, by device and inode. */
   readonly #linked = new Map<string, Buffer>();
 
-  /** Contents are read into the buffer, if one is given. */
-  constructor(losses: Losses, body?: Buffer) {
+  /** Contents are read into `body`, if there is one. With `small`, the last entries come only from `rest`. */
+  constructor(losses: Losses, {body, small}: {body?: Buffer | undefined; small?: SmallFiles} = {}) {
     this.#losses = losses;
     this.#body = body;
+    this.#small = small;
+  }
+
+  *rest(): Generator<Buffer> {
+    if (this.#small) yield* this.#small.take();
   }
 
   /** What is in an open directory; `path` ends with a slash. */
   *directory(dir: number, path: Buffer): Generator<Buffer> {
     const names = readdirSync(`/proc/self/fd/${dir}`, {encoding: 'buffer'}).sort(Buffer.compare);
-    for (const name of names) yield* this.entry(dir, name, Buffer.concat([path, name]));
+    for (const name of names) {
+      const whole = Buffer.concat([path, name]);
+      let state = this.#small?.add(dir, name, whole) ?? 'other';
+      if (state !== 'added') yield* this.rest();
+      if (state === 'full') state = this.#small?.add(dir, name, whole) ?? 'other';
+      if (state !== 'added') yield* this.entry(dir, name, whole);
+    }
   }
 
   /** An entry that goes away while it is read is no failure. */
