@@ -18,8 +18,8 @@
 #include "whole-file.h"
 
 /* As src/sys/entry-batch.ts numbers them. ENTER opens a directory for the entries to come; BEGIN, PART and END make up a
-   file that comes in pieces. */
-enum { ENTER, DIRECTORY, WHOLE, SYMLINK, LINK, BEGIN, PART, END };
+   file that comes in pieces; FINISH gives a directory what it is to have. */
+enum { ENTER, DIRECTORY, WHOLE, SYMLINK, LINK, BEGIN, PART, END, FINISH };
 
 /* One entry, as src/sys/entry-batch.ts writes it; `name` and `other` are offsets of text, `start` is one of contents. */
 struct entry {
@@ -28,8 +28,7 @@ struct entry {
   int32_t error; /* the answer */
 };
 
-enum { SLOTS = 64, NO_SLOT = SLOTS }; /* that one is the top */
-#define EARLY_BYTES (16 << 20)
+enum { SLOTS = 64, NO_SLOT = SLOTS, EARLY_BYTES = 16 << 20 }; /* NO_SLOT is the top */
 
 struct maker {
   struct step step;
@@ -45,8 +44,8 @@ struct maker {
 
 void register_entry_batch(napi_env env, napi_value exports);
 
-static int open_beneath(int top, const char *path) {
-  struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+static int open_beneath(int top, const char *path, int flags) {
+  struct open_how how = {.flags = flags | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
                          .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
   return syscall(SYS_openat2, top, *path ? path : ".", &how, sizeof how);
 }
@@ -54,7 +53,7 @@ static int open_beneath(int top, const char *path) {
 static bool enter(struct maker *maker, const struct entry *entry, const char *path) {
   int *slot = &maker->directories[entry->slot];
   if (*slot >= 0) close(*slot);
-  *slot = open_beneath(maker->top, path); /* where it fails nothing may land in the directory that was there */
+  *slot = open_beneath(maker->top, path, O_PATH); /* where it fails nothing may land in the directory that was there */
   return *slot >= 0;
 }
 
@@ -69,24 +68,21 @@ static struct stat wanted_of(const struct entry *entry) {
   return wanted;
 }
 
-/* A name that fails half-way goes again. */
-static bool make_symlink(int dir, const char *name, const char *target, const struct stat *wanted) {
-  struct timespec times[2] = {wanted->st_mtim, wanted->st_mtim};
-  if (symlinkat(target, dir, name) != 0) return false;
-  if (fchownat(dir, name, wanted->st_uid, wanted->st_gid, AT_SYMLINK_NOFOLLOW) == 0 &&
-      utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) == 0)
-    return true;
+static bool finish_directory(const struct maker *maker, const char *path, const struct stat *wanted) {
+  int fd = open_beneath(maker->top, path, O_RDONLY);
+  if (fd < 0) return false;
+  bool made = finish_file(fd, wanted);
   int error = errno;
-  unlinkat(dir, name, 0);
+  close(fd);
   errno = error;
-  return false;
+  return made;
 }
 
 /* `path` is that of the older name, from the top. */
 static bool make_link(const struct maker *maker, int dir, const char *name, const char *path) {
   const char *slash = strrchr(path, '/');
   char *parent = strndup(path, slash ? slash - path : 0);
-  int from = parent ? open_beneath(maker->top, parent) : -1;
+  int from = parent ? open_beneath(maker->top, parent, O_PATH) : -1;
   free(parent);
   if (from < 0) return false;
   bool made = linkat(from, slash ? slash + 1 : path, dir, name, 0) == 0;
@@ -164,10 +160,11 @@ static bool make(struct maker *maker, const struct entry *entry) {
     case ENTER: return enter(maker, entry, name);
     case DIRECTORY: return mkdirat(dir, name, 0700) == 0;
     case WHOLE: return make_file(dir, name, bytes, entry->length, &wanted) == 0;
-    case SYMLINK: return make_symlink(dir, name, other, &wanted);
+    case SYMLINK: return make_symlink(dir, name, other, &wanted) == 0;
     case LINK: return make_link(maker, dir, name, other);
     case BEGIN: return begin_file(maker, dir, name, bytes, entry->length);
     case PART: return append(maker, bytes, entry->length);
+    case FINISH: return finish_directory(maker, name, &wanted);
     case END: return end_file(maker, bytes, entry->length, &wanted);
   }
   errno = EINVAL;

@@ -21,13 +21,14 @@ export const entryKind = {
   begin: 5,
   part: 6,
   end: 7,
+  finish: 8,
 } as const;
 
 export interface NewEntry {
   kind: (typeof entryKind)[keyof typeof entryKind];
   /** Which of the open directories it is made in, or that is opened. */
   slot: number;
-  /** Its name (latin1), without NUL; of `enter` the path. */
+  /** Its name (latin1), without NUL; of `enter` and `finish` the path. */
   name: string;
   /** What it links to: a symbolic link's text, or the path of the other name. */
   other?: string;

@@ -47,6 +47,19 @@ int make_file(int dir, const char *path, const char *start, size_t length, const
   return -1;
 }
 
+/* A new symbolic link with owner and time. */
+int make_symlink(int dir, const char *name, const char *target, const struct stat *wanted) {
+  struct timespec times[2] = {wanted->st_mtim, wanted->st_mtim};
+  if (symlinkat(target, dir, name) != 0) return -1;
+  if (fchownat(dir, name, wanted->st_uid, wanted->st_gid, AT_SYMLINK_NOFOLLOW) == 0 &&
+      utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) == 0)
+    return 0;
+  int error = errno;
+  unlinkat(dir, name, 0);
+  errno = error;
+  return -1;
+}
+
 /* Copies all of an open file: shares its blocks, else copies inside the kernel. */
 static bool copy_contents(int from, int to, off_t size) {
   if (ioctl(to, FICLONE, from) == 0) return true;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 int make_file(int dir, const char *path, const char *start, size_t length, const struct stat *wanted);
+int make_symlink(int dir, const char *name, const char *target, const struct stat *wanted);
 /* Gives an open file its owner, mode and time; false with errno set. */
 bool finish_file(int fd, const struct stat *wanted);
 int copy_file(int from_dir, const char *path, int to_dir);

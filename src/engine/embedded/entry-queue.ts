@@ -4,6 +4,7 @@
  * whoever owns the queue, at its turn.
  */
 import {EntryBatch, EntryMaker, entryKind, type NewEntry, slotCount} from '../../sys/entry-batch.ts';
+import type {Metadata} from '../../sys/metadata.ts';
 import {parentOf, plainPath} from './entry-path.ts';
 import type {TreeEntry} from './tree-entry.ts';
 
@@ -12,10 +13,12 @@ const maxRunning = 2;
 
 export interface Queued {
   kind: NewEntry['kind'];
-  /** From the top; of `enter` that of the directory. */
+  /** From the top; of `enter` and `finish` that of the directory. */
   path: string;
-  /** All but `enter` have one. */
+  /** All but these two have one. */
   entry?: TreeEntry;
+  /** Of `finish`. */
+  metadata?: Metadata;
   other?: string;
   /** Of a file; good until this is made. */
   bytes?: Buffer;
@@ -100,8 +103,8 @@ export class EntryQueue {
   }
 
   #push(item: Queued): undefined {
-    const {kind, path, entry, other, bytes} = item;
-    const parent = parentOf(path);
+    const {kind, path, entry, metadata = entry, other, bytes} = item;
+    const parent = kind === entryKind.finish ? '' : parentOf(path);
     const slot = kind === entryKind.part || kind === entryKind.end ? slotCount : this.#slotOf(parent);
     const name = parent === '' ? path : path.slice(parent.length + 1);
     this.#add(item, {
@@ -109,7 +112,7 @@ export class EntryQueue {
       slot,
       name,
       ...(other !== undefined && {other}),
-      ...(entry && {metadata: entry}),
+      ...(metadata && {metadata}),
       ...(bytes && {bytes}),
     });
   }

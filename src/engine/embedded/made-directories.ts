@@ -1,8 +1,10 @@
 /** Directories of a tree, and what they get at the end: modes must not hinder before, and times are disturbed by what is made. */
 import {closeSync, constants} from 'node:fs';
+import {entryKind} from '../../sys/entry-batch.ts';
 import {openBeneath} from '../../sys/files.ts';
 import type {Losses} from '../../sys/losses.ts';
 import {type Metadata, setMetadata} from '../../sys/metadata.ts';
+import type {EntryQueue} from './entry-queue.ts';
 
 const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
@@ -51,18 +53,36 @@ export class MadeDirectories {
 
   /** Sets everything; what lay in the directory `lifted` lies in the top by now. */
   finish(lifted?: Buffer): void {
-    const wanted = lifted ? this.#withoutLifted(lifted.toString('latin1')) : this.#wanted;
-    // What lies in a directory comes before it.
-    for (const path of [...wanted.keys()].sort().reverse()) {
-      const metadata = wanted.get(path) ?? madeUp();
-      const fd = openBeneath(this.#top, path === '' ? '.' : Buffer.from(path, 'latin1'), directoryFlags);
-      try {
-        const label = path === '' ? '.' : Buffer.from(path, 'latin1').toString();
-        setMetadata({dir: fd, name: '.', fd, label}, metadata, this.#losses);
-      } finally {
-        closeSync(fd);
+    for (const [path, metadata] of this.#inOrder(lifted)) this.finishOne(path, metadata);
+  }
+
+  /** The same on another thread, but for those that have attributes. What fails comes to `finishOne`. */
+  async finishBy(queue: EntryQueue, lifted?: Buffer): Promise<void> {
+    for (const [path, metadata] of this.#inOrder(lifted)) {
+      if (metadata.xattrs.size === 0) {
+        await queue.put({kind: entryKind.finish, path, metadata});
+      } else {
+        await queue.drain();
+        this.finishOne(path, metadata);
       }
     }
+    await queue.drain();
+  }
+
+  finishOne(path: string, metadata: Metadata): void {
+    const fd = openBeneath(this.#top, path === '' ? '.' : Buffer.from(path, 'latin1'), directoryFlags);
+    try {
+      const label = path === '' ? '.' : Buffer.from(path, 'latin1').toString();
+      setMetadata({dir: fd, name: '.', fd, label}, metadata, this.#losses);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** What lies in a directory comes before it. */
+  #inOrder(lifted: Buffer | undefined): [path: string, metadata: Metadata][] {
+    const wanted = lifted ? this.#withoutLifted(lifted.toString('latin1')) : this.#wanted;
+    return [...wanted].sort(([one], [other]) => (one < other ? 1 : -1));
   }
 
   #withoutLifted(lifted: string): Map<string, Metadata> {

@@ -44,8 +44,6 @@ type Place = AnyPlace & {name: Buffer};
 const fileFlags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
 const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-const noBytes = Buffer.alloc(0);
-
 export class TreeWriter {
   readonly losses = new Losses();
   readonly #top: number;
@@ -120,16 +118,25 @@ export class TreeWriter {
 
   /** What the queue could not make. */
   #remake(left: Queued): void {
-    const {path, entry} = left;
-    if (!entry) return void this.#cache.get(path, this.#noteMade);
-    const place = this.#placeOf(path);
+    const {path, entry, metadata} = left;
+    if (metadata) this.#directories.finishOne(path, metadata);
+    else if (entry) this.#remakeEntry(left, entry);
+    else this.#cache.get(path, this.#noteMade);
+  }
+
+  #remakeEntry(left: Queued, entry: TreeEntry): void {
+    const [{path}, place] = [left, this.#placeOf(left.path)];
     if (entry.type === 'directory') this.#addDirectory(entry, place, path);
     else if (entry.type === 'hardlink') this.#addLink(entry, place, path);
     else if (entry.type === 'symlink') this.#addSpecial(entry, place, path);
     else this.#remakePiece(left, entry, place);
   }
 
-  #remakePiece({kind, path, bytes = noBytes, position = 0}: Queued, entry: TreeEntry, place: Place): void {
+  #remakePiece(
+    {kind, path, bytes = Buffer.alloc(0), position = 0}: Queued,
+    entry: TreeEntry,
+    place: Place,
+  ): void {
     const isNew = kind === entryKind.whole || kind === entryKind.begin;
     const fd = isNew ? this.#openNew(entry, place, path) : (this.#queue?.releaseFile() ?? -1);
     let isOpen = true;
@@ -157,11 +164,12 @@ export class TreeWriter {
     await this.#queue?.drain();
   }
 
-  /** Finishes directories and moves a lone OS tree up; returns the name of the directory it was in. */
-  finish(): Buffer | undefined {
+  /** Once all is settled, finishes directories and moves a lone OS tree up; returns the name of the directory it was in. */
+  async finish(): Promise<Buffer | undefined> {
     this.#cache.clear();
     const lifted = liftOsTree(this.#top);
-    this.#directories.finish(lifted?.name);
+    if (this.#queue) await this.#directories.finishBy(this.#queue, lifted?.name);
+    else this.#directories.finish(lifted?.name);
     this.#trusted.write(lifted?.name);
     return lifted?.name;
   }

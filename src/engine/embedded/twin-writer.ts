@@ -52,9 +52,9 @@ export class TwinWriter {
     await Promise.all([this.#first.settle(), this.#second.settle()]);
   }
 
-  finish(): Buffer | undefined {
-    this.#second.finish();
-    return this.#first.finish();
+  async finish(): Promise<Buffer | undefined> {
+    const [lifted] = await Promise.all([this.#first.finish(), this.#second.finish()]);
+    return lifted;
   }
 
   async close(): Promise<void> {

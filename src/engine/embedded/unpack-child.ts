@@ -178,7 +178,7 @@ async function unpackTar(task: UnpackTask, bytes: AsyncIterable<Buffer>): Promis
     twin === undefined ? new TreeWriter(top, options) : new TwinWriter({first: top, second: twin}, options);
   try {
     await addArchive(bytes, writer, top);
-    const lifted = writer.finish();
+    const lifted = await writer.finish();
     if (lifted !== undefined) reportLift(lifted.toString());
     syncs.fileSystem(top);
     return writer.losses.sentences();

@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   closeSync,
   lstatSync,
   mkdirSync,
@@ -16,7 +17,7 @@ import path from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {EntryBatch, EntryMaker, entryKind, slotCount} from '../../../src/sys/entry-batch.ts';
 
-const {enter, directory, whole, symlink, link, begin, part, end} = entryKind;
+const {enter, directory, whole, symlink, link, begin, part, end, finish} = entryKind;
 const metadata = {
   mode: 0o640,
   uid: process.getuid?.() ?? 0,
@@ -59,7 +60,11 @@ test('entries of every kind are made in their order, with mode and time', async 
   batch.add({kind: whole, slot: 3, name: 'empty', metadata});
   batch.add({...inTop, kind: symlink, name: 's', other: '/nowhere'});
   batch.add({...inTop, kind: link, name: 'l', other: 'd/a'});
-  expect(await maker.make(batch, 0)).toBe(6);
+  batch.add({...inTop, kind: finish, name: 'd'});
+  expect(await maker.make(batch, 0)).toBe(7);
+  const made = statSync(path.join(place, 'd'), {bigint: true});
+  expect([Number(made.mode & 0o7777n), made.mtimeNs]).toEqual([0o640, -1_500_000_000n]);
+  chmodSync(path.join(place, 'd'), 0o700);
   expect([read('d/a'), read('d/empty'), readlinkSync(path.join(place, 's'))]).toEqual([
     'two',
     '',

@@ -169,7 +169,7 @@ async function writeTree({dataset, tree, contents}: FileSystem, options: TreeOpt
       await writer.add({...entry, hasForeignAcl: false, place});
     }
     await writer.settle();
-    const lifted = writer.finish();
+    const lifted = await writer.finish();
     if (lifted !== undefined) options.onLifted(lifted.toString());
     const facts = lifted === undefined ? {} : {lifted: lifted.toString('hex')};
     if (options.keepsState) await writeState(stagedSide(zfsSuffix), dataset, facts, contents);
