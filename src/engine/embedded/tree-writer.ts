@@ -6,6 +6,7 @@
 import {closeSync, constants, lstatSync} from 'node:fs';
 import {errnoOf, ImgctlError} from '../../errors.ts';
 import {writeFully} from '../../sys/copy-file.ts';
+import {duplicate} from '../../sys/descriptors.ts';
 import {entryKind} from '../../sys/entry-batch.ts';
 import {
   linkAt,
@@ -40,7 +41,6 @@ export interface TreeWriterOptions {
 }
 
 type Place = AnyPlace & {name: Buffer};
-
 const fileFlags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
 const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
@@ -132,22 +132,18 @@ export class TreeWriter {
     else this.#remakePiece(left, entry, place);
   }
 
-  #remakePiece(
-    {kind, path, bytes = Buffer.alloc(0), position = 0}: Queued,
-    entry: TreeEntry,
-    place: Place,
-  ): void {
+  #remakePiece(left: Queued, entry: TreeEntry, place: Place): void {
+    const {kind, path, bytes = Buffer.alloc(0), position = 0} = left;
     const isNew = kind === entryKind.whole || kind === entryKind.begin;
     const fd = isNew ? this.#openNew(entry, place, path) : (this.#queue?.releaseFile() ?? -1);
-    let isOpen = true;
+    const isWhole = kind === entryKind.whole || kind === entryKind.end;
     try {
       writeFully(fd, bytes, position);
-      if (kind === entryKind.whole || kind === entryKind.end) setMetadata({...place, fd}, entry, this.losses);
-      else isOpen = false;
+      if (isWhole) setMetadata({...place, fd}, entry, this.losses);
+      else this.#queue?.adoptFile(duplicate(fd), position + bytes.length);
     } finally {
-      if (isOpen) closeSync(fd);
+      closeSync(fd);
     }
-    if (!isOpen) this.#queue?.adoptFile(fd, position + bytes.length);
   }
 
   /** Makes directories that are missing. The descriptor is good until the next call. */
