@@ -130,6 +130,8 @@ function buildNative(): void {
       path.join(root, 'src/sys/copy-beside.c'),
       path.join(root, 'src/sys/background-sync.c'),
       path.join(root, 'src/sys/small-file.c'),
+      path.join(root, 'src/sys/missing-names.c'),
+      path.join(root, 'src/sys/digest.c'),
     ],
     {stdio: 'inherit'},
   );

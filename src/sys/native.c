@@ -339,6 +339,8 @@ void register_cluster_batch(napi_env env, napi_value exports); /* cluster-batch.
 void register_copy_beside(napi_env env, napi_value exports);  /* copy-beside.c */
 void register_background_sync(napi_env env, napi_value exports); /* background-sync.c */
 void register_small_file(napi_env env, napi_value exports);   /* small-file.c */
+void register_missing_names(napi_env env, napi_value exports); /* missing-names.c */
+void register_digest(napi_env env, napi_value exports);       /* digest.c */
 
 NAPI_MODULE_INIT() {
   for (size_t index = 0; index < sizeof exported / sizeof *exported; index++) {
@@ -358,5 +360,7 @@ NAPI_MODULE_INIT() {
   register_copy_beside(env, exports);
   register_background_sync(env, exports);
   register_small_file(env, exports);
+  register_missing_names(env, exports);
+  register_digest(env, exports);
   return exports;
 }

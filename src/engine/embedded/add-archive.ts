@@ -2,14 +2,15 @@ import {readTar} from '../../formats/tar-reader.ts';
 import {EarlySyncing} from '../../sys/contents.ts';
 import type {TreeWriter} from './tree-writer.ts';
 
-/** Adds every entry of a tar archive; all is there then. The disk is kept busy meanwhile: `top` is on it, and stays open. */
-export async function addArchive(
-  bytes: AsyncIterable<Buffer>,
-  writer: Pick<TreeWriter, 'add' | 'settle'>,
-  top: number,
-): Promise<void> {
+type Writer = Pick<TreeWriter, 'add' | 'leaveChunk' | 'settle'>;
+
+/**
+ * Adds every entry of a tar archive; all is there then. The disk is kept busy meanwhile: `top` is on it, and stays open. Each
+ * chunk of the archive must be good for three more.
+ */
+export async function addArchive(bytes: AsyncIterable<Buffer>, writer: Writer, top: number): Promise<void> {
   const early = new EarlySyncing(top);
-  const archive = readTar(bytes);
+  const archive = readTar(left(bytes, writer));
   try {
     for (;;) {
       const entry = archive.nextReady() ?? (await archive.next());
@@ -22,5 +23,13 @@ export async function addArchive(
   } finally {
     await archive.close();
     await early.settle();
+  }
+}
+
+/** Who writes still uses chunks that were read: files are made beside, also while the reader skips what comes next. */
+async function* left(bytes: AsyncIterable<Buffer>, writer: Writer): AsyncGenerator<Buffer> {
+  for await (const chunk of bytes) {
+    yield chunk;
+    await writer.leaveChunk();
   }
 }

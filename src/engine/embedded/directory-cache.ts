@@ -66,3 +66,14 @@ export class DirectoryCache {
     }
   }
 }
+
+/** The directory that holds what a hard link names; the caller closes it. A cache may close one that is needed beside it. */
+export function openForLink(top: number, path: string): number {
+  try {
+    return openBeneath(top, path === '' ? '.' : Buffer.from(path, 'latin1'), flags);
+  } catch (error) {
+    if (errnoOf(error) === 'ELOOP') throw refused(path, 'a hard link leads through a symbolic link');
+    if (errnoOf(error) === 'ENOTDIR') throw refused(path, 'a hard link leads through a file');
+    throw error;
+  }
+}

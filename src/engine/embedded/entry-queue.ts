@@ -78,6 +78,15 @@ export class EntryQueue {
     return this.#finishOldest().then(() => this.#push(item));
   }
 
+  /**
+   * To be waited for before another chunk of the archive is asked for, however much is skipped: all that lies in chunks before
+   * the last two is made then.
+   */
+  async leaveChunk(): Promise<void> {
+    this.#start();
+    while (this.#running.length > maxRunning) await this.#finishOldest();
+  }
+
   /** Resolves when everything is there. */
   async drain(): Promise<void> {
     if (this.#filling.batch.count > 0) this.#start();
@@ -143,12 +152,15 @@ export class EntryQueue {
     this.#filling.queued.push(item);
   }
 
+  /** Also where there is nothing to start: then it waits for what was started before. */
   #start(): void {
     const filled = this.#filling;
-    this.#last = this.#last.then(() => this.#make(filled));
-    this.#last.catch(() => undefined); // it is awaited below
+    if (filled.batch.count > 0) {
+      this.#last = this.#last.then(() => this.#make(filled));
+      this.#last.catch(() => undefined); // it is awaited below
+      this.#filling = this.#free.pop() ?? {batch: new EntryBatch(), queued: []};
+    }
     this.#running.push(this.#last);
-    this.#filling = this.#free.pop() ?? {batch: new EntryBatch(), queued: []};
   }
 
   async #finishOldest(): Promise<void> {

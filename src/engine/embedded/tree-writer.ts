@@ -13,7 +13,6 @@ import {
   makeDirectoryAt,
   makeNodeAt,
   openAt,
-  openBeneath,
   procPath,
   removeDirectoryAt,
   symlinkAt,
@@ -22,7 +21,7 @@ import {
 import {Losses} from '../../sys/losses.ts';
 import {type Place as AnyPlace, setMetadata} from '../../sys/metadata.ts';
 import {addPieces} from './add-pieces.ts';
-import {DirectoryCache} from './directory-cache.ts';
+import {DirectoryCache, openForLink} from './directory-cache.ts';
 import {entryParts, entryPath, parentOf, refused} from './entry-path.ts';
 import {EntryQueue, type Queued, queuedOf} from './entry-queue.ts';
 import {liftOsTree} from './lift.ts';
@@ -42,7 +41,6 @@ export interface TreeWriterOptions {
 
 type Place = AnyPlace & {name: Buffer};
 const fileFlags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
-const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 export class TreeWriter {
   readonly losses = new Losses();
@@ -155,6 +153,11 @@ export class TreeWriter {
 
   readonly #noteMade = (path: string): void => this.#directories.make(path);
 
+  /** For sources that use their chunks again: see `EntryQueue`. */
+  async leaveChunk(): Promise<void> {
+    await this.#queue?.leaveChunk();
+  }
+
   /** Resolves when everything that was added is there; before directories are finished. */
   async settle(): Promise<void> {
     await this.#queue?.drain();
@@ -226,7 +229,7 @@ export class TreeWriter {
     if (parts.join('/') === path) return; // a link to itself changes nothing
     const target = Buffer.from(parts.pop() ?? '.', 'latin1');
     try {
-      const from = this.#openForLink(parts.join('/'));
+      const from = openForLink(this.#top, parts.join('/'));
       try {
         this.#create(dir, name, path, () => linkAt(from, target, dir, name));
       } finally {
@@ -236,17 +239,6 @@ export class TreeWriter {
       const code = errnoOf(error);
       if (code === 'ENOENT') throw refused(entry.path, 'it is a hard link to nothing that came before it');
       if (code === 'EPERM' || code === 'EXDEV') throw refused(entry.path, 'it is a hard link to a directory');
-      throw error;
-    }
-  }
-
-  /** Not from the cache, which may close the directory of the new name meanwhile. */
-  #openForLink(path: string): number {
-    try {
-      return openBeneath(this.#top, path === '' ? '.' : Buffer.from(path, 'latin1'), directoryFlags);
-    } catch (error) {
-      if (errnoOf(error) === 'ELOOP') throw refused(path, 'a hard link leads through a symbolic link');
-      if (errnoOf(error) === 'ENOTDIR') throw refused(path, 'a hard link leads through a file');
       throw error;
     }
   }

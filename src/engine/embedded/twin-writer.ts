@@ -48,6 +48,10 @@ export class TwinWriter {
     await this.#second.add({...entry, place: this.#copyOf(entry.path)});
   }
 
+  async leaveChunk(): Promise<void> {
+    await Promise.all([this.#first.leaveChunk(), this.#second.leaveChunk()]);
+  }
+
   async settle(): Promise<void> {
     await Promise.all([this.#first.settle(), this.#second.settle()]);
   }
