@@ -67,8 +67,8 @@ export async function* decodeFrames(
   }
 }
 
-/** For decoders, which know powers of two only. */
-export function windowLogOf({maxWindowBytes}: ZstdLimits): number {
+/** The decoder knows powers of two only. */
+function windowLogOf({maxWindowBytes}: ZstdLimits): number {
   return Math.max(10, Math.ceil(Math.log2(maxWindowBytes)));
 }
 

@@ -134,8 +134,14 @@ export interface NativeBinding {
   bzip2Expand(group: Bzip2GroupHandle, index: number, output: Buffer): number;
   gzipDecoder(): GzipHandle | undefined;
   gzipDecode(handle: GzipHandle, input: Buffer, output: Buffer, report: Buffer): Promise<number>;
-  zstdDecoder(windowLog: number): ZstdDecoderHandle | undefined;
-  zstdDecode(handle: ZstdDecoderHandle, input: Buffer, output: Buffer, report: Buffer): Promise<number>;
+  zstdDecoder(): ZstdDecoderHandle | undefined;
+  zstdDecode(
+    handle: ZstdDecoderHandle,
+    input: Buffer,
+    ring: Buffer,
+    report: Buffer,
+    mostBytes: number,
+  ): Promise<number>;
   zstdEncoder(level: number): ZstdEncoderHandle | undefined;
   zstdEncode(
     handle: ZstdEncoderHandle,

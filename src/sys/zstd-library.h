@@ -23,6 +23,9 @@ extern struct zstd_calls {
   size_t (*free_decoder)(void *decoder);
   size_t (*set_decoder)(void *decoder, int parameter, int value);
   size_t (*decode)(void *decoder, struct zstd_output *output, struct zstd_input *input);
+  size_t (*begin)(void *decoder);
+  size_t (*next)(void *decoder);
+  size_t (*proceed)(void *decoder, void *to, size_t room, const void *from, size_t length);
   void *(*create_encoder)(void);
   size_t (*free_encoder)(void *encoder);
   size_t (*set_encoder)(void *encoder, int parameter, int value);

@@ -6,11 +6,11 @@
 import {accessSync, constants} from 'node:fs';
 import {pipeline, Readable} from 'node:stream';
 import {compress, type Encoder, type OutputCompression} from '../../formats/compress.ts';
-import {type DecompressOptions, defaultDecompressLimits} from '../../formats/decompress.ts';
+import type {DecompressOptions} from '../../formats/decompress.ts';
 import {decodeGzip} from '../../formats/gzip.ts';
 import type {Compression} from '../../formats/sniff.ts';
 import {decodeXz} from '../../formats/xz.ts';
-import {decodeZstd, windowLogOf} from '../../formats/zstd.ts';
+import {decodeZstd} from '../../formats/zstd.ts';
 import {GzipDecoder} from '../../sys/gzip-decoder.ts';
 import {startProcess} from '../../sys/run.ts';
 import {XzDecoder} from '../../sys/xz-decoder.ts';
@@ -39,7 +39,7 @@ export function decoderTools(
       return decoder ? decodeBySystem(decoder, source, limits, buffers) : decodeXz(source, limits);
     },
     zstd(source, limits) {
-      const decoder = ZstdDecoder.open(windowLogOf(limits));
+      const decoder = ZstdDecoder.open();
       return decoder ? decodeZstdBySystem(decoder, source, limits, buffers) : decodeZstd(source, limits);
     },
   };
@@ -48,7 +48,7 @@ export function decoderTools(
 /** Whether the decoder is done with each chunk before it asks for the next; those with streams of Node in them keep some. */
 export function takesChunksInTurn(compression: Compression): boolean {
   if (compression === 'gzip') return GzipDecoder.open() !== undefined;
-  return compression === 'zstd' && ZstdDecoder.open(windowLogOf(defaultDecompressLimits)) !== undefined;
+  return compression === 'zstd' && ZstdDecoder.open() !== undefined;
 }
 
 /** As `compress` does, by what beats it. What is yielded is good until the next is asked for. */

@@ -7,11 +7,15 @@
 const outputBytes = 256 * 1024;
 
 /** A mebibyte that is looked back at may begin anywhere in its first buffer; one is made, one is ahead, one is taken. */
-const reusedBuffers = 8;
+export const reusedBuffers = 8;
 
 export class OutputBuffers {
   readonly #ring: Buffer[] = [];
   #isReused = false;
+
+  get isReused(): boolean {
+    return this.#isReused;
+  }
 
   /** From now on each is good until seven more were asked for. */
   reuse(): void {

@@ -1,25 +1,24 @@
 /** Native decoders that work in steps, one step ahead of whoever takes what they make. */
 import type {ByteReader} from '../../formats/byte-reader.ts';
-import type {OutputBuffers} from './output-buffers.ts';
 
 interface Step {
+  /** Bytes of the input that were used up. */
   taken: number;
-  made: number;
+  bytes: Buffer;
   state: 'more' | 'end' | 'damaged';
 }
 
 /** What begins at the reader's place, to its end and no further; `library` is how errors call the decoder. */
 export async function* stepAhead(
-  decoder: {step(input: Buffer, output: Buffer): Promise<Step>},
+  decoder: {step(input: Buffer): Promise<Step>},
   reader: ByteReader,
-  {library, buffers}: {library: string; buffers: OutputBuffers},
+  library: string,
 ): AsyncGenerator<Buffer> {
-  const step = async (): Promise<Step & {bytes: Buffer; isStuck: boolean}> => {
+  const step = async (): Promise<Step & {isStuck: boolean}> => {
     const input = await reader.peekSome();
-    const output = buffers.next();
-    const done = await decoder.step(input, output);
+    const done = await decoder.step(input);
     if (done.taken > 0) await reader.read(done.taken);
-    return {...done, bytes: output.subarray(0, done.made), isStuck: input.length === 0 && done.made === 0};
+    return {...done, isStuck: input.length === 0 && done.bytes.length === 0};
   };
   let running = step();
   try {

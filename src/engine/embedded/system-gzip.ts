@@ -13,8 +13,13 @@ export async function* decodeBySystem(
   buffers: OutputBuffers,
 ): AsyncGenerator<Buffer> {
   const reader = new ByteReader(source);
+  const step = async (input: Buffer) => {
+    const output = buffers.next();
+    const {made, ...done} = await decoder.step(input, output);
+    return {...done, bytes: output.subarray(0, made)};
+  };
   try {
-    do yield* stepAhead(decoder, reader, {library: 'zlib', buffers});
+    do yield* stepAhead({step}, reader, 'zlib');
     while ((await reader.peek(magic.length)).equals(magic));
     await checkPadding(reader);
   } finally {
