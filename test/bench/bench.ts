@@ -50,6 +50,7 @@ async function once<T>(row: Row, peer: Peer, run: (command: Command) => T | Prom
   const release = peer === 'sid' || peer === 'trixie' ? bindInto(places.tree(peer), target) : undefined;
   try {
     row.prepare?.(target);
+    target.sync();
     // Into memory, where it may not have stayed since the last run: who comes first would pay for the disk.
     if (row.input) execFileSync('cat', [row.input], {stdio: ['ignore', 'ignore', 'inherit']});
     const {argv, env} = row.commands[peer]?.(target) ?? {argv: ['false']};

@@ -42,6 +42,7 @@ function onTarget<T>(
   const target = makeTarget(scratch ?? '');
   try {
     row.prepare?.(target);
+    target.sync();
     const outcome = run(command(target));
     row.check(target, 'imgctl');
     return outcome;

@@ -10,6 +10,8 @@ export interface Target {
   directory: string;
   /** The class directory of machines in it. */
   machines: string;
+  /** Writes what was put there to the disk, down to the file below: a run that follows does not pay for it. */
+  sync(): void;
   remove(): void;
 }
 
@@ -34,6 +36,10 @@ export function makeTarget(scratch: string): Target {
   return {
     directory,
     machines,
+    sync() {
+      execFileSync('sync', ['-f', directory]);
+      execFileSync('sync', [disk]);
+    },
     remove() {
       execFileSync('umount', [directory]);
       rmSync(disk);
