@@ -1,5 +1,6 @@
 import {once} from 'node:events';
 import {Readable} from 'node:stream';
+import {errnoOf} from '../errors.ts';
 import type {ByteSink} from './direct-agent.ts';
 import type {DirectBody} from './send.ts';
 
@@ -40,7 +41,7 @@ export class GuardedBody extends Readable {
     this.on('error', () => undefined);
     source.on('data', (chunk: Buffer) => this.#accept(chunk));
     source.once('end', () => this.#finish());
-    source.once('error', (error) => this.#fail(this.#asError(error)));
+    source.once('error', (error) => this.#fail(this.#asError(this.#recounted(error))));
     source.once('close', () => this.#closed());
     // What failed a moment before this was made tells nobody any more.
     if (source.errored) process.nextTick(() => this.#fail(this.#asError(source.errored)));
@@ -107,6 +108,7 @@ export class GuardedBody extends Readable {
       this.once('error', reject);
       this.once('close', () => reject(this.#asError(new Error('the body was closed'))));
       const onBytes = (bytes: number) => {
+        this.#acceptedBytes += bytes;
         this.#timer?.refresh();
         this.#weigh(bytes);
         if (reception.restBytes === 0) resolve();
@@ -157,6 +159,15 @@ export class GuardedBody extends Readable {
     this.#window = undefined;
     if (received < (leastRate * elapsedMs) / 1000)
       this.#fail(this.#asError(new Error(`only ${received} bytes received in ${elapsedMs} ms`)));
+  }
+
+  /** got counts what came through it, which is not all. */
+  #recounted(error: unknown): unknown {
+    const isShort = error instanceof Error && errnoOf(error) === 'ERR_HTTP_CONTENT_LENGTH_MISMATCH';
+    if (!this.#direct || !isShort) return error;
+    const {sizeBytes} = this.#direct;
+    const text = `Content-Length mismatch: expected ${sizeBytes} bytes, received ${this.#acceptedBytes} bytes`;
+    return Object.assign(new Error(text), {code: errnoOf(error)});
   }
 
   #finish(): void {

@@ -2,7 +2,7 @@
  * importctl beside recordings of the real one: the cases of the fixture folder run with ours, on the same file systems,
  * and every section that differs stands in the reviewed list with the rule that wants it so.
  */
-import {mkdirSync, mkdtempSync, readFileSync, rmSync} from 'node:fs';
+import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
@@ -42,8 +42,7 @@ describe.runIf(hasOracle('sid'))('the cases of importctl', () => {
     async ({records, fileSystem, others}) => {
       const ids = importctlCases(golden(records));
       expect(ids.length).toBeGreaterThan(0);
-      const output = path.join(scratch, records);
-      mkdirSync(output);
+      const output = mkdtempSync(path.join(scratch, `${records}-`));
       const list = reviews[records] ?? [];
       const asking = new Set(sectionsOf(list.filter((review) => review.asksService)).map(idOf));
       const order = {suite: 'sid', cases: fixturePath('oracle', 'cases.sh'), fileSystem, output};
@@ -52,7 +51,7 @@ describe.runIf(hasOracle('sid'))('the cases of importctl', () => {
       const references = [records, ...others].map(golden);
       const found = differences(output, references, {
         ids,
-        scratch: path.join(scratch, `${records}-compared`),
+        scratch: `${output}-compared`,
       });
       const isAsking = (line: string) => asking.has(idOf(line));
       const reviewed = sectionsOf(list.filter((review) => !review.asksService));
@@ -82,11 +81,10 @@ test.runIf(hasOracle('trixie'))(
   async () => {
     const all = importctlCases(golden('257'));
     const ids = process.env.IMGCTL_TEST_ALL_CASES ? all : all.filter((id) => chosenOf257.test(id));
-    const output = path.join(scratch, '257');
-    mkdirSync(output);
+    const output = mkdtempSync(path.join(scratch, '257-'));
     const order = {suite: 'trixie', cases: fixturePath('oracle', 'cases.sh'), fileSystem: 'ext4', output};
     await capture({...order, program: {importd}, ids});
-    const compared = {ids, scratch: path.join(scratch, '257-compared')};
+    const compared = {ids, scratch: `${output}-compared`};
     const found = differences(output, ['257', '262'].map(golden), compared);
     const reviewed = new Set(sectionsOf([...(reviews['262'] ?? []), ...(reviews['257'] ?? [])]));
     expect(found.filter((line) => !reviewed.has(line))).toEqual([]);
