@@ -4,7 +4,7 @@
  * written one after the other, so that a file is always a beginning of what arrived, and what arrived does not wait for more.
  */
 import type {Readable} from 'node:stream';
-import type {ByteSink} from '../http/direct-agent.ts';
+import {type ByteSink, putAway} from '../http/direct-agent.ts';
 import {GuardedBody} from '../http/guarded-body.ts';
 import {writeSparseBeside} from '../sys/contents.ts';
 import type {StreamDigest} from '../sys/stream-digest.ts';
@@ -60,16 +60,9 @@ export class Intake implements ByteSink {
   async receive(body: Readable): Promise<void> {
     const receiving = body instanceof GuardedBody ? body.receiveInto(this) : undefined;
     if (receiving) return receiving;
-    for await (const chunk of body as AsyncIterable<Buffer>) await this.take(chunk);
-  }
-
-  /** Rejects with the failure of an earlier piece. */
-  async take(chunk: Buffer): Promise<void> {
-    this.#options.onBytes?.(this.#endBytes + chunk.length);
-    for (let rest = chunk; rest.length > 0; ) {
-      const count = rest.copy(this.room());
-      rest = rest.subarray(count);
-      if (count === 0 || !this.filled(count)) await this.whenReady();
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      this.#options.onBytes?.(this.#endBytes + chunk.length);
+      await putAway(chunk, this);
     }
   }
 

@@ -17,6 +17,15 @@ export interface ByteSink {
   whenReady(): Promise<void>;
 }
 
+/** Copies all of a chunk, waiting for room. Rejects as the sink does. */
+export async function putAway(chunk: Buffer, sink: ByteSink): Promise<void> {
+  for (let rest = chunk; rest.length > 0; ) {
+    const count = rest.copy(sink.room());
+    rest = rest.subarray(count);
+    if (count === 0 || !sink.filled(count)) await sink.whenReady();
+  }
+}
+
 /** As much as Node itself reads at once. */
 const scratchBytes = 64 * 1024;
 

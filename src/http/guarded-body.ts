@@ -1,7 +1,7 @@
 import {once} from 'node:events';
 import {Readable} from 'node:stream';
 import {errnoOf} from '../errors.ts';
-import type {ByteSink} from './direct-agent.ts';
+import {type ByteSink, putAway} from './direct-agent.ts';
 import type {DirectBody} from './send.ts';
 
 /** Bytes a second below which a peer is as good as silent: what importd asks of curl. */
@@ -188,13 +188,5 @@ export class GuardedBody extends Readable {
 
   #stalled(): void {
     this.#fail(this.#asError(new Error(`no data received for ${this.#stallTimeoutMs} ms`)));
-  }
-}
-
-async function putAway(chunk: Buffer, sink: ByteSink): Promise<void> {
-  for (let rest = chunk; rest.length > 0; ) {
-    const count = rest.copy(sink.room());
-    rest = rest.subarray(count);
-    if (count === 0 || !sink.filled(count)) await sink.whenReady();
   }
 }

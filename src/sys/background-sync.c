@@ -45,11 +45,6 @@ struct writing {
   int64_t offset, length;
 };
 
-static void end_writing(napi_env env, void *data, void *hint) {
-  (void)env, (void)hint;
-  free(data);
-}
-
 static int64_t start_writing(struct step *step) {
   struct writing *writing = (struct writing *)step;
   int result = sync_file_range(writing->fd, writing->offset, writing->length, SYNC_FILE_RANGE_WRITE);
@@ -71,7 +66,7 @@ static napi_value sys_start_writing(napi_env env, napi_callback_info info) {
       napi_get_value_int64(env, values[OFFSET], &writing->offset) != napi_ok ||
       napi_get_value_int64(env, values[LENGTH], &writing->length) != napi_ok ||
       (writing->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0 ||
-      napi_create_external(env, writing, end_writing, NULL, &kept) != napi_ok) {
+      napi_create_external(env, writing, finalize, NULL, &kept) != napi_ok) {
     free(writing);
     napi_throw_type_error(env, NULL, "startWriting takes an open descriptor and a range");
     return NULL;
