@@ -28,7 +28,7 @@ struct entry {
   int32_t error; /* the answer */
 };
 
-enum { SLOTS = 64, NO_SLOT = SLOTS, EARLY_BYTES = 16 << 20 }; /* NO_SLOT is the top */
+enum { SLOTS = 16, NO_SLOT = SLOTS, EARLY_BYTES = 16 << 20 }; /* NO_SLOT is the top */
 
 struct maker {
   struct step step;

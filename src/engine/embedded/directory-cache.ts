@@ -3,7 +3,8 @@ import {errnoOf} from '../../errors.ts';
 import {makeDirectoryAt, O_PATH, openBeneath} from '../../sys/files.ts';
 import {refused} from './entry-path.ts';
 
-const capacity = 64;
+/** Few, as `slotCount` of entry-batch.ts is. */
+const capacity = 16;
 const flags = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 /**
