@@ -114,6 +114,8 @@ function buildNative(): void {
       path.join(root, 'src/sys/socket.c'),
       path.join(root, 'src/sys/whole-file.c'),
       path.join(root, 'src/sys/entry-batch.c'),
+      path.join(root, 'src/sys/tar-entries.c'),
+      path.join(root, 'src/sys/kept-directories.c'),
       path.join(root, 'src/sys/btrfs-quota.c'),
       path.join(root, 'src/sys/xz-decoder.c'),
       path.join(root, 'src/sys/bzip2-decoder.c'),

@@ -134,3 +134,19 @@ function withPrefix(block: Buffer, start: number, name: Buffer): Buffer {
 function invalidNumber(what: string): ImgctlError {
   return new ImgctlError('InvalidArchive', `The archive has an entry whose ${what} is not a valid number`);
 }
+
+const zeroBlock = Buffer.alloc(64 * 1024);
+
+/** Of blocks, which end an archive. */
+export function isZero(bytes: Buffer): boolean {
+  for (let start = 0; start < bytes.length; start += zeroBlock.length) {
+    const end = Math.min(start + zeroBlock.length, bytes.length);
+    if (zeroBlock.compare(bytes, start, end, 0, end - start) !== 0) return false;
+  }
+  return true;
+}
+
+/** Bytes between the end of a body and the next header. */
+export function paddingOf(size: number): number {
+  return (blockSize - (size % blockSize)) % blockSize;
+}

@@ -6,7 +6,7 @@ import {ImgctlError} from '../errors.ts';
 import {ByteReader} from './byte-reader.ts';
 import type {DataRun} from './sparse.ts';
 import type {PlainBody, TarEntry, TarEntryType} from './tar-entry.ts';
-import {blockSize, isTarHeader, parseTarHeader, type TarHeader} from './tar-header.ts';
+import {blockSize, isTarHeader, isZero, paddingOf, parseTarHeader, type TarHeader} from './tar-header.ts';
 import {PaxAttributes, type PaxRecord, parsePaxRecords} from './tar-pax.ts';
 import {readOldGnuMap, readPaxMap, type SparseMap} from './tar-sparse.ts';
 
@@ -89,6 +89,22 @@ export class TarReader {
 
   async close(): Promise<void> {
     await this.#reader.close();
+  }
+
+  /**
+   * Lets somebody who reads headers himself take entries that are ready, as a whole each; returns how many bytes he took. He has
+   * to leave what says something about other entries, and all that he does not understand.
+   */
+  giveReady(take: (bytes: Buffer, from: number) => {count: number; end: number}): number {
+    const skipped = this.#left + this.#padding;
+    if (this.#global.size > 0 || this.#reader.ready < skipped + blockSize) return 0;
+    const {count, end} = take(this.#reader.readyBytes, skipped);
+    if (count === 0) return 0;
+    this.#reader.drop(end);
+    this.#left = 0;
+    this.#padding = 0;
+    this.#entries += count;
+    return end - skipped;
   }
 
   /**
@@ -276,21 +292,7 @@ export class TarReader {
   }
 }
 
-const zeroBlock = Buffer.alloc(64 * 1024);
-
-function isZero(bytes: Buffer): boolean {
-  for (let start = 0; start < bytes.length; start += zeroBlock.length) {
-    const end = Math.min(start + zeroBlock.length, bytes.length);
-    if (zeroBlock.compare(bytes, start, end, 0, end - start) !== 0) return false;
-  }
-  return true;
-}
-
 function untilNul(bytes: Buffer): Buffer {
   const end = bytes.indexOf(0);
   return end < 0 ? bytes : bytes.subarray(0, end);
-}
-
-function paddingOf(size: number): number {
-  return (blockSize - (size % blockSize)) % blockSize;
 }

@@ -6,34 +6,23 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "entry-batch.h"
+#include "kept-directories.h"
 #include "step.h"
 #include "whole-file.h"
 
-/* As src/sys/entry-batch.ts numbers them. ENTER opens a directory for the entries to come; BEGIN, PART and END make up a
-   file that comes in pieces; FINISH gives a directory what it is to have. */
-enum { ENTER, DIRECTORY, WHOLE, SYMLINK, LINK, BEGIN, PART, END, FINISH };
-
-/* One entry, as src/sys/entry-batch.ts writes it; `name` and `other` are offsets of text, `start` is one of contents. */
-struct entry {
-  int64_t mtime; /* nanoseconds */
-  uint32_t kind, slot, name, other, start, length, uid, gid, mode;
-  int32_t error; /* the answer */
-};
-
-enum { SLOTS = 16, NO_SLOT = SLOTS, EARLY_BYTES = 16 << 20 }; /* NO_SLOT is the top */
+enum { EARLY_BYTES = 16 << 20 };
 
 struct maker {
   struct step step;
   int top;
-  int directories[SLOTS];
+  struct kept_directories kept;
   int file; /* one that comes in pieces, or -1 */
   off_t position, begun;
   struct entry *entries;
@@ -43,19 +32,6 @@ struct maker {
 };
 
 void register_entry_batch(napi_env env, napi_value exports);
-
-static int open_beneath(int top, const char *path, int flags) {
-  struct open_how how = {.flags = flags | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-                         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-  return syscall(SYS_openat2, top, *path ? path : ".", &how, sizeof how);
-}
-
-static bool enter(struct maker *maker, const struct entry *entry, const char *path) {
-  int *slot = &maker->directories[entry->slot];
-  if (*slot >= 0) close(*slot);
-  *slot = open_beneath(maker->top, path, O_PATH); /* where it fails nothing may land in the directory that was there */
-  return *slot >= 0;
-}
 
 static struct stat wanted_of(const struct entry *entry) {
   struct stat wanted = {.st_uid = entry->uid, .st_gid = entry->gid, .st_mode = entry->mode};
@@ -79,17 +55,10 @@ static bool finish_directory(const struct maker *maker, const char *path, const 
 }
 
 /* `path` is that of the older name, from the top. */
-static bool make_link(const struct maker *maker, int dir, const char *name, const char *path) {
-  const char *slash = strrchr(path, '/');
-  char *parent = strndup(path, slash ? slash - path : 0);
-  int from = parent ? open_beneath(maker->top, parent, O_PATH) : -1;
-  free(parent);
-  if (from < 0) return false;
-  bool made = linkat(from, slash ? slash + 1 : path, dir, name, 0) == 0;
-  int error = errno;
-  close(from);
-  errno = error;
-  return made;
+static bool make_link(struct maker *maker, int dir, const char *name, const char *path) {
+  const char *old;
+  int from = parent_of(&maker->kept, maker->top, path, &old);
+  return from >= 0 && linkat(from, old, dir, name, 0) == 0;
 }
 
 /* Begins to write early what is large: otherwise all of it waits for the sync at the end. */
@@ -146,26 +115,28 @@ static bool is_text(const struct maker *maker, uint32_t offset) {
 }
 
 static bool make(struct maker *maker, const struct entry *entry) {
-  bool isInside = is_text(maker, entry->name) && is_text(maker, entry->other) && entry->slot <= NO_SLOT &&
+  bool isInside = is_text(maker, entry->path) && is_text(maker, entry->other) &&
                   entry->start <= maker->contents_length && entry->length <= maker->contents_length - entry->start;
-  if (!isInside || (entry->kind == ENTER && entry->slot == NO_SLOT)) {
+  if (!isInside) {
     errno = EINVAL;
     return false;
   }
-  const char *name = maker->names + entry->name, *other = maker->names + entry->other;
-  const char *bytes = maker->contents + entry->start;
-  int dir = entry->slot == NO_SLOT ? maker->top : maker->directories[entry->slot];
+  const char *path = maker->names + entry->path, *other = maker->names + entry->other;
+  const char *name, *bytes = maker->contents + entry->start;
   struct stat wanted = wanted_of(entry);
   switch (entry->kind) {
-    case ENTER: return enter(maker, entry, name);
+    case PART: return append(maker, bytes, entry->length);
+    case END: return end_file(maker, bytes, entry->length, &wanted);
+    case FINISH: return finish_directory(maker, path, &wanted);
+  }
+  int dir = parent_of(&maker->kept, maker->top, path, &name);
+  if (dir < 0) return false;
+  switch (entry->kind) {
     case DIRECTORY: return mkdirat(dir, name, 0700) == 0;
     case WHOLE: return make_file(dir, name, bytes, entry->length, &wanted) == 0;
     case SYMLINK: return make_symlink(dir, name, other, &wanted) == 0;
     case LINK: return make_link(maker, dir, name, other);
     case BEGIN: return begin_file(maker, dir, name, bytes, entry->length);
-    case PART: return append(maker, bytes, entry->length);
-    case FINISH: return finish_directory(maker, name, &wanted);
-    case END: return end_file(maker, bytes, entry->length, &wanted);
   }
   errno = EINVAL;
   return false;
@@ -174,19 +145,15 @@ static bool make(struct maker *maker, const struct entry *entry) {
 static int64_t make_all(struct step *step) {
   struct maker *maker = (struct maker *)step;
   for (size_t index = maker->from; index < maker->count; index++) {
-    struct entry *entry = &maker->entries[index];
-    if (make(maker, entry)) continue;
-    entry->error = errno ? errno : EIO;
+    if (make(maker, &maker->entries[index])) continue;
+    close_directories(&maker->kept); /* one of them may be gone, and another there when the next entry is made */
     return index;
   }
   return maker->count;
 }
 
 static void close_all(struct maker *maker) {
-  for (int slot = 0; slot < SLOTS; slot++) {
-    if (maker->directories[slot] >= 0) close(maker->directories[slot]);
-    maker->directories[slot] = -1;
-  }
+  close_directories(&maker->kept);
   if (maker->file >= 0) close(maker->file);
   maker->file = -1;
 }
@@ -210,7 +177,7 @@ static napi_value sys_entry_maker(napi_env env, napi_callback_info info) {
     return NULL;
   }
   maker->file = -1;
-  for (int slot = 0; slot < SLOTS; slot++) maker->directories[slot] = -1;
+  begin_directories(&maker->kept);
   maker->step.run = make_all;
   return handle;
 }

@@ -329,6 +329,7 @@ static const struct {
 
 void register_socket_calls(napi_env env, napi_value exports); /* socket.c */
 void register_entry_batch(napi_env env, napi_value exports);  /* entry-batch.c */
+void register_tar_entries(napi_env env, napi_value exports);  /* tar-entries.c */
 void register_quota_calls(napi_env env, napi_value exports);  /* btrfs-quota.c */
 void register_xz_decoder(napi_env env, napi_value exports);   /* xz-decoder.c */
 void register_bzip2_decoder(napi_env env, napi_value exports); /* bzip2-decoder.c */
@@ -350,6 +351,7 @@ NAPI_MODULE_INIT() {
   }
   register_socket_calls(env, exports);
   register_entry_batch(env, exports);
+  register_tar_entries(env, exports);
   register_quota_calls(env, exports);
   register_xz_decoder(env, exports);
   register_bzip2_decoder(env, exports);

@@ -82,6 +82,7 @@ export interface NativeBinding {
     count: number,
     from: number,
   ): Promise<number>;
+  collectTarEntries(table: Buffer, names: Buffer, contents: Buffer, collection: Uint32Array): void;
   adoptFile(handle: EntryMakerHandle, fd: number, position: number): void;
   releaseFile(handle: EntryMakerHandle): number;
   closeMaker(handle: EntryMakerHandle): void;

@@ -2,7 +2,7 @@ import {readTar} from '../../formats/tar-reader.ts';
 import {EarlySyncing} from '../../sys/contents.ts';
 import type {TreeWriter} from './tree-writer.ts';
 
-type Writer = Pick<TreeWriter, 'add' | 'leaveChunk' | 'settle'>;
+type Writer = Pick<TreeWriter, 'add' | 'collectTar' | 'leaveChunk' | 'settle'>;
 
 /**
  * Adds every entry of a tar archive; all is there then. The disk is kept busy meanwhile: `top` is on it, and stays open. Each
@@ -12,7 +12,9 @@ export async function addArchive(bytes: AsyncIterable<Buffer>, writer: Writer, t
   const early = new EarlySyncing(top);
   const archive = readTar(left(bytes, writer));
   try {
+    const collect = writer.collectTar.bind(writer);
     for (;;) {
+      early.wrote(archive.giveReady(collect));
       const entry = archive.nextReady() ?? (await archive.next());
       if (!entry) break;
       const isAdded = writer.add(entry);

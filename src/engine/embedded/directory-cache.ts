@@ -3,7 +3,7 @@ import {errnoOf} from '../../errors.ts';
 import {makeDirectoryAt, O_PATH, openBeneath} from '../../sys/files.ts';
 import {refused} from './entry-path.ts';
 
-/** Few, as `slotCount` of entry-batch.ts is. */
+/** Few, for the reason that `EntryMaker` has. */
 const capacity = 16;
 const flags = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 

@@ -3,35 +3,33 @@
  * in which it was put here, so that nobody needs to know what is there already; what cannot be made is made step by step by
  * whoever owns the queue, at its turn.
  */
-import {EntryBatch, EntryMaker, entryKind, type NewEntry, slotCount} from '../../sys/entry-batch.ts';
+import {type Collected, EntryBatch, EntryMaker, entryKind, type NewEntry} from '../../sys/entry-batch.ts';
 import type {Metadata} from '../../sys/metadata.ts';
-import {parentOf, plainPath} from './entry-path.ts';
+import {plainPath} from './entry-path.ts';
 import type {TreeEntry} from './tree-entry.ts';
 
 /** One batch is filled meanwhile. Each keeps a chunk of the archive, and sources keep no more of them (output-buffers.ts). */
 const maxRunning = 2;
 
-export interface Queued {
-  kind: NewEntry['kind'];
-  /** From the top; of `enter` and `finish` that of the directory. */
-  path: string;
-  /** All but these two have one. */
+export interface Queued extends NewEntry {
+  /** That of `finish` alone has none. */
   entry?: TreeEntry;
-  /** Of `finish`. */
-  metadata?: Metadata;
-  other?: string;
-  /** Of a file; good until this is made. */
-  bytes?: Buffer;
   /** Of these bytes in the file. */
   position?: number;
 }
+
+const collectedTypes: Partial<Record<NewEntry['kind'], TreeEntry['type']>> = {
+  [entryKind.directory]: 'directory',
+  [entryKind.whole]: 'file',
+  [entryKind.symlink]: 'symlink',
+};
 
 /** What it asks its owner. All calls come in the order of the entries, while the queue is waited for. */
 export interface QueueOwner {
   /** Makes what failed, or throws. The file whose parts come is the owner's to release and to adopt. */
   remake(left: Queued): void;
   /** A directory is there. */
-  made(path: string, entry: TreeEntry): void;
+  made(path: string, metadata: Metadata): void;
 }
 
 /** What can be put of an entry that is no file; undefined for one that has to be made in steps. */
@@ -51,17 +49,18 @@ export function queuedOf(entry: TreeEntry, path: string): Queued | undefined {
 
 interface Filled {
   batch: EntryBatch;
-  queued: Queued[];
+  /** By their indexes in the batch; what was collected there stands only in it. */
+  queued: Map<number, Queued>;
 }
+
+const nothing = (): Filled => ({batch: new EntryBatch(), queued: new Map()});
 
 export class EntryQueue {
   readonly #owner: QueueOwner;
   readonly #maker: EntryMaker;
-  /** Directories the maker will have open when it comes to what is put next, the longest unused first. */
-  readonly #slots = new Map<string, number>();
   readonly #running: Promise<void>[] = [];
   readonly #free: Filled[] = [];
-  #filling: Filled = {batch: new EntryBatch(), queued: []};
+  #filling = nothing();
   #last: Promise<void> = Promise.resolve();
 
   constructor(top: number, owner: QueueOwner) {
@@ -71,11 +70,16 @@ export class EntryQueue {
 
   /** The promise, if there is one, must be waited for before anything else is put. */
   put(item: Queued): Promise<void> | undefined {
-    const namesLength = 2 * item.path.length + (item.other?.length ?? 0);
+    const namesLength = item.path.length + (item.other?.length ?? 0);
     if (this.#filling.batch.hasRoom(namesLength, item.bytes)) return this.#push(item);
     this.#start();
     if (this.#running.length <= maxRunning) return this.#push(item);
     return this.#finishOldest().then(() => this.#push(item));
+  }
+
+  /** Puts plain entries of an archive that lie in these bytes: see `EntryBatch`. `put` goes on where it ends, and makes room. */
+  collectTar(bytes: Buffer, from: number, most: number): Collected {
+    return this.#filling.batch.collectTar(bytes, from, most);
   }
 
   /**
@@ -112,44 +116,10 @@ export class EntryQueue {
   }
 
   #push(item: Queued): undefined {
-    const {kind, path, entry, metadata = entry, other, bytes} = item;
-    const parent = kind === entryKind.finish ? '' : parentOf(path);
-    const slot = kind === entryKind.part || kind === entryKind.end ? slotCount : this.#slotOf(parent);
-    const name = parent === '' ? path : path.slice(parent.length + 1);
-    this.#add(item, {
-      kind,
-      slot,
-      name,
-      ...(other !== undefined && {other}),
-      ...(metadata && {metadata}),
-      ...(bytes && {bytes}),
-    });
-  }
-
-  #slotOf(path: string): number {
-    if (path === '') return slotCount;
-    let slot = this.#slots.get(path);
-    if (slot === undefined) {
-      slot = this.#slots.size < slotCount ? this.#slots.size : this.#oldestSlot();
-      this.#add({kind: entryKind.enter, path}, {kind: entryKind.enter, slot, name: path});
-    } else {
-      this.#slots.delete(path);
-    }
-    this.#slots.set(path, slot);
-    return slot;
-  }
-
-  #oldestSlot(): number {
-    for (const [path, slot] of this.#slots) {
-      this.#slots.delete(path);
-      return slot;
-    }
-    throw new Error('No directory is open');
-  }
-
-  #add(item: Queued, entry: NewEntry): void {
-    this.#filling.batch.add(entry);
-    this.#filling.queued.push(item);
+    const {batch, queued} = this.#filling;
+    const {entry, metadata = entry} = item;
+    queued.set(batch.count, item);
+    batch.add(metadata ? {...item, metadata} : item);
   }
 
   /** Also where there is nothing to start: then it waits for what was started before. */
@@ -158,7 +128,7 @@ export class EntryQueue {
     if (filled.batch.count > 0) {
       this.#last = this.#last.then(() => this.#make(filled));
       this.#last.catch(() => undefined); // it is awaited below
-      this.#filling = this.#free.pop() ?? {batch: new EntryBatch(), queued: []};
+      this.#filling = this.#free.pop() ?? nothing();
     }
     this.#running.push(this.#last);
   }
@@ -169,28 +139,41 @@ export class EntryQueue {
 
   async #make(filled: Filled): Promise<void> {
     const {batch, queued} = filled;
-    for (let from = 0; from < queued.length; from++) {
+    for (let from = 0; from < batch.count; from++) {
       const end = await this.#maker.make(batch, from);
-      this.#tellMade(queued, from, end);
-      const left = queued[end];
-      if (left) await this.#remake(left, batch, end);
+      this.#tellMade(filled, from, end);
+      if (end < batch.count) this.#owner.remake(queued.get(end) ?? queuedAt(batch, end));
       from = end;
     }
     batch.clear();
-    filled.queued = [];
+    queued.clear();
     this.#free.push(filled);
   }
 
-  #tellMade(queued: readonly Queued[], from: number, end: number): void {
+  #tellMade({batch, queued}: Filled, from: number, end: number): void {
     for (let index = from; index < end; index++) {
-      const {kind, path, entry} = queued[index] as Queued;
-      if (kind === entryKind.directory && entry) this.#owner.made(path, entry);
+      if (batch.kindOf(index) !== entryKind.directory) continue;
+      const {path, metadata} = batch.entryAt(index);
+      this.#owner.made(path, queued.get(index)?.entry ?? metadata);
     }
   }
+}
 
-  /** A directory that cannot be entered may be there after that; where it is not, all that lies in it fails too. */
-  async #remake(left: Queued, batch: EntryBatch, index: number): Promise<void> {
-    this.#owner.remake(left);
-    if (left.kind === entryKind.enter) await this.#maker.makeOne(batch, index);
-  }
+/** Of what was collected. */
+function queuedAt(batch: EntryBatch, index: number): Queued {
+  const collected = batch.entryAt(index);
+  const {kind, path, other = '', metadata, bytes} = collected;
+  const type = collectedTypes[kind];
+  if (!type) throw new Error(`An entry of kind ${kind} was not queued`);
+  const entry: TreeEntry = {
+    ...metadata,
+    type,
+    path: Buffer.from(path, 'latin1'),
+    linkPath: Buffer.from(other, 'latin1'),
+    size: bytes?.length ?? 0,
+    major: 0,
+    minor: 0,
+    hasForeignAcl: false,
+  };
+  return {...collected, entry, position: 0};
 }

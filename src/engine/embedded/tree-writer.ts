@@ -7,7 +7,7 @@ import {closeSync, constants, lstatSync} from 'node:fs';
 import {errnoOf, ImgctlError} from '../../errors.ts';
 import {writeFully} from '../../sys/copy-file.ts';
 import {duplicate} from '../../sys/descriptors.ts';
-import {entryKind} from '../../sys/entry-batch.ts';
+import {type Collected, entryKind} from '../../sys/entry-batch.ts';
 import {
   linkAt,
   makeDirectoryAt,
@@ -63,9 +63,17 @@ export class TreeWriter {
     if (!options.hasBase && process.geteuid?.() === 0) {
       this.#queue = new EntryQueue(top, {
         remake: (left) => this.#remake(left),
-        made: (path, entry) => this.#directories.set(path, entry),
+        made: (path, metadata) => this.#directories.set(path, metadata),
       });
     }
+  }
+
+  /** Adds plain entries of an archive as `EntryBatch` does; where that stops, `add` goes on. */
+  collectTar(bytes: Buffer, from: number): Collected {
+    if (!this.#queue || !this.#trusted.isEmpty) return {count: 0, end: from};
+    const collected = this.#queue.collectTar(bytes, from, this.#options.maxEntries - this.#entries);
+    this.#entries += collected.count;
+    return collected;
   }
 
   /** The promise, if there is one, has to be waited for before the next. */
@@ -116,10 +124,8 @@ export class TreeWriter {
 
   /** What the queue could not make. */
   #remake(left: Queued): void {
-    const {path, entry, metadata} = left;
-    if (metadata) this.#directories.finishOne(path, metadata);
-    else if (entry) this.#remakeEntry(left, entry);
-    else this.#cache.get(path, this.#noteMade);
+    if (left.entry) this.#remakeEntry(left, left.entry);
+    else if (left.metadata) this.#directories.finishOne(left.path, left.metadata);
   }
 
   #remakeEntry(left: Queued, entry: TreeEntry): void {

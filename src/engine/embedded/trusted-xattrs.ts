@@ -41,6 +41,11 @@ export class TrustedXattrs {
   #count = 0;
   #bytes = 0;
 
+  /** Then entries without attributes need not be told. */
+  get isEmpty(): boolean {
+    return this.#lines.size === 0;
+  }
+
   /** Takes the attributes of this kind out of `xattrs`; what is too many stays, and is then lost. */
   takeFrom(xattrs: ReadonlyMap<string, Buffer>, place: string): ReadonlyMap<string, Buffer> {
     if (this.#lines.size > 0) this.#lines.delete(place);

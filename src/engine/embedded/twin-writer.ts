@@ -5,6 +5,7 @@
  */
 import {closeSync, constants} from 'node:fs';
 import {copyFileNow} from '../../sys/copy-file.ts';
+import type {Collected} from '../../sys/entry-batch.ts';
 import {openAt, openBeneath} from '../../sys/files.ts';
 import type {Losses} from '../../sys/losses.ts';
 import {addPieces} from './add-pieces.ts';
@@ -30,6 +31,14 @@ export class TwinWriter {
   /** What one could not keep the other could not either. */
   get losses(): Losses {
     return this.#first.losses;
+  }
+
+  /** As that of a `TreeWriter`: both have the same room, because the same comes to both. */
+  collectTar(bytes: Buffer, from: number): Collected {
+    const collected = this.#first.collectTar(bytes, from);
+    if (this.#second.collectTar(bytes, from).end !== collected.end)
+      throw new Error('The trees are not twins');
+    return collected;
   }
 
   /** As that of a `TreeWriter`. */

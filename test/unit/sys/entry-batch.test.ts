@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
@@ -15,9 +16,9 @@ import {
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import {EntryBatch, EntryMaker, entryKind, slotCount} from '../../../src/sys/entry-batch.ts';
+import {EntryBatch, EntryMaker, entryKind} from '../../../src/sys/entry-batch.ts';
 
-const {enter, directory, whole, symlink, link, begin, part, end, finish} = entryKind;
+const {directory, whole, symlink, link, begin, part, end, finish} = entryKind;
 const metadata = {
   mode: 0o640,
   uid: process.getuid?.() ?? 0,
@@ -50,18 +51,17 @@ const bytesOf = (text: string) => {
   const start = contents.indexOf(text);
   return contents.subarray(start, start + text.length);
 };
-const inTop = {slot: slotCount, metadata};
+const inTop = {metadata};
 const read = (name: string) => readFileSync(path.join(place, name), 'utf8');
 
 test('entries of every kind are made in their order, with mode and time', async () => {
-  batch.add({...inTop, kind: directory, name: 'd'});
-  batch.add({kind: enter, slot: 3, name: 'd'});
-  batch.add({kind: whole, slot: 3, name: 'a', metadata, bytes: bytesOf('two')});
-  batch.add({kind: whole, slot: 3, name: 'empty', metadata});
-  batch.add({...inTop, kind: symlink, name: 's', other: '/nowhere'});
-  batch.add({...inTop, kind: link, name: 'l', other: 'd/a'});
-  batch.add({...inTop, kind: finish, name: 'd'});
-  expect(await maker.make(batch, 0)).toBe(7);
+  batch.add({...inTop, kind: directory, path: 'd'});
+  batch.add({kind: whole, path: 'd/a', metadata, bytes: bytesOf('two')});
+  batch.add({kind: whole, path: 'd/empty', metadata});
+  batch.add({...inTop, kind: symlink, path: 's', other: '/nowhere'});
+  batch.add({...inTop, kind: link, path: 'l', other: 'd/a'});
+  batch.add({...inTop, kind: finish, path: 'd'});
+  expect(await maker.make(batch, 0)).toBe(6);
   const made = statSync(path.join(place, 'd'), {bigint: true});
   expect([Number(made.mode & 0o7777n), made.mtimeNs]).toEqual([0o640, -1_500_000_000n]);
   chmodSync(path.join(place, 'd'), 0o700);
@@ -76,16 +76,16 @@ test('entries of every kind are made in their order, with mode and time', async 
 });
 
 test('a file may come in pieces of several batches, and change hands between them', async () => {
-  batch.add({...inTop, kind: begin, name: 'f', bytes: bytesOf('one')});
+  batch.add({...inTop, kind: begin, path: 'f', bytes: bytesOf('one')});
   expect(await maker.make(batch, 0)).toBe(1);
   batch.clear();
-  batch.add({...inTop, kind: part, name: 'f', bytes: bytesOf(' two')});
+  batch.add({...inTop, kind: part, path: 'f', bytes: bytesOf(' two')});
   expect(await maker.make(batch, 0)).toBe(1);
   const fd = maker.releaseFile();
   expect(statSync(path.join(place, 'f')).size).toBe(7);
   maker.adoptFile(fd, 7);
   batch.clear();
-  batch.add({...inTop, kind: end, name: 'f', bytes: bytesOf(' three')});
+  batch.add({...inTop, kind: end, path: 'f', bytes: bytesOf(' three')});
   expect(await maker.make(batch, 0)).toBe(1);
   expect([read('f'), statSync(path.join(place, 'f')).mode & 0o7777]).toEqual(['one two three', 0o640]);
   expect(maker.releaseFile()).toBe(-1);
@@ -94,7 +94,7 @@ test('a file may come in pieces of several batches, and change hands between the
 test('it stops at what cannot be made, leaves that as it was, and goes on behind it when asked', async () => {
   writeFileSync(path.join(place, 'old'), 'old');
   for (const name of ['first', 'old', 'last'])
-    batch.add({...inTop, kind: whole, name, bytes: bytesOf('one')});
+    batch.add({...inTop, kind: whole, path: name, bytes: bytesOf('one')});
   expect(await maker.make(batch, 0)).toBe(1);
   expect(read('old')).toBe('old');
   expect(() => read('last')).toThrow('ENOENT');
@@ -102,31 +102,46 @@ test('it stops at what cannot be made, leaves that as it was, and goes on behind
   expect(read('last')).toBe('one');
 });
 
-test('a directory is entered neither through a link nor above the top, and nothing lands in the one before', async () => {
-  mkdirSync(path.join(place, 'd'));
+test('nothing is made behind a link, above the top, or in a directory that is gone', async () => {
+  for (const name of ['d', 'other']) mkdirSync(path.join(place, name));
   symlinkSync('d', path.join(place, 'link'));
-  for (const name of ['link', '../top', '..', 'missing', '/']) {
+  for (const name of ['link/f', '../top/f', '../f', 'missing/f', '/f', '..', 'd/.']) {
     batch.clear();
-    batch.add({kind: enter, slot: 0, name: 'd'});
-    batch.add({kind: enter, slot: 0, name});
-    batch.add({kind: whole, slot: 0, name: 'f', metadata, bytes: bytesOf('one')});
-    expect(await maker.make(batch, 0), name).toBe(1);
-    expect(await maker.make(batch, 2), name).toBe(2);
-    expect(() => read('d/f'), name).toThrow('ENOENT');
+    batch.add({kind: whole, path: name, metadata, bytes: bytesOf('one')});
+    batch.add({kind: whole, path: 'other/f', metadata, bytes: bytesOf('two')});
+    expect(await maker.make(batch, 0), name).toBe(0);
+    expect(await maker.make(batch, 1), name).toBe(2);
+    expect([readdirSync(place), readdirSync(outer)], name).toEqual([['d', 'link', 'other'], ['top']]);
+    expect(readdirSync(path.join(place, 'd')), name).toEqual([]);
+    rmSync(path.join(place, 'other/f'));
   }
   batch.clear();
   writeFileSync(path.join(outer, 'outside'), '');
-  batch.add({...inTop, kind: link, name: 'l', other: '../outside'});
-  batch.add({...inTop, kind: link, name: 'l', other: 'link/../../outside'});
+  batch.add({...inTop, kind: link, path: 'l', other: '../outside'});
+  batch.add({...inTop, kind: link, path: 'l', other: 'link/../../outside'});
   expect([await maker.make(batch, 0), await maker.make(batch, 1)]).toEqual([0, 1]);
 });
 
-test('what does not lie in the buffers is refused', async () => {
-  batch.add({...inTop, kind: whole, name: 'f', bytes: bytesOf('one')});
-  batch.contents = Buffer.alloc(2);
-  expect(await maker.make(batch, 0)).toBe(0);
+test('of more directories than stay open each gets what is its own, also where one was replaced', async () => {
+  const names = Array.from({length: 40}, (_, index) => `d${index}`);
+  for (const name of names) batch.add({...inTop, kind: directory, path: name});
+  for (const file of ['a', 'b'])
+    for (const name of names)
+      batch.add({kind: whole, path: `${name}/${file}`, metadata, bytes: bytesOf('one')});
+  expect(await maker.make(batch, 0)).toBe(120);
+  expect(names.map((name) => readdirSync(path.join(place, name)))).toEqual(names.map(() => ['a', 'b']));
+  rmSync(path.join(place, 'd39'), {recursive: true});
+  mkdirSync(path.join(place, 'd39'));
   batch.clear();
-  batch.add({...inTop, kind: whole, slot: slotCount + 1, name: 'f'});
+  for (let index = 0; index < 2; index++) batch.add({kind: whole, path: 'd39/c', metadata});
+  expect(await maker.make(batch, 0)).toBe(0); // it had the old one open, of which it knows nothing
+  expect(await maker.make(batch, 1)).toBe(2);
+  expect(readdirSync(path.join(place, 'd39'))).toEqual(['c']);
+});
+
+test('what does not lie in the buffers is refused', async () => {
+  batch.add({...inTop, kind: whole, path: 'f', bytes: bytesOf('one')});
+  batch.contents = Buffer.alloc(2);
   expect(await maker.make(batch, 0)).toBe(0);
   expect(() => read('f')).toThrow('ENOENT');
 });
