@@ -95,10 +95,11 @@ export async function writeSparseBeside(fd: number, bytes: Buffer, offset: numbe
   checked(await native().writeSparseBeside(fd, bytes, offset), 'pwrite');
 }
 
-const writingStepBytes = 16 * 1024 * 1024;
+/** Of 32, 64 and 128 MiB a disk of 1 GiB in zstd took 1.26, 1.22 and 1.44 s; where it only began to write early, 1.65. */
+const writingStepBytes = 64 * 1024 * 1024;
 
 /**
- * Keeps the disk busy while a file is made: begins to write every 16 MiB of it as soon as they are there. Otherwise all
+ * Keeps the disk busy while a file is made: writes what is there of it after every 64 MiB, to the last cache. Otherwise all
  * of it waits for the sync at the end, and only then does the disk begin. Tell it of every write, in order.
  */
 export class EarlyWriting {
@@ -110,17 +111,17 @@ export class EarlyWriting {
     this.#fd = fd;
   }
 
-  /** Everything before `position` has been written. A file system that cannot do this does it at the sync. */
+  /** Everything before `position` has been written. */
   reached(position: number): void {
     if (this.#isRunning || position - this.#begun < writingStepBytes) return;
     this.#isRunning = true;
-    // It may wait for the disk, and nobody for it: what goes wrong is told by the sync at the end.
+    this.#begun = position;
+    // Nobody waits for it: what goes wrong is told by the sync at the end.
     void native()
-      .startWriting(this.#fd, this.#begun, position - this.#begun)
+      .writeEarly(this.#fd)
       .finally(() => {
         this.#isRunning = false;
       });
-    this.#begun = position;
   }
 }
 
@@ -144,7 +145,7 @@ export class EarlySyncing {
     this.#bytes = 0;
     // What goes wrong is told by the sync at the end.
     this.#running = native()
-      .syncfsBeside(this.#fd)
+      .syncEarly(this.#fd)
       .finally(() => {
         this.#running = undefined;
       });

@@ -96,7 +96,8 @@ export interface NativeBinding {
   duplicate(fd: number): number;
   peer(fd: number, wantsProcess: number): number;
   pollOut(fd: number, timeoutMs: number): number;
-  startWriting(fd: number, offset: number, length: number): Promise<number>;
+  writeEarly(fd: number): Promise<number>;
+  syncEarly(fd: number): Promise<number>;
   writeSparse(fd: number, bytes: Buffer, offset: number): number;
   writeSparseBeside(fd: number, bytes: Buffer, offset: number): Promise<number>;
   digestOpen(algorithm: string): DigestHandle | undefined;
