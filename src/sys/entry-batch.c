@@ -81,6 +81,7 @@ static bool append(struct maker *maker, const char *bytes, size_t length) {
 }
 
 static void adopt(struct maker *maker, int fd, off_t position) {
+  if (maker->file >= 0) close(maker->file);
   maker->file = fd;
   maker->position = maker->begun = position;
 }

@@ -10,12 +10,12 @@ export function addPieces(
   const bytes = plain?.takeReady() ?? noBytes;
   if (bytes.length === size) return put(bytes, 0);
   const rest = async () => {
-    await put(bytes, 0);
-    for (let position = bytes.length; position < size; ) {
+    // An empty piece would be one more beginning.
+    for (let position = 0, piece = bytes; ; piece = plain?.takeReady() ?? noBytes) {
+      if (piece.length > 0) await put(piece, position);
+      position += piece.length;
+      if (position >= size) return;
       await plain?.more();
-      const next = plain?.takeReady() ?? noBytes;
-      await put(next, position);
-      position += next.length;
     }
   };
   return rest();

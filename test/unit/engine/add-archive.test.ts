@@ -1,4 +1,4 @@
-import {closeSync, mkdtempSync, openSync, readFileSync, rmSync} from 'node:fs';
+import {closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
@@ -66,4 +66,23 @@ test('what was read stays good until it is written, also while much of the archi
   await writer.close();
   for (const [index, name] of names.entries())
     expect(readFileSync(path.join(directory, name)).equals(contents(name, index)), name).toBe(true);
+});
+
+test('a file of which a chunk holds the header alone is one entry, made once', async () => {
+  const names = Array.from({length: 20}, (_, index) => `file-${index}`);
+  // Behind the first all headers are the last block of a chunk.
+  const sizes = names.map((_, index) => chunkBytes - (index === 0 ? 1024 : 512));
+  const files = names.map((name, index) => file(name, Buffer.alloc(sizes[index] as number, name)));
+  const writer = new TreeWriter(top, {maxEntries: names.length, needsDevices: false});
+  const open = () => readdirSync('/proc/self/fd').length;
+  const before = open();
+  await addArchive(reusing(Buffer.concat([...files, tarEnd])), writer, top);
+  const kept = open() - before;
+  await writer.finish();
+  await writer.close();
+  expect(kept).toBeLessThan(3); // the last of them
+  for (const [index, name] of names.entries())
+    expect(readFileSync(path.join(directory, name)).equals(Buffer.alloc(sizes[index] as number, name))).toBe(
+      true,
+    );
 });
