@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { KEPT_DIRECTORIES = 16 }; /* so few: see EntryMaker of src/sys/entry-batch.ts */
+enum { KEPT_DIRECTORIES = 12 }; /* so few: see EntryMaker of src/sys/entry-batch.ts */
 
 struct kept_directory {
   char *path;
@@ -23,7 +23,7 @@ void begin_directories(struct kept_directories *kept);
 /* Closes all of them; they are opened again when they are asked for. */
 void close_directories(struct kept_directories *kept);
 
-/* The directory that a path from the top lies in, and its name there; the next fifteen calls leave it open. -1 with errno set
+/* The directory that a path from the top lies in, and its name there; the next eleven calls leave it open. -1 with errno set
    where it is not there, or not to be reached so. */
 int parent_of(struct kept_directories *kept, int top, const char *path, const char **name);
 

@@ -4,7 +4,7 @@ import {makeDirectoryAt, O_PATH, openBeneath} from '../../sys/files.ts';
 import {refused} from './entry-path.ts';
 
 /** Few, for the reason that `EntryMaker` has. */
-const capacity = 16;
+const capacity = 8;
 const flags = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 /**
