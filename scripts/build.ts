@@ -3,12 +3,25 @@
  * Steps can be named on the command line (`node scripts/build.ts validators native bundle manifest`).
  */
 import {execFileSync} from 'node:child_process';
-import {copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import {createRequire} from 'node:module';
+import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {Ajv2020} from 'ajv/dist/2020.js';
 import standaloneModule from 'ajv/dist/standalone/index.js';
 import {build, type Plugin} from 'esbuild';
+import {childOptions} from '../src/engine/embedded/child-process.ts';
 
 const root = path.dirname(import.meta.dirname);
 const require = createRequire(import.meta.url);
@@ -166,7 +179,6 @@ async function buildBundle(): Promise<void> {
     legalComments: 'none',
     keepNames: true,
   });
-  await buildChildren();
   await buildGenerator();
   await buildCached();
 }
@@ -197,6 +209,31 @@ const longWay: Plugin = {
   },
 };
 
+/** Modules of Node that take 1 to 6 ms to load, and that many transfers do without: loaded with the first use of a name of theirs. */
+const lateBuiltins = /^node:(?:child_process|crypto|fs\/promises|readline|stream|zlib)$/;
+
+const late: Plugin = {
+  name: 'late',
+  setup({onResolve, onLoad}) {
+    onResolve({filter: lateBuiltins}, ({path: name, namespace}) =>
+      namespace === 'late' ? {path: name, external: true} : {path: name, namespace: 'late'},
+    );
+    onLoad({filter: /./, namespace: 'late'}, ({path: name}) => {
+      const getters = Object.keys(require(name)).map((key) => `get ${key}() { return all().${key}; },`);
+      return {
+        contents: `let loaded; const all = () => (loaded ??= require('${name}')); module.exports = {${getters.join('')}};`,
+      };
+    });
+  },
+};
+
+const children = {
+  'unpack-child': 'src/engine/embedded/unpack-child.ts',
+  'export-child': 'src/engine/embedded/export/export-child.ts',
+  'stream-child': 'src/engine/zfs-pool/stream-child.ts',
+  'convert-child': 'src/engine/embedded/convert/convert-child.ts',
+};
+
 /** Files of CommonJS, and beside each what V8 makes of it: see src/start.cjs. */
 async function buildCached(): Promise<void> {
   const dist = path.join(root, 'dist');
@@ -210,6 +247,9 @@ async function buildCached(): Promise<void> {
     define: {'import.meta.dirname': '__dirname', 'import.meta.url': '__filename'},
     // A script that V8 is given as text has no loader of modules.
     supported: {'dynamic-import': false},
+    // What `require` puts around a module; here rather than there, where it would be a copy of the text.
+    banner: {js: '(function(exports,require,module,__filename,__dirname){'},
+    footer: {js: '})'},
     logLevel: 'warning',
     legalComments: 'none',
   } as const;
@@ -225,33 +265,43 @@ async function buildCached(): Promise<void> {
     outfile: path.join(dist, 'main.cjs'),
     external,
     keepNames: true,
+    plugins: [late],
+  });
+  await build({
+    ...common,
+    entryPoints: Object.fromEntries(
+      Object.entries(children).map(([name, source]) => [name, path.join(root, source)]),
+    ),
+    outdir: dist,
+    outExtension: {'.js': '.cjs'},
+    external,
+    plugins: [late],
   });
   copyFileSync(path.join(root, 'src/start.cjs'), path.join(dist, 'start.cjs'));
-  for (const script of ['quick-cache.ts', 'main-cache.ts'])
-    execFileSync(process.execPath, [path.join(root, 'scripts', script), dist], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
+  makeCaches();
 }
 
-/** One file each: a child of thirty files takes twice as long to begin, beyond an empty Node, and is begun for every transfer. */
-async function buildChildren(): Promise<void> {
-  await build({
-    entryPoints: {
-      'unpack-child': path.join(root, 'src/engine/embedded/unpack-child.ts'),
-      'export-child': path.join(root, 'src/engine/embedded/export/export-child.ts'),
-      'stream-child': path.join(root, 'src/engine/zfs-pool/stream-child.ts'),
-      'convert-child': path.join(root, 'src/engine/embedded/convert/convert-child.ts'),
-    },
-    outdir: path.join(root, 'dist'),
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node26',
-    external,
-    banner: {js: requireBanner},
-    logLevel: 'warning',
-    legalComments: 'none',
-  });
+function makeCaches(): void {
+  // Of the children first: main-cache.ts starts them.
+  const samples = mkdtempSync(path.join(tmpdir(), 'imgctl-build-'));
+  try {
+    for (const name of ['export-child', 'convert-child', 'unpack-child', 'stream-child'])
+      makeCache('child-cache.ts', {options: childOptions, list: [name, samples]});
+  } finally {
+    rmSync(samples, {recursive: true, force: true});
+  }
+  makeCache('quick-cache.ts');
+  makeCache('main-cache.ts');
+}
+
+function makeCache(
+  script: string,
+  {options = [], list = []}: {options?: readonly string[]; list?: readonly string[]} = {},
+): void {
+  const words = [...options, path.join(root, 'scripts', script), path.join(root, 'dist'), ...list];
+  const nothing = openSync('/dev/null', 'r+');
+  execFileSync(process.execPath, words, {stdio: ['ignore', 'ignore', 'pipe', nothing, nothing]});
+  closeSync(nothing);
 }
 
 /** One small file: it is read at every boot, before anything else may start. */

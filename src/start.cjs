@@ -1,7 +1,8 @@
 /*
  * What the launchers start: `start.cjs PROGRAM ARG…`. Commands that only read go the short way (src/cli/quick.ts); everything
- * else, and what the short way leaves, is src/main.ts. Both are bundles of a single file with what V8 made of it beside it:
- * sixty small files of modules took a third of the start of a transfer.
+ * else, and what the short way leaves, is src/main.ts. The children of transfers are programs too: `start.cjs CHILD TASK`.
+ * All are bundles of a single file with what V8 made of it beside it: sixty small files of modules took a third of the start
+ * of a transfer, and a child that V8 has to compile begins 20 ms later.
  * CommonJS and without a package: the loader of ES modules alone is a tenth of a start. Measured and left out: a start-up
  * snapshot (a start with an empty one takes 1.4 times as long as without), V8 flags (no difference but for downloads).
  * In words that old Nodes understand, so that one too old can say so.
@@ -10,9 +11,10 @@
 
 const oldest = 26;
 const quickWords = ['list', 'avail', 'available', 'get', 'info', 'sources', '--version'];
+const childNames = ['unpack-child', 'export-child', 'convert-child', 'stream-child'];
 const downloadWords = ['pull-raw', 'pull-tar', 'import', 'install'];
 
-/** A bundle of one file with what V8 made of it at build time, and the script that it is. */
+/** A bundle of one file, a function around all of it, with what V8 made of it at build time; and the script that it is. */
 function load(name) {
   const fs = require('node:fs');
   const vm = require('node:vm');
@@ -21,10 +23,9 @@ function load(name) {
   try {
     cachedData = fs.readFileSync(`${__dirname}/${name}.cache`);
   } catch (_absent) {
-    // Slower, no more; so is one that another Node made, which V8 refuses.
+    // Slower, no more; so is one that another Node made, or one under other flags, which V8 refuses.
   }
-  const text = `(function(exports,require,module,__filename,__dirname){${fs.readFileSync(filename, 'latin1')}\n})`;
-  const script = new vm.Script(text, {filename, cachedData});
+  const script = new vm.Script(fs.readFileSync(filename, 'latin1'), {filename, cachedData});
   const bundle = {exports: {}};
   script.runInThisContext().call(bundle.exports, bundle.exports, require, bundle, filename, __dirname);
   return {exports: bundle.exports, script};
@@ -50,6 +51,7 @@ function startLong(program, argv) {
 }
 
 function start(name, argv) {
+  if (childNames.includes(name)) return load(name).exports.runTask(argv[0]);
   const program = name === 'imgadm' || name === 'importctl' ? name : 'imgctl';
   if (program === 'importctl' || !argv.some((word) => quickWords.includes(word)))
     return startLong(program, argv);

@@ -53,7 +53,7 @@ describe.runIf(isRoot)('the child that unpacks', () => {
   function rightsOf(pid: string): Record<string, string> | undefined {
     try {
       if (!readlinkSync(`/proc/${pid}/exe`).endsWith('/node')) return undefined;
-      if (!readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('unpack-child.js')) return undefined;
+      if (!readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('unpack-child')) return undefined;
       const status = readFileSync(`/proc/${pid}/status`, 'latin1');
       const fields = ['CapEff', 'CapPrm', 'NoNewPrivs', 'Seccomp'].map((name): [string, string] => [
         ...([name, new RegExp(`^${name}:\\s*(\\w+)`, 'm').exec(status)?.[1] ?? ''] as const),

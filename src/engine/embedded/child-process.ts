@@ -8,11 +8,15 @@ import {type ChildMessage, parseChildMessage} from './child-protocol.ts';
 import type {Sandbox, WrapRequest} from './sandbox.ts';
 
 /** Keeps the heap small; image data lives in buffers outside it. With 1 MiB of young objects a tree took 0.12 s more of processor. */
-const nodeOptions = ['--max-old-space-size=128', '--max-semi-space-size=4', '--disable-warning=DEP0005'];
+export const childOptions = [
+  '--max-old-space-size=128',
+  '--max-semi-space-size=4',
+  '--disable-warning=DEP0005',
+];
 const maxLineLength = 256 * 1024;
 
 export interface ChildOptions {
-  /** The program: `dist/NAME.js`. */
+  /** The program: `dist/NAME.cjs`. */
   name: 'unpack-child' | 'export-child' | 'convert-child' | 'stream-child';
   /** Its one argument, as JSON. */
   task: object;
@@ -29,7 +33,7 @@ export interface ChildOptions {
 /** Resolves with the child's notices once it is done and gone; rejects with what it reported. */
 export async function runChild(options: ChildOptions): Promise<string[]> {
   const {name, task, sandbox, wrap, descriptors, env = {}, signal, onStart} = options;
-  const command = [process.execPath, ...nodeOptions, findProgram(name), JSON.stringify(task)];
+  const command = [process.execPath, ...childOptions, findStarter(), name, JSON.stringify(task)];
   const runOptions: RunOptions = {
     stdout: 'pipe',
     env,
@@ -109,13 +113,13 @@ function diedEarly(name: string, end: ProcessEnd): ImgctlError {
   });
 }
 
-/** Bundled code lies in dist/ or dist/chunks/, sources in src/; the programs are always in dist/. */
-function findProgram(name: string): string {
+/** Bundled code lies in dist/ or dist/chunks/, sources in src/; what starts the programs is always in dist/. */
+function findStarter(): string {
   for (let directory = import.meta.dirname; ; directory = path.dirname(directory)) {
-    const candidate = path.join(directory, 'dist', `${name}.js`);
+    const candidate = path.join(directory, 'dist/start.cjs');
     if (existsSync(candidate)) return candidate;
     if (directory === path.dirname(directory)) {
-      throw new ImgctlError('InternalError', `A program is missing: dist/${name}.js`);
+      throw new ImgctlError('InternalError', 'A program is missing: dist/start.cjs');
     }
   }
 }

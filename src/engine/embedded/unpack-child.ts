@@ -1,6 +1,6 @@
 /**
  * The process that touches untrusted bytes: it decodes and unpacks into its working directory, with as few rights
- * as the sandbox around it could take away, and reports on standard output (child-protocol.ts). An entry of its own
+ * as the sandbox around it could take away, and reports on standard output (child-protocol.ts). A bundle of its own
  * in dist/; calls block on purpose, because nothing else runs here.
  */
 
@@ -278,10 +278,11 @@ function isEmpty(): ImgctlError {
   });
 }
 
-async function main(): Promise<void> {
+/** Called once, by `start.cjs`, with the UnpackTask as JSON. */
+export async function runTask(json: string): Promise<void> {
   process.umask(0);
   try {
-    const task = JSON.parse(process.argv[2] ?? '') as UnpackTask;
+    const task = JSON.parse(json) as UnpackTask;
     const notices = await unpack(task);
     if (task.digestContents) notices.push(...reportContents());
     await syncs.settle();
@@ -290,5 +291,3 @@ async function main(): Promise<void> {
     send(errorMessage(asImgctlError(error, 'Unpacking')));
   }
 }
-
-await main();

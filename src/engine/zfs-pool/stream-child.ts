@@ -1,7 +1,7 @@
 /**
  * The process between files and zfs(8): it decompresses a file, checks the stream in it and hands on the records of
  * its one snapshot, or compresses what zfs sends. The frame of a compound stream stays behind, and with it the properties in
- * it, such as places to be mounted at. An entry of its own in dist/; calls block on purpose, because nothing else runs here.
+ * it, such as places to be mounted at. A bundle of its own in dist/; calls block on purpose, because nothing else runs here.
  */
 import {createReadStream, fstatSync} from 'node:fs';
 import {ImgctlError} from '../../errors.ts';
@@ -101,15 +101,14 @@ async function encode({compression, cores}: StreamTask & {mode: 'encode'}): Prom
   for await (const chunk of compressBest(chunks, compression, cores)) output.write(chunk);
 }
 
-async function main(): Promise<void> {
+/** Called once, by `start.cjs`, with the StreamTask as JSON. */
+export async function runTask(json: string): Promise<void> {
   process.umask(0);
   try {
-    const task = JSON.parse(process.argv[2] ?? '') as StreamTask;
+    const task = JSON.parse(json) as StreamTask;
     await (task.mode === 'decode' ? decode(task) : encode(task));
     send({type: 'done', notices: []});
   } catch (error) {
     send(errorMessage(asImgctlError(error, 'Reading the stream')));
   }
 }
-
-await main();

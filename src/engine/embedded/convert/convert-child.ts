@@ -1,6 +1,6 @@
 /**
  * The process that makes another format of a file: it reads untrusted bytes, and the sandbox around it lets it write
- * to its working directory only. An entry of its own in dist/; calls block on purpose, because nothing else runs here.
+ * to its working directory only. A bundle of its own in dist/; calls block on purpose, because nothing else runs here.
  */
 import {closeSync, constants, fstatSync, openSync, readSync} from 'node:fs';
 import {ImgctlError} from '../../../errors.ts';
@@ -128,14 +128,13 @@ function otherKind(isTree: boolean, to: string): ImgctlError {
   return new ImgctlError('InvalidArgument', `The file holds ${is}: it cannot become ${to}`, {hint});
 }
 
-async function main(): Promise<void> {
+/** Called once, by `start.cjs`, with the ConvertTask as JSON. */
+export async function runTask(json: string): Promise<void> {
   process.umask(0);
   try {
-    const task = JSON.parse(process.argv[2] ?? '') as ConvertTask;
+    const task = JSON.parse(json) as ConvertTask;
     send({type: 'done', notices: await convert(task)});
   } catch (error) {
     send(errorMessage(asImgctlError(error, 'Converting')));
   }
 }
-
-await main();

@@ -1,6 +1,6 @@
 /**
  * The process that reads an image and writes it to the output it was given. It needs to read everything and to
- * write nothing else, and the sandbox around it says so. An entry of its own in dist/; calls block on purpose,
+ * write nothing else, and the sandbox around it says so. A bundle of its own in dist/; calls block on purpose,
  * because nothing else runs here.
  */
 import {closeSync, fstatSync, openSync, writeSync} from 'node:fs';
@@ -142,13 +142,12 @@ function keepAttributes(): string[] {
   }
 }
 
-async function main(): Promise<void> {
+/** Called once, by `start.cjs`, with the ExportTask as JSON. */
+export async function runTask(json: string): Promise<void> {
   try {
-    const task = JSON.parse(process.argv[2] ?? '') as ExportTask;
+    const task = JSON.parse(json) as ExportTask;
     send({type: 'done', notices: await run(task)});
   } catch (error) {
     send(errorMessage(asImgctlError(error, 'Exporting')));
   }
 }
-
-await main();
