@@ -8,8 +8,11 @@ import {constants, crc32, deflateRaw, zstdCompress} from 'node:zlib';
 import type {Encoder, OutputCompression} from './encoder.ts';
 import {through} from './through.ts';
 
-const deflateBlock = promisify<Buffer, object, Buffer>(deflateRaw);
-const compressFrame = promisify<Buffer, object, Buffer>(zstdCompress);
+// Made when first used: most transfers need neither, and loading zlib takes 2 ms.
+const deflateBlock = (block: Buffer, options: object) =>
+  promisify<Buffer, object, Buffer>(deflateRaw)(block, options);
+const compressFrame = (block: Buffer, options: object) =>
+  promisify<Buffer, object, Buffer>(zstdCompress)(block, options);
 
 const gzipBlockBytes = 256 * 1024;
 const gzipLevel = 6;

@@ -1,10 +1,10 @@
 /** Descriptors that somebody passed us, and such that have no name. */
-import {randomBytes} from 'node:crypto';
 import {constants, fstatSync, openSync, readFileSync, unlinkSync} from 'node:fs';
 import path from 'node:path';
 import {errnoOf} from '../errors.ts';
 import {O_PATH} from './files.ts';
 import {checked, native} from './native.ts';
+import {randomHex} from './random-hex.ts';
 
 /** Beside the flags, in the kernel's numbers: some that open(2) has and Node's constants lack. */
 const O_LARGEFILE = process.arch === 'arm64' ? 0o400000 : 0o100000;
@@ -52,7 +52,7 @@ export function openNameless(directory: string): number {
   } catch (error) {
     if (!['EOPNOTSUPP', 'EISDIR', 'EINVAL'].includes(errnoOf(error) ?? '')) throw error;
   }
-  const file = path.join(directory, `.#${randomBytes(8).toString('hex')}`);
+  const file = path.join(directory, `.#${randomHex(8)}`);
   const fd = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
   unlinkSync(file);
   return fd;

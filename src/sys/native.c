@@ -23,6 +23,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -171,6 +172,9 @@ CALL(sys_copy_file, int from = INT(0); TEXT(path, 1); int to = INT(2); RETURN(co
 /* Keeps every descriptor above standard error from programs started later. */
 CALL(sys_close_on_exec, RETURN(syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC));)
 
+/* Up to 256 bytes come whole. */
+CALL(sys_random, size_t length; void *start = (void *)bytes(&call, 0, &length); RETURN(getrandom(start, length, 0));)
+
 /* Contents */
 
 CALL(sys_ficlone, int target = INT(0); int source = INT(1); RETURN(ioctl(target, FICLONE, source));)
@@ -302,6 +306,7 @@ static const struct {
     {"utimensat", sys_utimensat},
     {"copyFile", sys_copy_file},
     {"closeOnExec", sys_close_on_exec},
+    {"random", sys_random},
     {"ficlone", sys_ficlone},
     {"lseek", sys_lseek},
     {"punchHole", sys_punch_hole},

@@ -89,6 +89,7 @@ export interface NativeBinding {
   readSmall(dir: number, name: Buffer, into: Buffer, facts: Buffer): number;
   copyFile(fromDir: number, path: PathBytes, toDir: number): number;
   closeOnExec(): number;
+  random(into: Buffer): number;
   ficlone(target: number, source: number): number;
   lseek(fd: number, offset: number, whence: number): number;
   punchHole(fd: number, offset: number, length: number): number;

@@ -2,11 +2,11 @@
  * Temporary directories beside the images (spec/engine.md §1: `.#NAME` and 16 hex digits). A running process holds
  * a lock on its own; one without is left over from a process that was killed, and is swept by the next.
  */
-import {randomBytes} from 'node:crypto';
 import {lstatSync, mkdirSync, readdirSync, type Stats} from 'node:fs';
 import path from 'node:path';
 import {errnoOf} from '../errors.ts';
 import {type FileLock, tryLock} from './lock.ts';
+import {randomHex} from './random-hex.ts';
 import {removeTree} from './remove-tree.ts';
 
 /** What is made in a staging directory: a tree or a disk. */
@@ -72,7 +72,7 @@ export class Staging {
 
 export function makeStaging(directory: string, name: string): Staging {
   for (;;) {
-    const file = path.join(directory, `.#${shortened(name)}${randomBytes(suffixBytes).toString('hex')}`);
+    const file = path.join(directory, `.#${shortened(name)}${randomHex(suffixBytes)}`);
     mkdirSync(file, 0o700);
     const lock = tryLockDirectory(file);
     if (lock) return new Staging(file, lock); // else a sweep came in between and removed it

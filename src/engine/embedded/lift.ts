@@ -1,8 +1,8 @@
 /** Archives that hold an OS tree one directory down are lifted, as importd does (spec/engine.md §6). */
-import {randomBytes} from 'node:crypto';
 import {type BigIntStats, closeSync, constants, fstatSync, readdirSync} from 'node:fs';
 import {errnoOf} from '../../errors.ts';
 import {O_PATH, openAt, openBeneath, removeDirectoryAt, renameAt} from '../../sys/files.ts';
+import {randomHex} from '../../sys/random-hex.ts';
 
 const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
@@ -25,7 +25,7 @@ export function liftOsTree(top: number): LiftedDirectory | undefined {
     if (!isOsTree(inner)) return undefined;
     const stats = fstatSync(inner, {bigint: true});
     // Out of the way of an entry that has the same name as the directory.
-    const aside = `.#lift${randomBytes(8).toString('hex')}`;
+    const aside = `.#lift${randomHex(8)}`;
     renameAt(top, name, top, aside, 'noReplace');
     for (const entry of readdirSync(`/proc/self/fd/${inner}`, {encoding: 'buffer'})) {
       renameAt(inner, entry, top, entry, 'noReplace');

@@ -2,9 +2,9 @@
  * The filter on system calls for unpacking children (spec/sandbox.md §4): what leads out of a sandbox or into
  * rarely used kernel code is answered EPERM. A classic BPF program in the kernel's own layout (seccomp(2)).
  */
-import {randomBytes} from 'node:crypto';
 import {closeSync, openSync, unlinkSync, writeSync} from 'node:fs';
 import path from 'node:path';
+import {randomHex} from '../../sys/random-hex.ts';
 import {stagedFilter} from '../../sys/staging.ts';
 
 interface Architecture {
@@ -97,7 +97,7 @@ export function seccompProgram(architecture: NodeJS.Architecture): Buffer | unde
 export function openSeccompProgram(directory: string): number | undefined {
   const program = seccompProgram(process.arch);
   if (!program) return undefined;
-  const file = path.join(directory, `${stagedFilter}${randomBytes(8).toString('hex')}`);
+  const file = path.join(directory, `${stagedFilter}${randomHex(8)}`);
   const fd = openSync(file, 'wx+', 0o600);
   try {
     unlinkSync(file);
