@@ -24,6 +24,7 @@ import type {ConvertTask} from '../src/engine/embedded/convert/convert-task.ts';
 import type {ExportTask} from '../src/engine/embedded/export/export-task.ts';
 import type {StreamTask} from '../src/engine/zfs-pool/stream-task.ts';
 import {defaultDecompressLimits as limits} from '../src/formats/decompress.ts';
+import {keepCompiled, writeCache} from './write-cache.ts';
 
 type Load = (name: string) => {exports: {runTask(json: string): Promise<void>}; script: Script};
 
@@ -116,6 +117,7 @@ function reopen(fd: number, file: string, flags: string): void {
 
 const mask = process.umask();
 makeSamples();
+keepCompiled();
 const child = (createRequire(import.meta.url)(path.join(dist, 'start.cjs')) as Load)(name);
 for (const [index, {task, input, output = '/dev/null', moves}] of (jobs[name]?.() ?? []).entries()) {
   const directory = at(`work/${name}-${index}`);
@@ -132,7 +134,5 @@ for (const [index, {task, input, output = '/dev/null', moves}] of (jobs[name]?.(
   if (moves && existsSync(moves[0])) renameSync(...moves);
 }
 process.umask(mask);
-const target = path.join(dist, `${name}.cache`);
-writeFileSync(`${target}.new`, child.script.createCachedData());
-renameSync(`${target}.new`, target);
+writeCache(path.join(dist, `${name}.cache`), child.script);
 process.exit(0);

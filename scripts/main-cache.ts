@@ -3,13 +3,14 @@
  * writes DIST/main.cache. Part of the build. Whether they succeed matters little, because a failing one compiles nearly the
  * same: without rights, or on a machine that lacks something, the build goes on.
  */
-import {mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {createServer} from 'node:http';
 import {createRequire} from 'node:module';
 import type {AddressInfo} from 'node:net';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import type {Script} from 'node:vm';
+import {keepCompiled, writeCache} from './write-cache.ts';
 
 type Load = (name: 'main') => {
   exports: {runMain(program: 'imgctl', argv: readonly string[]): Promise<number>};
@@ -32,6 +33,7 @@ try {
   for (const directory of ['etc/imgctl', 'var/lib/imgctl', 'var/lib/machines'])
     mkdirSync(path.join(root, directory), {recursive: true});
   writeFileSync(disk, Buffer.alloc(diskBytes, 1));
+  keepCompiled();
   const main = (createRequire(import.meta.url)(path.join(dist, 'start.cjs')) as Load)('main');
   for (const line of [
     ['import-raw', '-m', '-q', disk, 'one'],
@@ -39,9 +41,7 @@ try {
     ['export-raw', '-m', '-q', 'one', packed],
   ])
     await main.exports.runMain('imgctl', ['--root', root, ...line]);
-  const target = path.join(dist, 'main.cache');
-  writeFileSync(`${target}.new`, main.script.createCachedData());
-  renameSync(`${target}.new`, target);
+  writeCache(path.join(dist, 'main.cache'), main.script);
 } finally {
   server.close();
   rmSync(root, {recursive: true, force: true});

@@ -2,13 +2,14 @@
  * Runs the quick commands on a small world of their own and keeps what V8 has compiled by then: `quick-cache.ts DIST` writes
  * DIST/quick.cache. Part of the build.
  */
-import {mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import type {Script} from 'node:vm';
 import {openCatalog} from '../src/catalog/catalog.ts';
 import type {ImageRecord} from '../src/catalog/records.ts';
+import {keepCompiled, writeCache} from './write-cache.ts';
 
 type Load = (name: 'quick') => {
   exports: {runQuick(program: 'imgctl' | 'imgadm', argv: readonly string[]): Promise<boolean>};
@@ -68,6 +69,7 @@ async function makeWorld(count: number): Promise<string[]> {
 try {
   const [uuid = ''] = await makeWorld(2);
   process.env.IMGCTL_ROOT = root;
+  keepCompiled();
   const quick = (createRequire(import.meta.url)(path.join(dist, 'start.cjs')) as Load)('quick');
   const lines = [
     ...[
@@ -97,9 +99,7 @@ try {
   for (const line of [['list'], ['--offline', 'avail']])
     if (!(await quick.exports.runQuick('imgctl', line)))
       throw new Error(`no quick command: ${line.join(' ')}`);
-  const target = path.join(dist, 'quick.cache');
-  writeFileSync(`${target}.new`, quick.script.createCachedData());
-  renameSync(`${target}.new`, target);
+  writeCache(path.join(dist, 'quick.cache'), quick.script);
 } finally {
   rmSync(root, {recursive: true});
 }

@@ -40,6 +40,14 @@ function collectOften() {
   require('node:v8').setFlagsFromString('--semi-space-growth-factor=1');
 }
 
+/**
+ * Ends where nothing is left to wait for, without Node taking everything apart that ends with the process anyway: that takes
+ * 4 ms of an empty one, and more of one with a heap.
+ */
+function endAtOnce() {
+  process.once('beforeExit', () => process.exit());
+}
+
 function startLong(program, argv) {
   const {runMain} = load('main').exports;
   // After the loading: V8 refuses what it made under other flags.
@@ -65,6 +73,7 @@ if (Number(process.versions.node.split('.')[0]) < oldest) {
   process.stderr.write(`${process.argv[2]}: error: Node ${oldest} or newer is needed, found v${found}\n`);
   process.exitCode = 1;
 } else if (require.main === module) {
+  endAtOnce();
   start(process.argv[2], process.argv.slice(3));
 } else {
   // For the build, which runs the bundles and keeps what V8 made of them.
