@@ -210,7 +210,7 @@ const longWay: Plugin = {
 };
 
 /** Modules of Node that take 1 to 6 ms to load, and that many transfers do without: loaded with the first use of a name of theirs. */
-const lateBuiltins = /^node:(?:child_process|crypto|fs\/promises|readline|stream|zlib)$/;
+const lateBuiltins = /^node:(?:child_process|crypto|dns|fs\/promises|readline|stream|zlib)$/;
 
 const late: Plugin = {
   name: 'late',
