@@ -84,7 +84,7 @@ async function killSometime(
 }
 
 /** How long a child lives at least: it starts Node. */
-const childMs = 60;
+const childMs = 40;
 
 /** The beginning of the short life of the child, or the end. */
 async function untilChild(program: ChildProcess, name: string): Promise<void> {
@@ -119,7 +119,7 @@ function descendantsOf(pid: number): number[] {
 
 function nameOf(pid: number): string {
   const [words = ''] = readOr(`/proc/${pid}/cmdline`, (place) => [readFileSync(place, 'latin1')]);
-  return /([a-z]+-child|transfer-worker)\.js/.exec(words)?.[1] ?? words.split('\0')[0] ?? '';
+  return /([a-z]+-child|transfer-worker)(?:\.js)?\0/.exec(words)?.[1] ?? words.split('\0')[0] ?? '';
 }
 
 /** A process may be gone at any time. */
