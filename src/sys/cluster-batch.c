@@ -9,12 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "inflate.h"
 #include "sparse-writer.h"
 #include "step.h"
-#include "zlib-library.h"
 #include "zstd-library.h"
 
-enum { RAW_WINDOW_BITS = -15, ZSTD = 1 };
+enum { ZSTD = 1 };
 
 /* A part as src/sys/cluster-batch.ts writes it: `length` bytes of the disk at `offset`. They lie at `host`, as they are
    if `packed` is 0, else as the beginning of a compressed cluster that fills at most `packed` bytes. */
@@ -29,8 +29,8 @@ struct unpacker {
   int source, target;
   size_t cluster, room;
   uint8_t *input, *output;
-  void *zstd;           /* for zstd, else NULL */
-  struct zlib_stream stream; /* for zlib */
+  void *zstd; /* for zstd, else NULL */
+  struct inflate inflate; /* for zlib */
   const struct part *parts;
   size_t count;
   uint32_t *failed;
@@ -42,7 +42,6 @@ static void finalize(napi_env env, void *data, void *hint) {
   (void)env, (void)hint;
   struct unpacker *unpacker = data;
   if (unpacker->zstd) zstd.free_decoder(unpacker->zstd);
-  if (unpacker->stream.state) zlib.end(&unpacker->stream);
   free(unpacker->input);
   free(unpacker->output);
   free(unpacker);
@@ -50,10 +49,9 @@ static void finalize(napi_env env, void *data, void *hint) {
 
 static bool prepare(struct unpacker *unpacker, int kind, int window_log) {
   unpacker->input = malloc(unpacker->room);
-  unpacker->output = malloc(unpacker->cluster);
+  unpacker->output = malloc(unpacker->cluster + INFLATE_SLACK);
   if (!unpacker->input || !unpacker->output) return false;
-  if (kind != ZSTD)
-    return open_zlib() && begin_inflate(&unpacker->stream, RAW_WINDOW_BITS);
+  if (kind != ZSTD) return true;
   unpacker->zstd = open_zstd() ? zstd.create_decoder() : NULL;
   return unpacker->zstd && !zstd.is_error(zstd.set_decoder(unpacker->zstd, ZSTD_d_windowLogMax, window_log));
 }
@@ -99,13 +97,12 @@ static bool decompress(struct unpacker *unpacker, size_t length) {
     } while (left != 0 && !zstd.is_error(left) && input.pos + output.pos > before);
     return left == 0 && output.pos == unpacker->cluster;
   }
-  struct zlib_stream *stream = &unpacker->stream;
-  if (zlib.reset(stream) != Z_OK) return false;
-  stream->next_in = unpacker->input;
-  stream->avail_in = length;
-  stream->next_out = unpacker->output;
-  stream->avail_out = unpacker->cluster;
-  return zlib.inflate(stream, Z_FINISH) == Z_STREAM_END && stream->avail_out == 0;
+  struct inflate_io io = {.in = unpacker->input, .in_end = unpacker->input + length, .out = unpacker->output};
+  /* With room behind the cluster all of it is decoded by the quick loop; what comes out too much shows. */
+  io.enough = io.out_end = io.out + unpacker->cluster + INFLATE_SLACK;
+  io.history = io.out;
+  inflate_begin(&unpacker->inflate);
+  return inflate_run(&unpacker->inflate, &io) == INFLATE_END && io.out == unpacker->output + unpacker->cluster;
 }
 
 static int unpack_part(struct unpacker *unpacker, const struct part *part) {

@@ -4,31 +4,36 @@ import {type GzipHandle, native} from './native.ts';
 export interface GzipStep {
   /** Bytes of the input that were used up. */
   taken: number;
-  /** Bytes written to the output. */
-  made: number;
+  /** A part of the decoder's memory, good until as many steps were begun as it was opened for. */
+  bytes: Buffer;
   /** `end`: of a member; the next step begins another. */
   state: 'more' | 'end' | 'damaged';
 }
 
+const windowBytes = 32 * 1024;
+/** What a step makes, as of zstd (zstd-codec.ts). */
+const stepBytes = 256 * 1024;
+
 export class GzipDecoder {
-  readonly #handle: GzipHandle;
-  readonly #report = Buffer.alloc(8);
+  readonly #handle: GzipHandle = native().gzipDecoder();
+  readonly #report = Buffer.alloc(12);
+  readonly #ring: Buffer;
 
-  private constructor(handle: GzipHandle) {
-    this.#handle = handle;
+  /** Each step's bytes stay as they are until `goodSteps` more were made. */
+  constructor(goodSteps: number) {
+    // What one step overwrites, and what is left out at the end because it is no whole step.
+    this.#ring = Buffer.allocUnsafeSlow(windowBytes + (goodSteps + 3) * stepBytes);
   }
 
-  /** Undefined where there is no library. */
-  static open(): GzipDecoder | undefined {
-    const handle = native().gzipDecoder();
-    return handle && new GzipDecoder(handle);
-  }
-
-  /** Goes on until the input is used up, the output full or the member over. One step at a time; buffers stay as they are. */
-  async step(input: Buffer, output: Buffer): Promise<GzipStep> {
-    const result = await native().gzipDecode(this.#handle, input, output, this.#report);
-    const taken = this.#report.readUInt32LE(0);
-    const made = this.#report.readUInt32LE(4);
-    return {taken, made, state: result < 0 ? 'damaged' : result === 0 ? 'end' : 'more'};
+  /** Goes on until the input is used up, enough is made or the member over. One step at a time; the input stays as it is. */
+  async step(input: Buffer): Promise<GzipStep> {
+    const result = await native().gzipDecode(this.#handle, input, this.#ring, this.#report, stepBytes);
+    const [taken, start, made] = [0, 4, 8].map((at) => this.#report.readUInt32LE(at)) as [
+      number,
+      number,
+      number,
+    ];
+    const bytes = this.#ring.subarray(start, start + made);
+    return {taken, bytes, state: result < 0 ? 'damaged' : result === 0 ? 'end' : 'more'};
   }
 }

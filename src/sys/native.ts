@@ -135,8 +135,8 @@ export interface NativeBinding {
     maxTextBytes: number,
   ): [group: Bzip2GroupHandle, good: Promise<number>];
   bzip2Expand(group: Bzip2GroupHandle, index: number, output: Buffer): number;
-  gzipDecoder(): GzipHandle | undefined;
-  gzipDecode(handle: GzipHandle, input: Buffer, output: Buffer, report: Buffer): Promise<number>;
+  gzipDecoder(): GzipHandle;
+  gzipDecode(handle: GzipHandle, input: Buffer, ring: Buffer, report: Buffer, most: number): Promise<number>;
   zstdDecoder(): ZstdDecoderHandle | undefined;
   zstdDecode(
     handle: ZstdDecoderHandle,

@@ -1,25 +1,27 @@
-/** gzip by zlib itself. */
+/** gzip by native code. */
 import {ByteReader} from '../../formats/byte-reader.ts';
-import type {GzipDecoder} from '../../sys/gzip-decoder.ts';
-import type {OutputBuffers} from './output-buffers.ts';
+import {GzipDecoder} from '../../sys/gzip-decoder.ts';
+import {type OutputBuffers, reusedBuffers} from './output-buffers.ts';
 import {stepAhead} from './step-ahead.ts';
 
 const magic = Buffer.from([0x1f, 0x8b]);
 
-/** Decodes as `decodeGzip` does: any number of members, zero padding after the last. */
-export async function* decodeBySystem(
-  decoder: GzipDecoder,
+/**
+ * Decodes as `decodeGzip` does: any number of members, zero padding after the last. What it yields is good for as long as the
+ * buffers would be.
+ */
+export async function* decodeNatively(
   source: AsyncIterable<Buffer>,
   buffers: OutputBuffers,
 ): AsyncGenerator<Buffer> {
+  const decoder = new GzipDecoder(reusedBuffers);
   const reader = new ByteReader(source);
   const step = async (input: Buffer) => {
-    const output = buffers.next();
-    const {made, ...done} = await decoder.step(input, output);
-    return {...done, bytes: output.subarray(0, made)};
+    const done = await decoder.step(input);
+    return buffers.isReused ? done : {...done, bytes: Buffer.from(done.bytes)};
   };
   try {
-    do yield* stepAhead({step}, reader, 'zlib');
+    do yield* stepAhead({step}, reader, 'the decoder');
     while ((await reader.peek(magic.length)).equals(magic));
     await checkPadding(reader);
   } finally {
