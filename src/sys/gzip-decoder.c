@@ -18,7 +18,6 @@ enum {
   RESERVED_FLAGS = 0xe0,
   FIXED_BYTES = 10,
   TRAILER_BYTES = 8,
-  LEAST_STEP = 4096,
   /* Of output between checksums, so that it is still near the processor. */
   PIECE = 64 * 1024,
 };
@@ -115,10 +114,11 @@ static int skip_text(struct decoder *decoder) {
 }
 
 static int read_trailer(struct decoder *decoder) {
-  if (!hold(decoder, TRAILER_BYTES)) return -1;
-  bool isGood = number_at(decoder->held, 4) == decoder->checksum &&
-                number_at(decoder->held + 4, 4) == (uint32_t)decoder->made;
-  return isGood ? 0 : EBADMSG;
+  bool isAll = hold(decoder, TRAILER_BYTES);
+  const uint8_t *held = decoder->held;
+  if (decoder->held_count >= 4 && number_at(held, 4) != decoder->checksum) return EBADMSG;
+  if (!isAll) return -1;
+  return number_at(held + 4, 4) == (uint32_t)decoder->made ? 0 : EBADMSG;
 }
 
 static int read_body(struct decoder *decoder) {
@@ -172,7 +172,7 @@ static int64_t decode(struct step *step) {
   struct decoder *decoder = (struct decoder *)step;
   /* What is made lies in one piece, with the window before it. */
   if (decoder->size - decoder->position < decoder->most) {
-    memcpy(decoder->ring, decoder->ring + decoder->position - INFLATE_WINDOW, INFLATE_WINDOW);
+    memmove(decoder->ring, decoder->ring + decoder->position - INFLATE_WINDOW, INFLATE_WINDOW);
     decoder->position = INFLATE_WINDOW;
   }
   decoder->report[1] = decoder->position;
@@ -186,7 +186,7 @@ static int64_t decode(struct step *step) {
 
 /* gzipDecode(decoder, input, ring, report, most): a promise of what `decode` returns. It makes up to so many bytes at the
    next place of the ring, the same for all of a decoder, which has room for the window and twice as much. One step at a
-   time. */
+   time, and none after one that failed. */
 static napi_value sys_gzip_decode(napi_env env, napi_callback_info info) {
   enum { DECODER, INPUT, RING, REPORT, MOST, ALL };
   napi_value values[ALL];
@@ -195,7 +195,7 @@ static napi_value sys_gzip_decode(napi_env env, napi_callback_info info) {
   uint32_t most = 0;
   bool isGood = napi_get_cb_info(env, info, &count, values, NULL, NULL) == napi_ok && count == ALL &&
                 napi_get_value_external(env, values[DECODER], &data) == napi_ok &&
-                napi_get_value_uint32(env, values[MOST], &most) == napi_ok && most >= LEAST_STEP;
+                napi_get_value_uint32(env, values[MOST], &most) == napi_ok && most > 0;
   for (int index = INPUT; isGood && index <= REPORT; index++)
     isGood = napi_get_buffer_info(env, values[index], &starts[index], &lengths[index]) == napi_ok;
   struct decoder *decoder = data;
