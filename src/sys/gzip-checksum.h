@@ -6,7 +6,4 @@
 
 /* Of what the first checksum is of, 0 for nothing, and these bytes behind it. */
 uint32_t gzip_checksum(uint32_t checksum, const uint8_t *bytes, size_t length);
-
-/* The same, without the library. */
-uint32_t gzip_checksum_by_table(uint32_t checksum, const uint8_t *bytes, size_t length);
 #endif
