@@ -1,7 +1,7 @@
 /**
  * What beats the decoders that come along: liblzma of the system takes half the time of the bundled one, and from 5.4 on
  * decodes blocks side by side; blocks of bzip2 are independent, and decoded here on all cores; gzip has a decoder of our own,
- * three times as fast as zlib; libzstd works beside the writing, which the streams of Node around it hold back. bzip2 is
+ * a third faster than zlib; libzstd works beside the writing, which the streams of Node around it hold back. bzip2 is
  * compressed only by its tool.
  */
 import {accessSync, constants} from 'node:fs';

@@ -3,6 +3,7 @@ import {execFileSync} from 'node:child_process';
 import {randomBytes} from 'node:crypto';
 import {expect, test} from 'vitest';
 import {decoderTools} from '../../../src/engine/embedded/decoder-tools.ts';
+import {OutputBuffers} from '../../../src/engine/embedded/output-buffers.ts';
 import {decompress} from '../../../src/formats/decompress.ts';
 
 const contents = Buffer.concat([
@@ -49,6 +50,33 @@ test('members of every kind in a row, and padding behind them, give their bytes'
       expect((await unpack(bytes, {}, chunkBytes)).equals(expected)).toBe(true);
   }
   expect(await unpack(empty, {}, 1)).toHaveLength(0);
+});
+
+test('with few buffers each part stays as it is for seven more, in members of any length', async () => {
+  const whole = Buffer.concat([
+    randomBytes(5_000_000),
+    Buffer.alloc(6_000_000),
+    contents,
+    randomBytes(1 << 21),
+  ]);
+  for (let at = 1 << 16; at + 300 < whole.length; at += 5000) whole.copyWithin(at, at - 32_768, at - 32_500);
+  const packed = Buffer.concat([pack(whole, '-1'), pack(contents), pack(whole, '-6')]);
+  const expected = Buffer.concat([whole, contents, whole]);
+  const buffers = new OutputBuffers();
+  buffers.reuse();
+  const kept: {bytes: Buffer; position: number}[] = [];
+  let position = 0;
+  const isAsItWas = (part: {bytes: Buffer; position: number} | undefined) =>
+    !part || part.bytes.equals(expected.subarray(part.position, part.position + part.bytes.length));
+  const options = {replacements: decoderTools(buffers)};
+  for await (const bytes of decompress(chunksOf(packed, 100_003), 'gzip', options)) {
+    kept.push({bytes, position});
+    position += bytes.length;
+    if (kept.length === 8 && !isAsItWas(kept.shift()))
+      throw new Error(`bytes before ${position} have changed`);
+  }
+  expect(position).toBe(expected.length);
+  expect(kept.every(isAsItWas)).toBe(true);
 });
 
 test('cut, damaged or followed by other data it fails by name', async () => {
