@@ -47,6 +47,7 @@ ALWAYS void copy_match(uint8_t *out, size_t distance, size_t length) {
   }
 }
 
+/* Longer than a function should be: what it works with stays in registers. */
 ALWAYS enum inflate_result run(struct inflate *inflate, struct inflate_io *io) {
   const uint8_t *in = io->in, *in_limit = io->in_end - INFLATE_FAST_INPUT;
   uint8_t *out = io->out, *out_limit = io->out_end - INFLATE_SLACK;

@@ -20,7 +20,7 @@ struct code {
 };
 
 static uint32_t with_bits(uint32_t entry, unsigned bits) {
-  return entry + bits * (entry & INFLATE_LITERAL ? 1 + (1 << 10) : 1 + (1 << 8));
+  return entry + bits * (1 + (1 << 8));
 }
 
 /* What is left of all codes when these lengths are taken: less than 0 if there are too many. */
@@ -139,7 +139,7 @@ static void make_length_entries(void) {
 
 __attribute__((constructor)) static void make_entries(void) {
   for (unsigned symbol = 0; symbol < INFLATE_END_OF_BLOCK; symbol++)
-    literal_entries[symbol] = symbol << 16 | 1 << 8 | INFLATE_LITERAL;
+    literal_entries[symbol] = symbol << 16 | INFLATE_LITERAL;
   literal_entries[INFLATE_END_OF_BLOCK] = INFLATE_STOP;
   make_length_entries();
   unsigned least = 1;

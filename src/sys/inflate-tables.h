@@ -34,12 +34,13 @@ enum {
 /*
  * An entry:
  *   0-5    bits of the code and the extra bits behind it
- *   7      one or two literals: 8-9 how many, 10-13 bits of the first, 16-23 the first, 24-31 the second
- *   8-13   for all others, bits of the code alone; of a table behind, the bits that it is looked up by
+ *   7      a literal: 16-23
+ *   8-13   bits of the code alone; of a table behind, the bits that it is looked up by
  *   14     a table behind: 16-31 where it begins
  *   15     the end of a block (16-31: 0), or a code that there is not
  *   16-31  the least length or distance, to which the extra bits are added; of the precode, the symbol
- * A shift takes the lowest six bits of its count, so that entries need no mask.
+ * A shift takes the lowest six bits of its count, so that entries need no mask. Eleven bits for literals and eight for
+ * distances were as quick as any; two literals in one entry were no quicker.
  */
 enum {
   INFLATE_LITERAL = 1 << 7,
