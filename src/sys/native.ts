@@ -145,7 +145,8 @@ export interface NativeBinding {
     report: Buffer,
     mostBytes: number,
   ): Promise<number>;
-  zstdEncoder(level: number): ZstdEncoderHandle | undefined;
+  zstdEncoder(parameters: Buffer): ZstdEncoderHandle | undefined;
+  wantLargePages(buffer: Buffer): void;
   zstdEncode(
     handle: ZstdEncoderHandle,
     input: Buffer,

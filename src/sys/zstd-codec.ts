@@ -1,5 +1,6 @@
 /** zstd on other threads: frames decoded in steps, and encoded whole. */
-import {checked, native, SystemError, type ZstdDecoderHandle, type ZstdEncoderHandle} from './native.ts';
+import {constants} from 'node:os';
+import {checked, native, type ZstdDecoderHandle, type ZstdEncoderHandle} from './native.ts';
 
 export interface ZstdStep {
   /** Bytes of the input that were used up. */
@@ -47,7 +48,28 @@ export class ZstdDecoder {
   }
 }
 
-/** Makes frames of up to so many bytes, with checksums, one at a time. */
+/** ZSTD_cParameter of zstd.h. What is left out is the level's; `splitLevel` is of 1.5.7, older versions go without. */
+const parameterNumbers = {
+  level: 100,
+  windowLog: 101,
+  hashLog: 102,
+  minMatch: 105,
+  strategy: 107,
+  checksum: 201,
+  splitLevel: 1017,
+} as const;
+
+export type ZstdParameters = Partial<Record<keyof typeof parameterNumbers, number>>;
+
+function encodeParameters(parameters: ZstdParameters): Buffer {
+  const pairs = Object.entries(parameterNumbers).flatMap(([name, number]) => {
+    const value = parameters[name as keyof ZstdParameters];
+    return value === undefined ? [] : [number, value];
+  });
+  return Buffer.from(Int32Array.from(pairs).buffer);
+}
+
+/** Makes frames of up to so many bytes, one at a time. */
 export class ZstdEncoder {
   readonly #handle: ZstdEncoderHandle;
   /** What is to be encoded, from its start. */
@@ -59,32 +81,31 @@ export class ZstdEncoder {
     this.input = Buffer.allocUnsafeSlow(frameBytes);
     // ZSTD_compressBound is less.
     this.#output = Buffer.allocUnsafeSlow(frameBytes + (frameBytes >>> 8) + 1024);
+    for (const buffer of [this.input, this.#output]) native().wantLargePages(buffer);
   }
 
   /** Undefined where there is no library. */
-  static open(level: number, frameBytes: number): ZstdEncoder | undefined {
-    const handle = native().zstdEncoder(level);
+  static open(parameters: ZstdParameters, frameBytes: number): ZstdEncoder | undefined {
+    const handle = native().zstdEncoder(encodeParameters(parameters));
     return handle && new ZstdEncoder(handle, frameBytes);
   }
 
   /** The frame of the first bytes of the input, good until the next one. */
   async encode(length: number): Promise<Buffer> {
-    return await this.#encode(length, -1, 0);
+    return this.#output.subarray(0, checked(await this.#encode(length, -1, 0), 'zstd'));
   }
 
-  /** The frame of a part of a file; undefined if the file ends before it does. */
-  async encodeFile(fd: number, offset: number, length: number): Promise<Buffer | undefined> {
-    try {
-      return await this.#encode(length, fd, offset);
-    } catch (error) {
-      if (error instanceof SystemError && error.code === 'ENODATA') return undefined;
-      throw error;
-    }
+  /**
+   * The frame of a part of a file; `zeros`, of which the input then is full, where there is nothing else; undefined if
+   * the file ends before it does.
+   */
+  async encodeFile(fd: number, offset: number, length: number): Promise<Buffer | 'zeros' | undefined> {
+    const made = await this.#encode(length, fd, offset);
+    if (made === -constants.errno.ENODATA) return undefined;
+    return made === 0 ? 'zeros' : this.#output.subarray(0, checked(made, 'read'));
   }
 
-  async #encode(length: number, fd: number, offset: number): Promise<Buffer> {
-    const input = this.input.subarray(0, length);
-    const made = await native().zstdEncode(this.#handle, input, this.#output, fd, offset);
-    return this.#output.subarray(0, checked(made, fd < 0 ? 'zstd' : 'read'));
+  async #encode(length: number, fd: number, offset: number): Promise<number> {
+    return await native().zstdEncode(this.#handle, this.input.subarray(0, length), this.#output, fd, offset);
   }
 }

@@ -30,6 +30,7 @@ static bool find_calls(void *library) {
     if (!address) return false;
     *(void **)wanted[index].call = address;
   }
+  *(void **)&zstd.create_encoder_in = dlsym(library, "ZSTD_createCCtx_advanced");
   return true;
 }
 

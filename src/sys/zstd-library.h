@@ -14,8 +14,15 @@ struct zstd_output {
   size_t size, pos;
 };
 
-/* ZSTD_cParameter and ZSTD_dParameter. */
-enum { ZSTD_c_compressionLevel = 100, ZSTD_c_checksumFlag = 201, ZSTD_d_windowLogMax = 100 };
+/* ZSTD_dParameter; those of encoders stand in zstd-codec.ts. */
+enum { ZSTD_d_windowLogMax = 100 };
+
+/* ZSTD_customMem. */
+struct zstd_memory {
+  void *(*get)(void *opaque, size_t length);
+  void (*put)(void *opaque, void *start);
+  void *opaque;
+};
 
 extern struct zstd_calls {
   unsigned (*is_error)(size_t code);
@@ -27,6 +34,7 @@ extern struct zstd_calls {
   size_t (*next)(void *decoder);
   size_t (*proceed)(void *decoder, void *to, size_t room, const void *from, size_t length);
   void *(*create_encoder)(void);
+  void *(*create_encoder_in)(struct zstd_memory memory); /* NULL where it is not shown */
   size_t (*free_encoder)(void *encoder);
   size_t (*set_encoder)(void *encoder, int parameter, int value);
   size_t (*encode)(void *encoder, void *to, size_t room, const void *from, size_t length);
