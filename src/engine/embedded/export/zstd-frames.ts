@@ -24,7 +24,7 @@ const parameters: ZstdParameters = {
 /** Twice the window: frames of 4 MiB made 2 % more of the disk in the same time. */
 const frameBytes = 8 * 1024 * 1024;
 /** Each takes 18 MiB, and all memory of a command has a limit (design.md §8). */
-const maxEncoders = 9;
+const maxEncoders = 8;
 /** Of frames that are known before it is their turn. */
 const maxWaiting = 64;
 
