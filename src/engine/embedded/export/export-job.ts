@@ -63,8 +63,8 @@ async function runExportChild(
       task: taskOf(request, {image, base, cores}),
       sandbox,
       wrap: {target: undefined, readable: image, capabilities: format === 'tar' ? ['dac_read_search'] : []},
-      // Node compresses in these threads.
-      ...(cores === undefined ? {} : {env: {UV_THREADPOOL_SIZE: String(Math.max(cores, 4))}}),
+      // Node compresses in these threads, and one waits for the disk.
+      ...(cores === undefined ? {} : {env: {UV_THREADPOOL_SIZE: String(Math.max(cores + 1, 4))}}),
       descriptors: {
         ...(source === undefined ? {} : {stdin: source}),
         descriptors: [outputFd, ...(baseSource === undefined ? [] : [baseSource])],

@@ -1,7 +1,7 @@
 import {createHash, type Hash} from 'node:crypto';
 import {fstatSync, ftruncateSync, readFileSync, writeSync} from 'node:fs';
 import {errnoOf, ImgctlError} from '../../../errors.ts';
-import {moveTo, positionOf, waitUntilWritable} from '../../../sys/contents.ts';
+import {EarlyWriting, moveTo, positionOf, waitUntilWritable} from '../../../sys/contents.ts';
 
 const appendFlag = 0o2000;
 
@@ -16,6 +16,7 @@ export class Output {
   readonly isEmptyFile: boolean;
   readonly isFile: boolean;
   readonly #hash: Hash | undefined;
+  readonly #early: EarlyWriting | undefined;
   #position = 0;
 
   constructor(fd: number, {digest = false}: {digest?: boolean} = {}) {
@@ -26,6 +27,7 @@ export class Output {
     this.canHaveHoles = this.isFile && this.#position >= stats.size && !isAppending(fd);
     this.#hash = digest && !this.isFile ? createHash('sha256') : undefined;
     this.isEmptyFile = this.canHaveHoles && this.#position === 0;
+    this.#early = this.isEmptyFile ? new EarlyWriting(fd) : undefined;
   }
 
   write(bytes: Buffer): void {
@@ -39,6 +41,7 @@ export class Output {
     }
     this.#hash?.update(bytes);
     this.#position += bytes.length;
+    this.#early?.reached(this.#position);
   }
 
   /** What went into a pipe, once all of it has; undefined for files and where nobody asked. */
