@@ -1,4 +1,5 @@
 /** gzip on another thread: members decoded in steps. */
+import {stepBytes} from './decoder-step.ts';
 import {type GzipHandle, native} from './native.ts';
 
 export interface GzipStep {
@@ -11,8 +12,6 @@ export interface GzipStep {
 }
 
 const windowBytes = 32 * 1024;
-/** What a step makes, as of zstd (zstd-codec.ts). */
-const stepBytes = 256 * 1024;
 
 export class GzipDecoder {
   readonly #handle: GzipHandle = native().gzipDecoder();
