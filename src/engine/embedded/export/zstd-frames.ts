@@ -10,7 +10,8 @@ import {ZstdEncoder, type ZstdParameters} from '../../../sys/zstd-codec.ts';
  * As small as importd's level 3 (spec/engine.md §8), with its checksums, for three quarters of the work: one table of
  * 512 KiB, half of a core's own cache, instead of two; a window that reaches farther, 4 MiB, makes up for it; and no
  * search for better ends of blocks. Of a disk of 600 MB and a tree of 358 MB level 3 in frames of 4 MiB made 280.1 and 119.7 MB,
- * the disk for 2.1 s of processor on two cores; this 277.4 and 118.8 MB, for 1.55 s.
+ * the disk for 2.1 s of processor on two cores; this 277.4 and 118.8 MB, for 1.55 s. Of other data sources of programs came out
+ * 3 % larger, libraries and manuals 1 % smaller.
  */
 const parameters: ZstdParameters = {
   level: 3,
