@@ -4,7 +4,6 @@
  *     [--json FILE] [--markdown FILE] [--parts DIR]
  * Runs inside `inside.sh`. A row of which a run fails or did not do its work is left out and named; the others go on.
  */
-import {execFileSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {parseArgs} from 'node:util';
@@ -14,7 +13,7 @@ import {type Command, type Cost, measure, peakMemory} from './measure.ts';
 import {readParts} from './parts.ts';
 import {machineLine, pageOf, type Result, slowSeconds, tableOf, toJson} from './report.ts';
 import {makeRows, type Peer, type Places, type Row} from './rows.ts';
-import {bindInto, makeTarget} from './target.ts';
+import {bindInto, makeTarget, readIntoMemory} from './target.ts';
 
 const {values, positionals} = parseArgs({
   allowPositionals: true,
@@ -51,8 +50,7 @@ async function once<T>(row: Row, peer: Peer, run: (command: Command) => T | Prom
   try {
     row.prepare?.(target);
     target.sync();
-    // Into memory, where it may not have stayed since the last run: who comes first would pay for the disk.
-    if (row.input) execFileSync('cat', [row.input], {stdio: ['ignore', 'ignore', 'inherit']});
+    if (row.input) readIntoMemory(row.input);
     const {argv, env} = row.commands[peer]?.(target) ?? {argv: ['false']};
     const pinned = values.cores ? ['taskset', '-c', `0-${Number(values.cores) - 1}`] : [];
     const [program = '', ...rest] = [...pinned, ...argv];

@@ -12,7 +12,7 @@ import {type Command, measure, peakMemory} from './measure.ts';
 import {median} from './median.ts';
 import {makeRows, type Places, type Row} from './rows.ts';
 import {type ScalingResult, scalingPage} from './scaling-page.ts';
-import {makeTarget, type Target} from './target.ts';
+import {makeTarget, readIntoMemory, type Target} from './target.ts';
 
 const {values, positionals} = parseArgs({
   allowPositionals: true,
@@ -35,7 +35,7 @@ const places: Places = {
 };
 
 function onTarget<T>(
-  row: Pick<Row, 'prepare' | 'check'>,
+  row: Pick<Row, 'input' | 'prepare' | 'check'>,
   command: (target: Target) => Command,
   run: (command: Command) => T,
 ): T {
@@ -43,6 +43,7 @@ function onTarget<T>(
   try {
     row.prepare?.(target);
     target.sync();
+    if (row.input) readIntoMemory(row.input);
     const outcome = run(command(target));
     row.check(target, 'imgctl');
     return outcome;
@@ -73,6 +74,7 @@ async function costOfSize(sizeMib: number): Promise<ScalingResult['sizes'][numbe
     ...['bash', String(sizeMib), path.join(places.data, 'disk.raw'), disk, packed],
   ]);
   const row = {
+    input: packed,
     check({machines}: Target): void {
       execFileSync('cmp', [disk, path.join(machines, 'o.raw')]);
     },
