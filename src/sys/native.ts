@@ -103,6 +103,7 @@ export interface NativeBinding {
   writeSparseBeside(fd: number, bytes: Buffer, offset: number): Promise<number>;
   digestOpen(algorithm: string): DigestHandle | undefined;
   digestUpdate(handle: DigestHandle, bytes: Buffer): Promise<number>;
+  digestContents(handle: DigestHandle, fd: number, from: number, to: number): Promise<number>;
   digestRead(handle: DigestHandle): Buffer | undefined;
   syncfs(fd: number): number;
   syncfsBeside(fd: number): Promise<number>;

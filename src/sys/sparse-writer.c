@@ -3,7 +3,6 @@
 #include "sparse-writer.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,7 +15,7 @@ enum { BLOCK = 4096, WORDS = 16 };
 
 void register_sparse_writer(napi_env env, napi_value exports);
 
-static bool is_zero(const uint8_t *bytes, size_t length) {
+bool is_zero(const uint8_t *bytes, size_t length) {
   uint64_t words[WORDS];
   for (; length >= sizeof words; bytes += sizeof words, length -= sizeof words) {
     uint64_t any = 0;

@@ -16,6 +16,21 @@ export class StreamDigest {
     if (result < 0) throw new SystemError(-result, 'digest');
   }
 
+  /** Whether it can count what a file holds, which needs a library. */
+  get takesContents(): boolean {
+    return !('update' in this.#state);
+  }
+
+  /**
+   * Counts the blocks of 64 KiB of a file between two of them that are not all zeros, each after its position in eight bytes;
+   * the last ends with the file.
+   */
+  async updateContents(fd: number, from: number, to: number): Promise<void> {
+    if ('update' in this.#state) throw new Error('There is no library that digests a file');
+    const result = await native().digestContents(this.#state, fd, from, to);
+    if (result < 0) throw new SystemError(-result, 'read');
+  }
+
   /** Hex, of everything so far; not while an update runs. */
   hex(): string {
     if ('update' in this.#state) return this.#state.copy().digest('hex');

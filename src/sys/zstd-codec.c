@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "sparse-writer.h"
 #include "step.h"
 #include "zstd-library.h"
 
@@ -225,16 +226,12 @@ static int fill(struct encoder *encoder) {
   return 0;
 }
 
-static bool is_zeros(const uint8_t *bytes, size_t length) {
-  return length > 0 && bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0;
-}
-
 static int64_t encode(struct step *step) {
   struct encoder *encoder = (struct encoder *)step;
   if (encoder->fd >= 0) {
     int error = fill(encoder);
     if (error) return -error;
-    if (is_zeros(encoder->input, encoder->length)) return 0;
+    if (encoder->length > 0 && is_zero(encoder->input, encoder->length)) return 0;
   }
   size_t made = zstd.encode(encoder->context, encoder->output, encoder->room, encoder->input, encoder->length);
   return zstd.is_error(made) ? -ENOMEM : (int64_t)made;

@@ -19,7 +19,7 @@ import {Arrival} from './arrival.ts';
 import {errorMessage, type SourceDirectory, type StoredFormat, type UnpackTask} from './child-protocol.ts';
 import {log, progressOf, send} from './child-report.ts';
 import {applyDiskDelta, applyLayer} from './delta/apply.ts';
-import {digestDisk, digestTree} from './delta/content-digest.ts';
+import {DiskDigest, digestDisk, digestTree} from './delta/content-digest.ts';
 import {asImgctlError} from './failure.ts';
 import {importDirectory} from './import-directory.ts';
 import {identityOf} from './import-source.ts';
@@ -46,6 +46,8 @@ const newFile = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR;
 const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 const syncs = new PendingSyncs();
+/** Of a disk they are known when it is written. */
+let areContentsTold = false;
 
 async function unpack(task: UnpackTask): Promise<string[]> {
   if (task.sourceDirectory !== undefined) return await unpackDirectory(task.sourceDirectory);
@@ -116,15 +118,19 @@ async function unpackZfs(task: UnpackTask, input: Input): Promise<string[]> {
   const options = {origin, limits: datasetLimits(limits, maxEntries), keepsState: !task.isPull};
   const tree = {maxEntries, needsDevices: process.geteuid?.() === 0};
   const notices = stream.isVolume
-    ? await unpackVolume(stream, options)
+    ? await unpackVolume(stream, options, {digests: task.digestContents === true})
     : await storeTree(stream, {...options, tree, makeTree, onLifted: reportLift});
   send({type: 'decoded', bytes: input.count()});
   return notices;
 }
 
-async function unpackVolume(stream: ZfsStream, options: StoreOptions): Promise<string[]> {
+async function unpackVolume(
+  stream: ZfsStream,
+  options: StoreOptions,
+  {digests}: {digests: boolean},
+): Promise<string[]> {
   using volume = new VolumeStore(stream, options);
-  const notices = await unpackRaw((fd) => volume.store(fd));
+  const notices = await unpackRaw((fd) => volume.store(fd), {digests});
   if (options.keepsState) await volume.writeState();
   return notices;
 }
@@ -139,7 +145,8 @@ async function unpackDisk(task: UnpackTask, input: Input): Promise<string[]> {
   const isNew = isQcow2 && (task.isPull ?? false);
   const needsTwin = task.needsTwin === true && !canShareBlocks('.');
   const write: WriteRaw = (fd, onWritten) => writeDisk(input, fd, {maxBytes, onPosition, onWritten});
-  return await unpackRaw(write, {isNew, needsTwin});
+  const digests = task.digestContents === true;
+  return await unpackRaw(write, {isNew, needsTwin, digests});
 }
 
 /** Returns the size; tells how far it has come. */
@@ -147,17 +154,22 @@ type WriteRaw = (fd: number, onWritten?: (position: number) => void) => number |
 
 async function unpackRaw(
   write: WriteRaw,
-  {isNew, needsTwin} = {isNew: false, needsTwin: false},
+  {isNew = false, needsTwin = false, digests = false} = {},
 ): Promise<string[]> {
   const fd = openSync(stagedRaw, newFile, 0o644);
   const twin = needsTwin ? openSync(stagedTwin, newFile, 0o644) : undefined;
   const copy = twin === undefined ? undefined : new CopyBeside(fd, twin);
+  const digest = digests ? new DiskDigest(fd) : undefined;
   try {
-    const size = await write(fd, copy && ((position) => copy.reached(position)));
+    const size = await write(fd, (position) => {
+      copy?.reached(position);
+      digest?.reached(position);
+    });
     if (size === 0) throw isEmpty();
     // importd gives a disk image the times and user attributes of its file (spec/engine.md §2).
     if (!isNew) copyUserAttributes(source, fd);
     syncs.file(fd);
+    if (digest) tellContents(await digest.finish(size));
     if (copy && twin !== undefined) {
       await copy.finish(size);
       copyUserAttributes(fd, twin);
@@ -165,6 +177,7 @@ async function unpackRaw(
     }
   } finally {
     await copy?.settle();
+    await digest?.settle();
   }
   return [];
 }
@@ -232,12 +245,17 @@ function reportLift(name: string): void {
   log('Successfully rearranged OS tree.');
 }
 
+function tellContents(digest: string): void {
+  send({type: 'contents', digest});
+  areContentsTold = true;
+}
+
 /** Read back while it is still in memory. What a user may not read of his own image cannot be compared later either. */
-function reportContents(): string[] {
+async function reportContents(): Promise<string[]> {
   const isTree = existsSync(stagedTree);
   const fd = openSync(isTree ? stagedTree : stagedRaw, isTree ? directoryFlags : constants.O_RDONLY);
   try {
-    send({type: 'contents', digest: isTree ? digestTree(fd) : digestDisk(fd)});
+    tellContents(isTree ? digestTree(fd) : await digestDisk(fd));
     return [];
   } catch (error) {
     if (errnoOf(error) !== 'EACCES') throw error;
@@ -284,7 +302,7 @@ export async function runTask(json: string): Promise<void> {
   try {
     const task = JSON.parse(json) as UnpackTask;
     const notices = await unpack(task);
-    if (task.digestContents) notices.push(...reportContents());
+    if (task.digestContents && !areContentsTold) notices.push(...(await reportContents()));
     await syncs.settle();
     send({type: 'done', notices});
   } catch (error) {

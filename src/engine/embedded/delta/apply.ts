@@ -49,12 +49,12 @@ export interface DiskDelta {
 }
 
 /** Returns the size of the disk. */
-export function applyDiskDelta(delta: DiskDelta): number {
+export async function applyDiskDelta(delta: DiskDelta): Promise<number> {
   if (!existsSync(stagedRaw)) throw wrongKind('the changes of a disk', 'a directory tree');
   const image = new Qcow2Image(delta.source, {maxVirtualBytes: delta.maxBytes});
   const fd = openSync(stagedRaw, constants.O_RDWR | constants.O_NOFOLLOW);
   try {
-    if (delta.baseDigest !== undefined) requireSame(digestDisk(fd), delta.baseDigest);
+    if (delta.baseDigest !== undefined) requireSame(await digestDisk(fd), delta.baseDigest);
     ftruncateSync(fd, image.virtualSize);
     for (const run of image.changes()) {
       if (run.bytes) writeFully(fd, run.bytes, run.offset);

@@ -6,18 +6,49 @@
 import {createHash, type Hash} from 'node:crypto';
 import {type BigIntStats, closeSync, fstatSync, lstatSync, readdirSync, readlinkSync} from 'node:fs';
 import {openBeneath, procPath} from '../../../sys/files.ts';
+import {StepsBehind} from '../../../sys/steps-behind.ts';
+import {StreamDigest} from '../../../sys/stream-digest.ts';
 import {deviceOf, directoryFlags, fileFlags, metadataOf} from '../export/tree-entry.ts';
-import {hashContents} from './contents.ts';
+import {blockBytes, hashContents} from './contents.ts';
 
 const ofTheHost = /^(?:trusted\.|security\.selinux$)/;
 
 /** `sha256:HEX` of a disk. */
-export function digestDisk(fd: number): string {
-  const hash = createHash('sha256');
-  const {size} = fstatSync(fd);
-  hash.update(`disk ${size}\n`);
-  hashContents(hash, fd, size);
-  return textOf(hash);
+export async function digestDisk(fd: number): Promise<string> {
+  return await new DiskDigest(fd).finish(fstatSync(fd).size);
+}
+
+/** The same of a disk that is still being written; its size comes last. */
+export class DiskDigest {
+  readonly #fd: number;
+  readonly #digest = new StreamDigest('sha256');
+  readonly #steps: StepsBehind | undefined;
+
+  /** Open for reading too, until `finish` or `settle`. */
+  constructor(fd: number) {
+    this.#fd = fd;
+    const digest = this.#digest;
+    if (digest.takesContents)
+      this.#steps = new StepsBehind((from, to) => digest.updateContents(fd, from, to));
+  }
+
+  /** Everything before `position` has been written. */
+  reached(position: number): void {
+    this.#steps?.reached(position - (position % blockBytes));
+  }
+
+  /** All of it has been written. Call once. */
+  async finish(size: number): Promise<string> {
+    if (this.#steps) await this.#steps.finish(size);
+    else hashContents(this.#digest, this.#fd, size);
+    await this.#digest.update(Buffer.from(`disk ${size}\n`));
+    return `sha256:${this.#digest.hex()}`;
+  }
+
+  /** Resolves when nothing is being read. */
+  async settle(): Promise<void> {
+    await this.#steps?.settle();
+  }
 }
 
 /** `sha256:HEX` of a tree, by its open top. */

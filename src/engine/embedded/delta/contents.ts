@@ -1,5 +1,4 @@
 /** What files hold, whatever their holes are: compared, and as input of a digest. */
-import type {Hash} from 'node:crypto';
 import {readSync} from 'node:fs';
 import {findData} from '../../../sys/contents.ts';
 
@@ -50,13 +49,14 @@ export function haveSameContents(one: number, other: number, size: number): bool
 }
 
 /** Feeds the blocks that are not all zeros with their positions: the same on every file system. */
-export function hashContents(hash: Hash, fd: number, size: number): void {
+export function hashContents(hash: {update(bytes: Buffer): unknown}, fd: number, size: number): void {
   const buffer = Buffer.allocUnsafe(blockBytes);
   const place = Buffer.alloc(8);
   for (const position of blocksWithData([{fd, size}], blockBytes)) {
     const bytes = readFilled(fd, buffer, position).subarray(0, Math.min(blockBytes, size - position));
     if (isZero(bytes)) continue;
     place.writeBigUInt64BE(BigInt(position));
-    hash.update(place).update(bytes);
+    hash.update(place);
+    hash.update(bytes);
   }
 }

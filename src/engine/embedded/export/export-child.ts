@@ -34,7 +34,7 @@ function send(message: ChildMessage): void {
 
 async function run(task: ExportTask): Promise<string[]> {
   const {directory} = task;
-  if (task.digestOnly) return reportContents(directory);
+  if (task.digestOnly) return await reportContents(directory);
   const output = new Output(outputFd, {digest: task.digestOutput === true});
   const notices =
     directory === undefined ? await exportDisk(task, output) : await exportTree(directory, task, output);
@@ -46,7 +46,7 @@ async function run(task: ExportTask): Promise<string[]> {
 async function exportDisk(task: ExportTask, output: Output): Promise<string[]> {
   const onPosition = progressOf(fstatSync(source).size);
   if (task.base) {
-    send({type: 'base', digest: digestDisk(baseFd)});
+    send({type: 'base', digest: await digestDisk(baseFd)});
     await writeAll(encoded(readDiskDelta(source, baseFd, onPosition), task), output);
     return [];
   }
@@ -66,9 +66,9 @@ function encodedDisk(
   return frames ?? compressBest(readRaw(source, onPosition), compression, cores);
 }
 
-function reportContents(directory: string | undefined): string[] {
+async function reportContents(directory: string | undefined): Promise<string[]> {
   const top = directory === undefined ? source : openSync(directory, directoryFlags);
-  send({type: 'contents', digest: directory === undefined ? digestDisk(top) : digestTree(top)});
+  send({type: 'contents', digest: directory === undefined ? await digestDisk(top) : digestTree(top)});
   return [];
 }
 
