@@ -4,6 +4,8 @@
  */
 
 import type {CachedFile} from '../downloads/cached-file.ts';
+import type {ArrivalWatcher} from '../downloads/fetch-request.ts';
+import {canImportArriving} from '../engine/capabilities.ts';
 import {ImgctlError} from '../errors.ts';
 import {sniffCompression} from '../formats/sniff.ts';
 import {type ImageManifest, imageTitle, isUuid} from '../manifest/manifest.ts';
@@ -13,10 +15,11 @@ import {dockerNotSupported} from '../sources/source-type.ts';
 import {gatherAncestry} from './ancestry-of-offer.ts';
 import type {ActionContext, Pool} from './context.ts';
 import {deltaOf} from './delta.ts';
+import {EarlyInstall} from './early-install.ts';
 import {findOffered} from './find-offered.ts';
 import {lockChain} from './image-locks.ts';
 import {type ChainOrder, checkChain, type ImportResult, nameOf, planChain} from './import-plan.ts';
-import {installImage} from './install-image.ts';
+import {type InstallOrder, installImage} from './install-image.ts';
 import {findInstalled} from './installed.ts';
 import {checkLocalName} from './local-name.ts';
 import {getPool, poolText} from './pools.ts';
@@ -131,10 +134,11 @@ async function downloadAndInstall(
   const signal = AbortSignal.any([context.signal, stop.signal]);
   const inner: ActionContext = {...context, signal};
   const running: Promise<CachedFile>[] = [];
+  await using early = beginEarly(inner, order, missing[0]);
   const start = (index: number): void => {
     const manifest = missing[index];
     if (!manifest) return;
-    const download = downloadFile(inner, order.source, manifest);
+    const download = downloadFile(inner, order.source, manifest, index === 0 ? early : undefined);
     // Awaited in order below; until then a failure must not count as unhandled.
     download.catch(() => undefined);
     running[index] = download;
@@ -144,7 +148,8 @@ async function downloadAndInstall(
     for (const [index, manifest] of missing.entries()) {
       const file = await running[index];
       start(index + parallelDownloads);
-      if (file) await installDownloaded(inner, order, manifest, file);
+      if (file)
+        await installDownloaded(inner, order, {manifest, file, early: index === 0 ? early : undefined});
     }
   } catch (error) {
     if (error instanceof ImgctlError && error.code !== 'Interrupted')
@@ -157,10 +162,24 @@ async function downloadAndInstall(
   }
 }
 
+/** What is installed while it arrives: the first of the chain, if it goes over nothing. */
+function beginEarly(
+  context: ActionContext,
+  order: ChainOrder,
+  manifest: ImageManifest | undefined,
+): EarlyInstall | undefined {
+  const sizeBytes = manifest?.files?.[0]?.size;
+  if (!manifest || manifest.origin || sizeBytes === undefined || isToldPlain(order, manifest))
+    return undefined;
+  if (!canImportArriving(context.engine, order.pool.store)) return undefined;
+  return new EarlyInstall(context, installOrder(order, manifest), sizeBytes);
+}
+
 async function downloadFile(
   context: ActionContext,
   source: VerifiedSource,
   manifest: ImageManifest,
+  watcher: ArrivalWatcher | undefined,
 ): Promise<CachedFile> {
   const {report} = context;
   const {uuid} = manifest;
@@ -170,6 +189,7 @@ async function downloadFile(
       signal: context.signal,
       onProgress: (progress) => report.progress({uuid, title, ...progress}),
       onRetry: (retry) => report.retry(uuid, retry),
+      ...(watcher && {watcher}),
     });
     const {sizeBytes, reusedBytes} = file;
     // Until those it is made of are installed.
@@ -184,27 +204,44 @@ async function downloadFile(
   }
 }
 
+interface Downloaded {
+  manifest: ImageManifest;
+  file: CachedFile;
+  /** What has been made of it by now. */
+  early: EarlyInstall | undefined;
+}
+
 async function installDownloaded(
   context: ActionContext,
   order: ChainOrder,
-  manifest: ImageManifest,
-  file: CachedFile,
+  {manifest, file, early}: Downloaded,
 ): Promise<void> {
+  const digests = {sha1: file.sha1, sha256: file.sha256, sizeBytes: file.sizeBytes};
   try {
-    if (order.isPlain && manifest === order.top) await refuseCompressed(manifest, file.path);
-    await installImage(context, {
-      manifest,
-      pool: order.pool,
-      localName: nameOf(order, manifest),
-      source: order.source.settings.url,
-      filePath: file.path,
-      isVerified: true,
-      digests: {sha1: file.sha1, sha256: file.sha256, sizeBytes: file.sizeBytes},
-    });
+    if (isToldPlain(order, manifest)) await refuseCompressed(manifest, file.path);
+    if (!(await early?.finish(digests)))
+      await installImage(context, {...installOrder(order, manifest), filePath: file.path, digests});
   } finally {
     await file.release();
   }
   context.report.transferStep(`Imported image ${manifest.uuid} (${imageTitle(manifest)})`);
+}
+
+function installOrder(
+  order: ChainOrder,
+  manifest: ImageManifest,
+): Omit<InstallOrder, 'filePath' | 'digests'> {
+  return {
+    manifest,
+    pool: order.pool,
+    localName: nameOf(order, manifest),
+    source: order.source.settings.url,
+    isVerified: true,
+  };
+}
+
+function isToldPlain(order: ChainOrder, manifest: ImageManifest): boolean {
+  return order.isPlain && manifest === order.top;
 }
 
 /** `Usage` for what names no image, `NotSupported` for what names one of a docker registry. */

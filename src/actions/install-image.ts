@@ -4,8 +4,8 @@
  */
 
 import type {ImageRecord} from '../catalog/records.ts';
-import {canDelta} from '../engine/capabilities.ts';
-import type {ImageStore, ImportRequest, Transfer} from '../engine/engine.ts';
+import {canDelta, canImportArriving} from '../engine/capabilities.ts';
+import type {ArrivingFile, ImageStore, ImportRequest, Transfer} from '../engine/engine.ts';
 import {ImgctlError} from '../errors.ts';
 import {type ImageManifest, imageTitle} from '../manifest/manifest.ts';
 import type {ActionContext, Pool, ProgressUpdate} from './context.ts';
@@ -23,66 +23,75 @@ export interface InstallOrder {
   filePath: string;
   /** The manifest had a digest to compare with. */
   isVerified: boolean;
-  digests: NonNullable<ImageRecord['digests']>;
+  /** Of what is still arriving they are known once it has been verified. */
+  digests: FileDigests | Promise<FileDigests>;
+  /** Set for what is still arriving; then the engine is one that can import it. */
+  arriving?: {fd: number; file: ArrivingFile};
 }
+
+export type FileDigests = NonNullable<ImageRecord['digests']>;
 
 /** Largest image after decompression unless configured otherwise; importd's limit (spec/engine.md §2). */
 const defaultMaxUnpackedBytes = 64 * 2 ** 30;
 
 export async function installImage(context: ActionContext, order: InstallOrder): Promise<ImageRecord> {
-  const {manifest, pool} = order;
-  let record: ImageRecord = {
-    manifest,
-    pool: pool.name,
-    localName: order.localName,
-    ...(order.source !== undefined && {source: order.source}),
-    digests: order.digests,
-    verification: {level: order.isVerified ? 'checksum' : 'none'},
-    installedAt: context.now().toISOString(),
-    instances: [],
-  };
+  const {manifest, pool, arriving} = order;
   const origin = await originOf(context, manifest);
-  let recorded = false;
+  const digests = arriving ? undefined : await order.digests;
+  let record: ImageRecord | undefined;
   try {
-    const transfer = await startImport(
-      context,
-      {manifest, origin},
-      {
-        store: pool.store,
-        localName: order.localName,
-        sourcePath: order.filePath,
-        facts: order.digests,
-        readOnly: true,
-        maxUnpackedBytes: context.limits.unpackedBytes ?? defaultMaxUnpackedBytes,
-        signal: context.signal,
-        digestContents: true,
-        beforeCommit: async ({contentDigest}) => {
-          if (contentDigest !== undefined) record = {...record, contentDigest};
-          recorded = true;
-          await forgetNamesakes(context, record);
-          await context.records.write(record);
-        },
+    const transfer = await startImport(context, order, origin, {
+      store: pool.store,
+      localName: order.localName,
+      sourcePath: order.filePath,
+      ...(digests && {facts: digests}),
+      readOnly: true,
+      maxUnpackedBytes: context.limits.unpackedBytes ?? defaultMaxUnpackedBytes,
+      signal: context.signal,
+      digestContents: true,
+      beforeCommit: async ({contentDigest}) => {
+        const stored = recordOf(context, order, {digests: await order.digests, contentDigest});
+        record = stored;
+        await forgetNamesakes(context, stored);
+        await context.records.write(stored);
       },
-    );
-    transfer.onProgress((fraction) => context.report.progress(storing(order, fraction)));
+    });
+    const sizeBytes = arriving?.file.sizeBytes ?? digests?.sizeBytes ?? 0;
+    transfer.onProgress((fraction) => context.report.progress(storing(order, sizeBytes, fraction)));
     const result = await transfer.finished;
     for (const notice of result.notices) context.report.notice(`${imageTitle(manifest)}: ${notice}`);
   } catch (error) {
     context.report.progressEnd(manifest.uuid, false);
     // A record without data is no image; with data that comes later it must be there.
-    if (recorded && !isOutcomeUnknown(error)) await context.records.remove(manifest.uuid);
+    if (record && !isOutcomeUnknown(error)) await context.records.remove(manifest.uuid);
     throw explained(error, manifest);
   }
+  if (!record) throw new Error('An engine says what it is about to show');
   await context.catalog.images.put(record);
   context.report.progressEnd(manifest.uuid, true);
   return record;
 }
 
+function recordOf(
+  context: ActionContext,
+  {manifest, pool, localName, source, isVerified}: InstallOrder,
+  {digests, contentDigest}: {digests: FileDigests; contentDigest: string | undefined},
+): ImageRecord {
+  return {
+    manifest,
+    pool: pool.name,
+    localName,
+    ...(source !== undefined && {source}),
+    digests,
+    verification: {level: isVerified ? 'checksum' : 'none'},
+    installedAt: context.now().toISOString(),
+    instances: [],
+    ...(contentDigest !== undefined && {contentDigest}),
+  };
+}
+
 /** Once all of it is written it still has to be synced, recorded and renamed, of which there are no numbers. */
-function storing(
-  {manifest, digests: {sizeBytes}}: InstallOrder,
-  fraction: number | undefined,
-): ProgressUpdate {
+function storing({manifest}: InstallOrder, sizeBytes: number, fraction: number | undefined): ProgressUpdate {
   const isKnown = fraction !== undefined && fraction < 1;
   return {
     uuid: manifest.uuid,
@@ -97,11 +106,17 @@ function storing(
 /** One that its manifest says is incremental is put over its origin; what others are over theirs, their bytes tell. */
 async function startImport(
   context: ActionContext,
-  {manifest, origin}: {manifest: ImageManifest; origin: InstalledImage | undefined},
+  {manifest, arriving}: InstallOrder,
+  origin: InstalledImage | undefined,
   request: Omit<ImportRequest, 'format'>,
 ): Promise<Transfer> {
   const delta = deltaOf(manifest);
   const {engine} = context;
+  if (arriving) {
+    if (!canImportArriving(engine, request.store)) throw new Error('The engine takes whole files only');
+    const {fd: sourceFd, file: arrival} = arriving;
+    return engine.importArriving({...request, format: 'auto', sourceFd, arrival});
+  }
   const base = origin && {store: origin.pool.store, localName: origin.record.localName};
   if (!delta) return engine.import({...request, format: 'auto', ...(base && {origin: base})});
   if (!canDelta(engine)) {

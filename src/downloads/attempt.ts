@@ -75,7 +75,7 @@ export class Attempt {
   /** Takes over what an earlier run left. */
   async adopt(): Promise<void> {
     const {handle, path} = this.#place;
-    const {expected, signal, url, onProgress} = this.#request;
+    const {expected, signal, url, onProgress, watcher} = this.#request;
     const {size} = await handle.stat();
     if (size > expected.sizeBytes) return this.startOver();
     const note = size > 0 ? await readPartialNote(path) : undefined;
@@ -89,9 +89,11 @@ export class Attempt {
     });
     this.#reusedBytes = this.#doneBytes;
     this.#isStitched = this.#doneBytes > 0;
+    watcher?.reached(this.#doneBytes);
   }
 
   async startOver(): Promise<void> {
+    this.#request.watcher?.reached(0);
     await this.#place.handle.truncate(0);
     this.#digests = new ArrivingDigests();
     this.#doneBytes = 0;
@@ -190,7 +192,8 @@ export class Attempt {
   }
 
   #tell(doneBytes: number): void {
-    const {expected, onProgress} = this.#request;
+    const {expected, onProgress, watcher} = this.#request;
+    watcher?.reached(doneBytes);
     const resumedAtBytes = this.#reusedBytes;
     onProgress?.({doneBytes, totalBytes: expected.sizeBytes, resumedAtBytes, phase: 'download'});
   }

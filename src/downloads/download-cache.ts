@@ -4,6 +4,7 @@
  * last byte; a partial one is kept for the next run, in whichever process, and hashed again before it is continued.
  */
 
+import {constants, openSync} from 'node:fs';
 import {mkdir, rename, rm, statfs} from 'node:fs/promises';
 import path from 'node:path';
 import {maskUrl} from '../http/mask-url.ts';
@@ -176,6 +177,7 @@ export class DownloadCache {
     await this.#makeRoom(request.expected.sizeBytes - ((await sizeOfFile(partial)) ?? 0));
     const handle = await openWritable(partial);
     try {
+      request.watcher?.opened({fd: openSync(partial, constants.O_RDONLY | constants.O_NOFOLLOW), path: file});
       const attempt = new Attempt({handle, path: partial, directory: this.#directory}, request);
       await attempt.adopt();
       await attempt.complete(this.#options);

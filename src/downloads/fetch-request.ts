@@ -21,6 +21,17 @@ export interface OpenedFile {
   validator: string | undefined;
 }
 
+/** Sees a file while it arrives, before anything is known of its digests. */
+export interface ArrivalWatcher {
+  /**
+   * Gets the file, open for reading, which is the watcher's to close; `path` is where it will be once it is right. Not
+   * called for a file that is here already.
+   */
+  opened(file: {fd: number; path: string}): void;
+  /** So much of it is there; 0 when it begins anew, and then what was there before counts for nothing. */
+  reached(sizeBytes: number): void;
+}
+
 export interface FetchRequest {
   /** What the file is called in messages: an image's UUID. */
   subject: string;
@@ -34,6 +45,7 @@ export interface FetchRequest {
   ): Promise<OpenedFile>;
   signal?: AbortSignal;
   onProgress?: (progress: FetchProgress) => void;
+  watcher?: ArrivalWatcher;
   /** Each time a download that broke in the middle is about to be continued. */
   onRetry?: (retry: FetchRetry) => void;
 }

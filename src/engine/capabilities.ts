@@ -1,6 +1,7 @@
 /** What an engine can do beyond storing, told by its methods: not every one can do all. */
 
 import type {
+  ArrivalImporter,
   DeltaEngine,
   Engine,
   FileConverter,
@@ -14,6 +15,13 @@ import type {
 
 export function canConvert(engine: Engine): engine is Engine & FileConverter {
   return 'convertFile' in engine;
+}
+
+export function canImportArriving(
+  engine: Engine & {importsArriving?(store: ImageStore): boolean},
+  store: ImageStore,
+): engine is Engine & ArrivalImporter {
+  return 'importArriving' in engine && (engine.importsArriving?.(store) ?? true);
 }
 
 export function canRemove(engine: Engine): engine is Engine & ImageRemover {

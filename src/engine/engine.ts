@@ -71,6 +71,14 @@ export interface ImportRequest {
   signal?: AbortSignal;
 }
 
+/** A file that is still being received. */
+export interface ArrivingFile {
+  /** Of the whole. */
+  sizeBytes: number;
+  /** Tells the listener, now and from now on, how far it reaches; what is before that stays as it is. */
+  follow(listener: (sizeBytes: number, isWhole: boolean) => void): void;
+}
+
 /** How a download is verified; a digest is the file's SHA-256 in lower-case hex (spec/engine.md §3). */
 export type VerifyMode = 'no' | 'checksum' | 'signature' | {sha256: string};
 
@@ -226,6 +234,17 @@ export interface DeltaEngine {
   exportDelta(request: ExportRequest & {base: BaseImage}): Promise<Transfer>;
   /** With a digest that the base does not have it fails with `OriginMismatch`, and nothing is stored. */
   importDelta(request: ImportRequest & {base: BaseImage; baseDigest?: string}): Promise<Transfer>;
+}
+
+/** An engine that can begin to store a file before all of it is there (design.md §6). */
+export interface ArrivalImporter {
+  /** Whether it does so in this store, if not in all. */
+  importsArriving?(store: ImageStore): boolean;
+  /**
+   * As `import`, of the file behind `sourceFd`, and not done before that is whole: the caller says so when it has been
+   * verified, and aborts when it will never be.
+   */
+  importArriving(request: ImportRequest & {sourceFd: number; arrival: ArrivingFile}): Promise<Transfer>;
 }
 
 /** An engine that can delete an image, read-only ones too. Resolves false if it was not there. */

@@ -6,6 +6,8 @@ import {ImgctlError} from '../errors.ts';
 import type {EmbeddedEngine} from './embedded/embedded-engine.ts';
 import type {SandboxReport} from './embedded/sandbox.ts';
 import type {
+  ArrivalImporter,
+  ArrivingFile,
   BaseImage,
   ConvertRequest,
   ConvertResult,
@@ -27,7 +29,15 @@ import type {
 import {ZfsPoolEngine} from './zfs-pool/zfs-pool-engine.ts';
 
 export class PoolEngine
-  implements Engine, ImageRemover, ImageMarker, ImageCloner, TransferCanceller, FileConverter, DeltaEngine
+  implements
+    Engine,
+    ArrivalImporter,
+    ImageRemover,
+    ImageMarker,
+    ImageCloner,
+    TransferCanceller,
+    FileConverter,
+    DeltaEngine
 {
   readonly name = 'embedded';
   readonly #directories: EmbeddedEngine;
@@ -45,6 +55,16 @@ export class PoolEngine
     // Whole images do without; for changes the pool is the wrong one.
     const {origin: _origin, ...alone} = request;
     return this.#directories.import(alone);
+  }
+
+  importsArriving(store: ImageStore): boolean {
+    return !isZfs(store);
+  }
+
+  async importArriving(
+    request: ImportRequest & {sourceFd: number; arrival: ArrivingFile},
+  ): Promise<Transfer> {
+    return this.#directories.importArriving(request);
   }
 
   async export(request: ExportRequest): Promise<Transfer> {

@@ -6,6 +6,7 @@
 
 import type {Readable} from 'node:stream';
 import type {CachedFile, FetchProgress, FetchRetry} from '../downloads/cached-file.ts';
+import type {ArrivalWatcher} from '../downloads/fetch-request.ts';
 import type {ImageManifest} from '../manifest/manifest.ts';
 
 /** Who requests to a source come from. Secrets themselves are never among the settings. */
@@ -83,6 +84,8 @@ export interface ImageSource {
 export interface FetchFileOptions {
   signal?: AbortSignal;
   onProgress?: (progress: FetchProgress) => void;
+  /** Sees the file while it arrives. */
+  watcher?: ArrivalWatcher;
   /** Each time a broken download is about to be continued. */
   onRetry?: (retry: FetchRetry) => void;
 }

@@ -19,6 +19,8 @@ export interface UnpackTask {
   isPull?: boolean;
   /** The file is not whole yet; descriptor 3 tells how far it reaches (arrival.ts). */
   isArriving?: boolean;
+  /** How large it will be, where that is known. */
+  sourceBytes?: number;
   /** The staging directory holds a copy of the base that the file goes over; the format says which kind it must be. */
   base?: {digest?: string};
   /** Make a second image of the file beside the first, unless a copy can share its blocks. */

@@ -10,6 +10,8 @@ import {maskUrl} from '../../http/mask-url.ts';
 import {isPullUrl} from '../../import1/pull-url.ts';
 import {sweepStaging} from '../../sys/staging.ts';
 import type {
+  ArrivalImporter,
+  ArrivingFile,
   BaseImage,
   ConvertRequest,
   ConvertResult,
@@ -38,7 +40,7 @@ import {asImgctlError} from './failure.ts';
 import {freeze, isForbidden} from './freeze.ts';
 import {checkImageName, checkIsFree, existingForms} from './image-forms.ts';
 import {readImages} from './image-list.ts';
-import {type DeltaSource, ImportJob} from './import-job.ts';
+import {ImportJob, type ImportOrder} from './import-job.ts';
 import {isStream} from './import-source.ts';
 import {PullJob} from './pull/pull-job.ts';
 import type {PullSupport} from './pull/pull-support.ts';
@@ -61,7 +63,15 @@ const defaultMaxEntries = 5_000_000;
 const defaultMaxPulledBytes = 64 * 1024 ** 3;
 
 export class EmbeddedEngine
-  implements Engine, ImageRemover, ImageMarker, ImageDigester, TransferCanceller, FileConverter, DeltaEngine
+  implements
+    Engine,
+    ArrivalImporter,
+    ImageRemover,
+    ImageMarker,
+    ImageDigester,
+    TransferCanceller,
+    FileConverter,
+    DeltaEngine
 {
   readonly name = 'embedded';
   readonly #runtimeDirectory: string;
@@ -85,7 +95,7 @@ export class EmbeddedEngine
   }
 
   /** Also rejects at once for a file that cannot be stored, whatever its format says. */
-  async import(request: ImportRequest & Partial<DeltaSource>): Promise<Transfer> {
+  async import(request: ImportOrder): Promise<Transfer> {
     checkImageName(request.localName);
     if (request.sourceFd === undefined && !path.isAbsolute(request.sourcePath)) {
       throw new ImgctlError('InvalidArgument', `"${request.sourcePath}" is not an absolute path`);
@@ -101,7 +111,13 @@ export class EmbeddedEngine
     });
   }
 
-  async importDelta(request: ImportRequest & DeltaSource): Promise<Transfer> {
+  async importArriving(
+    request: ImportRequest & {sourceFd: number; arrival: ArrivingFile},
+  ): Promise<Transfer> {
+    return await this.import(request);
+  }
+
+  async importDelta(request: ImportRequest & {base: BaseImage; baseDigest?: string}): Promise<Transfer> {
     return await this.import(request);
   }
 
@@ -216,7 +232,7 @@ export class EmbeddedEngine
     }
   }
 
-  async #start(request: ImportRequest & Partial<DeltaSource>): Promise<Transfer> {
+  async #start(request: ImportOrder): Promise<Transfer> {
     const {controller, release} = abortsWith(request.signal);
     const job = new ImportJob({
       request,

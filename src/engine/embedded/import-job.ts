@@ -1,11 +1,13 @@
 /** One import, from an open source to an image in place. Whatever happens, nothing temporary stays. */
 import {lstatSync, statfsSync} from 'node:fs';
 import path from 'node:path';
+import type {Duplex} from 'node:stream';
 import {ImgctlError} from '../../errors.ts';
 import type {DecompressLimits} from '../../formats/decompress.ts';
 import {copyImage} from '../../sys/copy-image.ts';
 import {makeStaging, type Staging, stagedRaw, stagedTree} from '../../sys/staging.ts';
-import type {BaseImage, ImportRequest, TransferResult} from '../engine.ts';
+import type {ArrivingFile, BaseImage, ImportRequest, TransferResult} from '../engine.ts';
+import {tellArrival} from './arrival.ts';
 import type {ChildMessage, StoredFormat} from './child-protocol.ts';
 import {findImage} from './export/find-image.ts';
 import {asImgctlError} from './failure.ts';
@@ -16,17 +18,19 @@ import type {Sandbox} from './sandbox.ts';
 import {runUnpackChild} from './unpack-process.ts';
 
 export interface ImportJobOptions {
-  request: ImportRequest & Partial<DeltaSource>;
+  request: ImportOrder;
   sandbox: Sandbox;
   limits: DecompressLimits;
   maxEntries: number;
   signal: AbortSignal;
 }
 
-/** For an incremental image: what it goes over. */
-export interface DeltaSource {
-  base: BaseImage;
+export interface ImportOrder extends ImportRequest {
+  /** For an incremental image: what it goes over. */
+  base?: BaseImage;
   baseDigest?: string;
+  /** The file behind `sourceFd` is not all there yet. */
+  arrival?: ArrivingFile;
 }
 
 export interface JobListener {
@@ -109,7 +113,7 @@ export class ImportJob {
 
   async #fill(staging: Staging, source: ImportSource): Promise<TransferResult> {
     const {request, sandbox, limits, maxEntries, signal} = this.#options;
-    const {format, store, localName: name, origin, digestContents} = request;
+    const {format, store, localName: name, origin, digestContents, arrival} = request;
     const task = {
       format,
       ...(source.directory && {sourceDirectory: source.directory}),
@@ -118,6 +122,7 @@ export class ImportJob {
       ...(request.base ? {base: request.baseDigest === undefined ? {} : {digest: request.baseDigest}} : {}),
       ...(origin && {origin: {directory: origin.store.directory, name: origin.localName}}),
       ...(digestContents && {digestContents}),
+      ...(arrival && {isArriving: true, sourceBytes: arrival.sizeBytes}),
     };
     const lost = request.base ? await this.#copyBase(request.base, staging) : [];
     const onMessage = (message: ChildMessage) => this.#onMessage(message);
@@ -128,6 +133,7 @@ export class ImportJob {
       task,
       signal,
       onMessage,
+      ...(arrival && {onStart: ({pipes}) => tellAll(arrival, pipes[0])}),
     });
     await request.beforeCommit?.({contentDigest: this.#contentDigest});
     signal.throwIfAborted();
@@ -173,6 +179,12 @@ export class ImportJob {
       {cause: error, retryable: true, details: {haveBytes, needBytes: this.#neededBytes}},
     );
   }
+}
+
+function tellAll(arrival: ArrivingFile, pipe: Duplex | undefined): void {
+  if (!pipe) throw new Error('Who reads what arrives has a pipe');
+  pipe.on('error', () => undefined); // the child has gone, and says why itself
+  arrival.follow((sizeBytes, isWhole) => tellArrival(pipe, sizeBytes, {isWhole}));
 }
 
 function freeBytesOf(directory: string): number {

@@ -25,14 +25,16 @@ export interface Input {
   count: () => number;
 }
 
-/** `onPosition` is called with the position in the file as it is read. Of what is still arriving the size means nothing. */
+/**
+ * `onPosition` is called with the position in the file as it is read. Of what is still arriving the size means nothing,
+ * unless it is told.
+ */
 export async function openInput(
   fd: number,
   limits: DecompressLimits,
   onPosition: (position: number) => void,
-  arrival?: Arrival,
+  {size = fstatSync(fd).size, arrival}: {size?: number; arrival?: Arrival | undefined} = {},
 ): Promise<Input> {
-  const {size} = fstatSync(fd);
   const head = readHead(fd, sniffBytes);
   const compression = sniffCompression(head);
   const isPlain = compression === 'none';

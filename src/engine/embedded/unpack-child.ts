@@ -60,7 +60,8 @@ async function unpack(task: UnpackTask): Promise<string[]> {
 }
 
 async function unpackFile(task: UnpackTask, arrival: Arrival | undefined): Promise<string[]> {
-  const input = await openInput(source, task.limits, progressOf(fstatSync(source).size), arrival);
+  const {limits, sourceBytes = fstatSync(source).size} = task;
+  const input = await openInput(source, limits, progressOf(sourceBytes), {size: sourceBytes, arrival});
   const {payload, bytes} = input;
   if (task.base) return await unpackDelta(task, input);
   if (payload === 'zfs') return await unpackZfs(task, input);
