@@ -6,46 +6,26 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {expect, test} from 'vitest';
 import {decoderTools} from '../../../src/engine/embedded/decoder-tools.ts';
-import {OutputBuffers} from '../../../src/engine/embedded/output-buffers.ts';
 import {decompress} from '../../../src/formats/decompress.ts';
 import {ZstdDecoder} from '../../../src/sys/zstd-codec.ts';
+import {chunksOf, expectPartsToStay, flipped, mixedContents, unpackNatively} from '../../support/decoded.ts';
 
-const contents = Buffer.concat([
-  randomBytes(300_000),
-  Buffer.alloc(3_000_000),
-  Buffer.from('text that repeats, '.repeat(50_000)),
-]);
 const skippable = Buffer.from('5f2a4d180500000068656c6c6f', 'hex');
 
 function pack(bytes: Buffer, ...options: string[]): Buffer {
   return execFileSync('zstd', ['-cq', ...options], {input: bytes, maxBuffer: 1 << 28});
 }
 
-async function* chunksOf(bytes: Buffer, size: number) {
-  for (let start = 0; start < bytes.length; start += size) yield bytes.subarray(start, start + size);
-}
-
-async function unpack(bytes: Buffer, limits = {}, chunkBytes = 70_001): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  const options = {replacements: decoderTools(), limits};
-  for await (const part of decompress(chunksOf(bytes, chunkBytes), 'zstd', options)) parts.push(part);
-  return Buffer.concat(parts);
-}
-
-function flipped(bytes: Buffer, at: number): Buffer {
-  const copy = Buffer.from(bytes);
-  copy.writeUInt8(copy.readUInt8(at) ^ 1, at);
-  return copy;
-}
+const unpack = unpackNatively.bind(undefined, 'zstd');
 
 test('the library is there', () => expect(ZstdDecoder.open()).toBeDefined());
 
 test('frames of every kind in a row, and skippable ones between them, give their bytes', async () => {
   const options = [['--no-check'], ['--check'], ['-19'], ['--fast'], ['--single-thread'], ['-T2', '-B512K']];
-  const frames = options.map((list) => pack(contents, ...list));
+  const frames = options.map((list) => pack(mixedContents, ...list));
   const empty = pack(Buffer.alloc(0));
   const bytes = Buffer.concat([skippable, ...frames.flatMap((frame) => [frame, empty, skippable])]);
-  const expected = Buffer.concat(frames.map(() => contents));
+  const expected = Buffer.concat(frames.map(() => mixedContents));
   for (const chunkBytes of [977, 70_001, bytes.length])
     expect((await unpack(bytes, {}, chunkBytes)).equals(expected)).toBe(true);
   expect(await unpack(empty, {}, 1)).toHaveLength(0);
@@ -72,26 +52,11 @@ test('with few buffers each part stays as it is for seven more, in frames of any
   ];
   const packed = Buffer.concat(options.map((list) => pack(whole, ...list)));
   const expected = Buffer.concat(options.map(() => whole));
-  const buffers = new OutputBuffers();
-  buffers.reuse();
-  const kept: {bytes: Buffer; position: number}[] = [];
-  let position = 0;
-  const isAsItWas = (part: {bytes: Buffer; position: number} | undefined) =>
-    !part || part.bytes.equals(expected.subarray(part.position, part.position + part.bytes.length));
-  for await (const bytes of decompress(chunksOf(packed, 100_003), 'zstd', {
-    replacements: decoderTools(buffers),
-  })) {
-    kept.push({bytes, position});
-    position += bytes.length;
-    if (kept.length === 8 && !isAsItWas(kept.shift()))
-      throw new Error(`bytes before ${position} have changed`);
-  }
-  expect(position).toBe(expected.length);
-  expect(kept.every(isAsItWas)).toBe(true);
+  await expectPartsToStay('zstd', packed, expected);
 });
 
 test('cut, damaged or followed by other data it fails by name', async () => {
-  const packed = pack(contents, '--check');
+  const packed = pack(mixedContents, '--check');
   const cuts = [1, 3, 5, 9, 1000, packed.length - 5, packed.length - 1];
   const wrong: [Buffer, string][] = [
     ...cuts.map((end): [Buffer, string] => [packed.subarray(0, end), 'ends too early']),
@@ -111,14 +76,14 @@ test('cut, damaged or followed by other data it fails by name', async () => {
 });
 
 test('a window above the limit is refused before anything comes out, in a later frame too', async () => {
-  const wide = pack(contents, '--long=27', '--no-content-size');
+  const wide = pack(mixedContents, '--long=27', '--no-content-size');
   const late = Buffer.concat([pack(Buffer.from('first')), wide]);
   for (const bytes of [wide, late]) {
     const failed = unpack(bytes, {maxWindowBytes: 1 << 20});
     await expect(failed).rejects.toMatchObject({code: 'LimitExceeded'});
     await expect(failed).rejects.toThrow('a window of');
   }
-  expect((await unpack(wide)).equals(contents)).toBe(true);
+  expect((await unpack(wide)).equals(mixedContents)).toBe(true);
 });
 
 test('a frame that needs a dictionary is refused', async () => {
@@ -128,7 +93,7 @@ test('a frame that needs a dictionary is refused', async () => {
     writeFileSync(file, `sample ${index}, of a text that repeats, `.repeat(100 + index));
   const dictionary = path.join(directory, 'dictionary');
   execFileSync('zstd', ['-q', '--train', ...samples, '--maxdict=4096', '-o', dictionary]);
-  const failed = unpack(pack(contents, '-D', dictionary));
+  const failed = unpack(pack(mixedContents, '-D', dictionary));
   await expect(failed).rejects.toMatchObject({code: 'UncompressionError'});
   await expect(failed).rejects.toThrow('dictionary');
   rmSync(directory, {recursive: true});
@@ -143,7 +108,7 @@ test('who stops early stops the decoder and the source', async () => {
   let isClosed = false;
   async function* endless() {
     try {
-      for (;;) yield* chunksOf(pack(contents), 70_001);
+      for (;;) yield* chunksOf(pack(mixedContents), 70_001);
     } finally {
       isClosed = true;
     }
@@ -155,7 +120,7 @@ test('who stops early stops the decoder and the source', async () => {
 
 test('a failure of the source comes out as it is', async () => {
   async function* failing() {
-    yield pack(contents).subarray(0, 100_000);
+    yield pack(mixedContents).subarray(0, 100_000);
     throw new Error('the source failed');
   }
   const chunks = decompress(failing(), 'zstd', {replacements: decoderTools()});
