@@ -1,6 +1,7 @@
 /**
  * The last stretch that import and install share (design.md §6): verified file → engine (decoded and stored under a
- * temporary name, synced) → record → renamed → catalog row. Whatever breaks in between, nothing is half visible.
+ * temporary name, synced) → record → renamed → catalog row. Whatever breaks in between, nothing is half visible. A file that
+ * is still arriving is decoded meanwhile, and goes on from there when it has been verified.
  */
 
 import type {ImageRecord} from '../catalog/records.ts';
