@@ -13,7 +13,7 @@ const rooms = {
   generator: ['import1'],
   imgapi: ['manifest', 'http'],
   sources: ['manifest', 'verify', 'http', 'imgapi', 'downloads'],
-  catalog: ['manifest'],
+  catalog: ['manifest', 'sys'],
   engine: ['import1', 'formats', 'verify', 'downloads', 'http', 'sys'],
   dbus: ['engine/engine', 'import1', 'sys', 'formats'],
   actions: [

@@ -3,7 +3,6 @@
  * answer replaces what the catalog knows of it in one statement. Offline nobody is asked; the catalog answers.
  */
 
-import {HeldManifests} from '../catalog/held-manifests.ts';
 import type {ListedOffer} from '../catalog/offers.ts';
 import type {TextQuestion} from '../catalog/table-text.ts';
 import {everything, type WantedRows} from '../catalog/wanted-rows.ts';
@@ -127,20 +126,25 @@ async function askSource(context: OffersContext, source: OfferingSource): Promis
   const {catalog, report, signal} = context;
   const key = sourceKey(source);
   const known = await catalog.offers.findListing(key);
-  const held = new HeldManifests();
-  const listing = await source.listImages({
+  const held = catalog.offers.hold();
+  const ask = source.listImages({
     ...{signal, take: (manifests) => held.add(manifests)},
     ...(known?.validator && {validator: known.validator}),
   });
+  const listing = await ask.catch((error: unknown) => {
+    held[Symbol.dispose]();
+    throw error;
+  });
   held.add(listing?.manifests ?? []);
   return async () => {
+    using answer = held;
     if (!listing) return undefined;
     for (const warning of listing.warnings.slice(0, maxWarnings)) report.warn(warning);
     const more = listing.warnings.length - maxWarnings;
     if (more > 0) report.warn(`${more} more warnings about source "${source.settings.url}"`);
     const {validator} = listing;
     try {
-      await catalog.offers.replace(key, held, {
+      await catalog.offers.replace(key, answer, {
         validator,
         fetchedAt: context.now().toISOString(),
       });
@@ -148,7 +152,7 @@ async function askSource(context: OffersContext, source: OfferingSource): Promis
     } catch (error) {
       if (!(error instanceof ImgctlError) || error.code !== 'NoSpace') throw error;
       report.warn(`what "${source.settings.url}" offers is not kept: ${error.message}`);
-      return held.all();
+      return answer.all();
     }
   };
 }

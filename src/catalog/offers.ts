@@ -1,5 +1,6 @@
 /** What sources offered when they were last asked. Stored by statements of many rows each. */
 
+import path from 'node:path';
 import type {ImageManifest} from '../manifest/manifest.ts';
 import {HeldManifests} from './held-manifests.ts';
 import type {ImageTitle} from './images.ts';
@@ -69,6 +70,12 @@ export class OfferTable {
       uuid,
     );
     return row && (this.#database.parse(row.manifest) as ImageManifest);
+  }
+
+  /** Holds what comes until `replace` gets it; the caller disposes of it. */
+  hold(): HeldManifests {
+    const {path: file} = this.#database;
+    return new HeldManifests(path.isAbsolute(file) ? path.dirname(file) : undefined);
   }
 
   /** Replaces all offers of a source. Of equal UUIDs the first counts. */

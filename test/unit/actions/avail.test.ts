@@ -55,6 +55,7 @@ describe('avail', () => {
     const offers = Object.assign(Object.create(context.catalog.offers), {
       replace: () => Promise.reject(full),
       list: context.catalog.offers.list.bind(context.catalog.offers),
+      hold: context.catalog.offers.hold.bind(context.catalog.offers),
       findListing: context.catalog.offers.findListing.bind(context.catalog.offers),
       keepOnly: context.catalog.offers.keepOnly.bind(context.catalog.offers),
     });
