@@ -7,7 +7,7 @@ import type {ImageRecord} from '../catalog/records.ts';
 import type {ArrivalWatcher} from '../downloads/fetch-request.ts';
 import type {ArrivingFile} from '../engine/engine.ts';
 import {sniffBytes, sniffCompression, sniffPayload} from '../formats/sniff.ts';
-import type {ActionContext} from './context.ts';
+import type {ActionContext, ProgressUpdate} from './context.ts';
 import {type FileDigests, type InstallOrder, installImage} from './install-image.ts';
 
 export class EarlyInstall implements ArrivalWatcher, AsyncDisposable {
@@ -20,6 +20,7 @@ export class EarlyInstall implements ArrivalWatcher, AsyncDisposable {
   #reachedBytes = 0;
   #isWhole = false;
   #tell: Parameters<ArrivingFile['follow']>[0] = () => undefined;
+  #unsaid: ProgressUpdate | undefined;
   #installing: Promise<ImageRecord> | undefined;
 
   /** The image has no origin, its file `sizeBytes`, and the engine can import to its pool what is arriving. */
@@ -63,6 +64,7 @@ export class EarlyInstall implements ArrivalWatcher, AsyncDisposable {
     }
     this.#isWhole = true;
     this.#digests.resolve(digests);
+    if (this.#unsaid) this.#context.report.progress(this.#unsaid);
     this.#tell(digests.sizeBytes, true);
     try {
       return await this.#installing;
@@ -89,19 +91,19 @@ export class EarlyInstall implements ArrivalWatcher, AsyncDisposable {
       return;
     }
     const {report} = this.#context;
-    // As long as the download is shown, nothing is said of what goes on beside it.
-    const whenWhole =
-      <Args extends unknown[]>(say: (...args: Args) => void) =>
-      (...args: Args) => {
-        if (this.#isWhole) say(...args);
-      };
     const context: ActionContext = {
       ...this.#context,
       signal: AbortSignal.any([this.#context.signal, this.#stop.signal]),
+      // As long as the download is shown, nothing is said of what goes on beside it.
       report: {
         ...report,
-        progress: whenWhole((update) => report.progress(update)),
-        progressEnd: whenWhole((uuid, isDone) => report.progressEnd(uuid, isDone)),
+        progress: (update) => {
+          if (this.#isWhole) report.progress(update);
+          else this.#unsaid = update;
+        },
+        progressEnd: (uuid, isDone) => {
+          if (this.#isWhole) report.progressEnd(uuid, isDone);
+        },
       },
     };
     this.#installing = installImage(context, {
