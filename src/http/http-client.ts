@@ -5,10 +5,11 @@
 import type {IncomingHttpHeaders} from 'node:http';
 import type {Readable} from 'node:stream';
 import {ImgctlError} from '../errors.ts';
-import {type Agents, createAgents, type ProxySettings} from './agents.ts';
+import {type Agents, createAgents} from './agents.ts';
 import {GuardedBody} from './guarded-body.ts';
 import {maskUrl} from './mask-url.ts';
 import {networkError, reachOf} from './network-error.ts';
+import type {ProxySettings} from './proxy-for.ts';
 import {decodeBody, readBody} from './read-body.ts';
 import {defaultMaxRedirects, redirectTarget} from './redirect.ts';
 import {defaultRetries, isPassingStatus, pause, type RetrySettings, retryDelayMs} from './retry.ts';

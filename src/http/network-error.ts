@@ -1,6 +1,6 @@
 import {errnoOf, ImgctlError} from '../errors.ts';
-import type {ProxySettings} from './agents.ts';
 import {maskUrl} from './mask-url.ts';
+import type {ProxySettings} from './proxy-for.ts';
 import {proxyText} from './proxy-for.ts';
 
 /** Failures where not one byte of the request reached a server. */

@@ -1,7 +1,15 @@
 /** Which proxy a request goes through, for messages: Node's agents choose it, by the same rules. */
 
-import type {ProxySettings} from './agents.ts';
 import {maskUrl} from './mask-url.ts';
+
+/** URLs of proxies by the scheme of the request; `none` lists hosts that are asked directly, comma-separated. */
+export interface ProxySettings {
+  http?: string;
+  https?: string;
+  none?: string;
+  /** What named the proxy, for messages. */
+  setting?: string;
+}
 
 /** `by way of the proxy "URL" (SETTING)`; undefined when the host is asked directly. */
 export function proxyText(url: string, proxy: ProxySettings | undefined): string | undefined {
@@ -15,7 +23,7 @@ export function proxyText(url: string, proxy: ProxySettings | undefined): string
 }
 
 /** https://nodejs.org/api/http.html#built-in-proxy-support: hosts, domains with a dot or star in front, `*`, with a port. */
-function isDirect(host: string, port: string, none = ''): boolean {
+export function isDirect(host: string, port: string, none = ''): boolean {
   return none
     .toLowerCase()
     .split(',')

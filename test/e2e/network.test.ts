@@ -2,9 +2,9 @@
 
 import {mkdirSync} from 'node:fs';
 import {createServer, type Server} from 'node:https';
-import type {AddressInfo} from 'node:net';
+import {type AddressInfo, createServer as createTcpServer} from 'node:net';
 import path from 'node:path';
-import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, test} from 'vitest';
+import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi} from 'vitest';
 import {type FakeServer, startFakeServer} from '../support/fake-images.ts';
 import {startProxy, type TestProxy} from '../support/proxy.ts';
 import {makeTestCa, type TestCa} from '../support/test-ca.ts';
@@ -112,6 +112,20 @@ describe('a proxy', () => {
     );
     const direct = await ping('http://127.0.0.1:1', {http_proxy: url, no_proxy: '.test,127.0.0.1:1'});
     expect(direct.stderr.split('\n')[0]).toMatch(/: Error: connect ECONNREFUSED 127\.0\.0\.1:1$/);
+  });
+
+  test('to a server that says nothing does not keep Ctrl-C from ending the program', async () => {
+    const silent = createTcpServer(() => undefined);
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    await proxy.close();
+    proxy = await startProxy(portOf(silent));
+    world.env.https_proxy = proxy.url;
+    const outcome = await world.runWhile(['sources', '-a', 'https://images.test'], async (child) => {
+      await vi.waitUntil(() => proxy.requests.length > 0, {timeout: 20_000});
+      child.kill('SIGINT');
+    });
+    silent.close();
+    expect(outcome.status).toBe(130);
   });
 
   test.each(['https_proxy', 'HTTP_PROXY'])('named by %s tunnels https, certificate checked', async (name) => {

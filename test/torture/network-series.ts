@@ -273,6 +273,7 @@ async function downloadOnce({url, settings, isRefused}: Way, row: NetworkRow): P
   if (ms > longestMs) texts.push(`it did not end in ${longestMs} ms`);
   const kept = path.join(directory, 'downloads', `sha1-${sha1}-${bytes.length}`);
   if (existsSync(kept) && !readFileSync(kept).equals(bytes)) texts.push('the cache holds other bytes');
+  http.close();
   rmSync(directory, {recursive: true});
   return texts;
 }

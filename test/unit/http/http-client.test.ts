@@ -1,4 +1,5 @@
 import {execFileSync} from 'node:child_process';
+import {once} from 'node:events';
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
 import type {RequestListener} from 'node:http';
 import {createServer as createTlsServer} from 'node:https';
@@ -250,14 +251,18 @@ describe('request', () => {
 
   test('a server behind a tunnel that says nothing to the handshake ends the request', async () => {
     const proxy = await serve(() => undefined);
+    const closed: Promise<unknown>[] = [];
     proxy.server.on('connect', (_request, socket) => {
       cleanups.push(() => socket.destroy());
+      closed.push(once(socket.resume(), 'end'));
       socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
     });
     const patience = {connectTimeoutMs: 100, stallTimeoutMs: 100, retries: {count: 0}};
     const proxied = client({proxy: {https: proxy.url}, ...patience});
     const error = await failure(proxied.request('https://image.test/ping', {limitBytes: 100}));
-    expect(error.message).toContain('no answer for 500 ms');
+    expect(error.message).toContain('no TLS connection through the tunnel of the proxy within 200 ms');
+    // Nobody but the client can end it.
+    expect(await Promise.all(closed)).toHaveLength(1);
   });
 
   test('a proxy may take longer between two parts than for the tunnel', async () => {
